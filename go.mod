@@ -2,6 +2,8 @@ module mdlstm-gpu
 
 go 1.26
 
+require github.com/barnex/cuda5 v0.0.0-20171012184954-da30a9b287d8
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
