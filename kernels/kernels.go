@@ -1,0 +1,82 @@
+// Package kernels holds the GPU kernels as PTX text, and the table of what
+// they are called with. The sources are the *.cu files beside it; README.md
+// says how they become PTX and how to add one.
+package kernels
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Entry is a kernel as the host believes it to be. A test holds the table
+// against the PTX, both ways, so a changed .cu cannot meet an old wrapper.
+type Entry struct {
+	Name   string
+	File   string // of the source, without .cu: all kernels of a file are one module
+	Params string // a letter a parameter: p pointer, i 32-bit integer, f float32
+	// Threads is the block's size, the .maxntid of the PTX.
+	Threads int
+}
+
+// entries lists every kernel.
+var entries = []Entry{
+	{"gradient_norm", "optimizer", "ppii", 256},
+	{"adam", "optimizer", "ppppppppii", 256},
+	{"sgd", "optimizer", "ppppppii", 256},
+}
+
+// Entries returns a copy of the table of all kernels.
+func Entries() []Entry { return slices.Clone(entries) }
+
+//go:embed ptx/*.ptx
+var files embed.FS
+
+// Files lists the modules: the names of the .cu files, sorted.
+func Files() []string {
+	var names []string
+	for _, e := range entries {
+		if !slices.Contains(names, e.File) {
+			names = append(names, e.File)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Variants lists the compute capabilities (75, 80, 90) that a file was compiled
+// for, in ascending order; none when there is no such file.
+func Variants(file string) []int {
+	dir, err := files.ReadDir("ptx")
+	if err != nil {
+		return nil // cannot be: the folder is embedded
+	}
+	var list []int
+	for _, f := range dir {
+		rest, ok := strings.CutPrefix(f.Name(), file+".")
+		if !ok {
+			continue
+		}
+		if v, err := strconv.Atoi(strings.TrimSuffix(rest, ".ptx")); err == nil {
+			list = append(list, v)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// PTX returns the newest variant of a file that a device of this compute
+// capability (major·10 + minor) runs, and which one that is.
+func PTX(file string, capability int) (ptx string, variant int, err error) {
+	variants := Variants(file)
+	for _, v := range slices.Backward(variants) {
+		if v > capability {
+			continue
+		}
+		text, err := files.ReadFile(fmt.Sprintf("ptx/%s.%d.ptx", file, v))
+		return string(text), v, err
+	}
+	return "", 0, fmt.Errorf("PTX of %q for compute capability %d.%d: there are %v", file, capability/10, capability%10, variants)
+}

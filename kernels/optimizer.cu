@@ -1,0 +1,141 @@
+// The optimizers: norm and finiteness of all gradients, clipping, Adam, SGD with momentum.
+//
+//   norm   = s·‖grad‖₂                         over all n parameters; s = scale
+//   g      = s·min(1, clip/norm)·grad          no clipping when clip = 0
+//   adam:    m = β₁m + (1-β₁)g    v = β₂v + (1-β₂)g²    w -= lr·m/(1-β₁ᵗ) / (√(v/(1-β₂ᵗ)) + ε)
+//   sgd:     v = μv + g           w -= lr·v
+//
+// β₁ = 0.9, β₂ = 0.999, ε = 1e-8; t counts updates from 1. An update is two launches: gradient_norm, then adam or sgd.
+// If a gradient is infinite or NaN, the second changes nothing but result.
+//
+//   grad     inout [n]             in for gradient_norm; adam and sgd overwrite it with zeros (=)
+//   partial  scratch [3, P]        gradient_norm overwrites all of it (=): Σ of squares, Σ of squares of the huge, not finite
+//   hyper    in  [4]               lr, μ, clip, scale: on the device, so that a recorded graph serves every step
+//   step     in  [1] int32         t (adam only)
+//   w, m, v  inout [n]             parameters and moments, overwritten in place (=)
+//   result   out [2]               norm (after scale, before clipping), 1 when all is finite and the update was made else 0
+//   n, P     n < 2³¹ elements; P blocks of gradient_norm, a function of n alone (kernels.NormBlocks: at most 512)
+// No two arrays may overlap.
+//
+// gradient_norm: P blocks, thread-strided; 32 bytes of shared memory. adam, sgd: any number of blocks, thread-strided;
+// each block sums the P partials again in the same order, which costs it 6 KiB from L2 and saves a launch.
+// Sums run in an order that n and P fix, no atomics: the bits do not depend on the device or on the grid of adam and sgd.
+// Specification: design.md §3a. Source: Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1.
+
+#include "reduce.cuh"
+
+constexpr int kOptimizerThreads = 256;  // kernels.go: Threads of all three
+constexpr float kLargest = 3.402823466e+38f;
+
+// Gradients above kHuge are summed apart, shrunk by a power of two, so that neither sum overflows for any finite
+// gradients: 2³¹ squares of 2⁴⁶, or of 2¹²⁸·2⁻⁸⁵, stay below 2¹²⁴.
+constexpr float kHuge = 70368744177664.0f;               // 2⁴⁶
+constexpr float kShrink = 2.5849394142282115e-26f;       // 2⁻⁸⁵
+
+constexpr float kBeta1 = 0.9f;
+constexpr float kBeta2 = 0.999f;
+constexpr float kRest1 = 0.1f;                           // 1-β, rounded once: 1.0f - 0.999f is wrong in the sixth digit
+constexpr float kRest2 = 0.001f;
+constexpr float kLogBeta1 = -0.105360515657826301f;      // ln β
+constexpr float kLogBeta2 = -0.00100050033358353350f;
+constexpr float kEpsilon = 1e-8f;
+
+extern "C" __global__ void __launch_bounds__(kOptimizerThreads)
+gradient_norm(const float* __restrict__ grad, float* __restrict__ partial, int n, int P) {
+    __shared__ float scratch[kOptimizerThreads / 32];
+    const unsigned stride = gridDim.x * blockDim.x;  // at most 2¹⁷, so that i below cannot wrap
+    float squares = 0.0f;
+    float huge = 0.0f;
+    float bad = 0.0f;
+#pragma unroll 4
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += stride) {
+        const float g = grad[i];
+        const float size = fabsf(g);
+        if (size > kHuge) {
+            huge += (g * kShrink) * (g * kShrink);
+        } else {
+            squares += g * g;
+        }
+        if (!(size <= kLargest)) { bad = 1.0f; }  // also true for NaN
+    }
+    squares = block_sum<kOptimizerThreads>(squares, scratch);
+    huge = block_sum<kOptimizerThreads>(huge, scratch);
+    bad = block_sum<kOptimizerThreads>(bad, scratch);
+    if (threadIdx.x == 0) {
+        partial[blockIdx.x] = squares;
+        partial[P + blockIdx.x] = huge;
+        partial[2 * P + blockIdx.x] = bad;
+    }
+}
+
+// What gradient_norm found, the same in every thread of every block.
+struct Norm {
+    float factor;  // of every gradient: scale and clipping
+    bool finite;
+};
+
+// Sums row `which` of the partials: thread-strided, then the block.
+static __device__ __forceinline__ float sum_partials(const float* __restrict__ row, int P, float* scratch) {
+    float x = 0.0f;
+    for (int p = threadIdx.x; p < P; p += kOptimizerThreads) { x += row[p]; }
+    return block_sum<kOptimizerThreads>(x, scratch);
+}
+
+// Ends the norm; block 0 writes result. All threads must call.
+static __device__ __forceinline__ Norm finish_norm(const float* __restrict__ partial, const float* __restrict__ hyper,
+                                                   float* __restrict__ result, int P, float* scratch) {
+    const float squares = sum_partials(partial, P, scratch);
+    const float huge = sum_partials(partial + P, P, scratch);
+    const float bad = sum_partials(partial + 2 * P, P, scratch);
+    const float clip = hyper[2];
+    const float scale = hyper[3];
+    float norm = huge > 0.0f ? sqrtf(huge + squares * kShrink * kShrink) / kShrink : sqrtf(squares);
+    norm *= fabsf(scale);
+    const bool finite = bad == 0.0f;
+    if (!finite) { norm = squares + huge; }  // infinite or NaN, whichever the gradients were
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
+        result[0] = norm;
+        result[1] = finite ? 1.0f : 0.0f;
+    }
+    return {clip > 0.0f && norm > clip ? scale * (clip / norm) : scale, finite};
+}
+
+extern "C" __global__ void __launch_bounds__(kOptimizerThreads)
+adam(const float* __restrict__ partial, const float* __restrict__ hyper, const int* __restrict__ step,
+     float* __restrict__ grad, float* __restrict__ w, float* __restrict__ m, float* __restrict__ v,
+     float* __restrict__ result, int n, int P) {
+    __shared__ float scratch[kOptimizerThreads / 32];
+    const Norm norm = finish_norm(partial, hyper, result, P, scratch);
+    if (!norm.finite) { return; }  // no barrier below
+    const float lr = hyper[0];
+    const float t = (float)step[0];
+    const float correction1 = 1.0f / -expm1f(t * kLogBeta1);  // 1/(1-β₁ᵗ) without the cancellation of 1 - powf
+    const float correction2 = 1.0f / -expm1f(t * kLogBeta2);
+    const unsigned stride = gridDim.x * blockDim.x;
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += stride) {
+        const float g = norm.factor * grad[i];
+        const float mean = kBeta1 * m[i] + kRest1 * g;
+        const float square = kBeta2 * v[i] + kRest2 * (g * g);
+        m[i] = mean;
+        v[i] = square;
+        w[i] -= lr * (mean * correction1) / (sqrtf(square * correction2) + kEpsilon);
+        grad[i] = 0.0f;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(kOptimizerThreads)
+sgd(const float* __restrict__ partial, const float* __restrict__ hyper, float* __restrict__ grad, float* __restrict__ w,
+    float* __restrict__ v, float* __restrict__ result, int n, int P) {
+    __shared__ float scratch[kOptimizerThreads / 32];
+    const Norm norm = finish_norm(partial, hyper, result, P, scratch);
+    if (!norm.finite) { return; }  // no barrier below
+    const float lr = hyper[0];
+    const float momentum = hyper[1];
+    const unsigned stride = gridDim.x * blockDim.x;
+    for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += stride) {
+        const float velocity = momentum * v[i] + norm.factor * grad[i];
+        v[i] = velocity;
+        w[i] -= lr * velocity;
+        grad[i] = 0.0f;
+    }
+}

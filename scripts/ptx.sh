@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Compiles kernels/*.cu to PTX, and checks the PTX that is committed.
+#
+#   scripts/ptx.sh build   writes kernels/ptx (and the tests' kernels/testdata/*.ptx); with NVCC= only build/ptx
+#   scripts/ptx.sh check   compiles anew, compares, assembles for every target, and prints what each kernel takes
+#
+# The compiler is nvcc 13.0.88, so that everybody's PTX is the same: the one in PATH if it is that version, else from
+# NVIDIA's Python packages, installed into build/ (pip and a network are needed once). NVCC= names any other compiler,
+# whose PTX is not comparable and therefore never overwrites the committed one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly NVCC_VERSION=V13.0.88
+readonly TOOLS=$PWD/build/cuda13 OLD_TOOLS=$PWD/build/cuda12
+readonly TARGETS="75 80 86 89 90 100 120"   # that ptxas 13.0 assembles for
+readonly OLD_TARGETS="75 80 86 89 90"       # that ptxas 12.0 knows
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "ptx: $*"; exit 1; }
+
+# install FOLDER FILE PACKAGE…: Python packages into a folder, unless FILE is there.
+install() {
+    local folder=$1 file=$2
+    shift 2
+    [ -x "$folder/$file" ] && return
+    say "ptx: installing $* into $folder"
+    rm -rf "$folder"
+    python3 -m pip install --quiet --no-deps --disable-pip-version-check --root-user-action ignore --target "$folder" "$@" ||
+        die "pip could not install the compiler: put nvcc 13.0.88 in PATH, or name another with NVCC="
+}
+
+# find_nvcc: prints the path of the pinned compiler.
+find_nvcc() {
+    local found
+    if found=$(command -v nvcc) && "$found" --version | grep -q "$NVCC_VERSION"; then
+        echo "$found"
+        return
+    fi
+    install "$TOOLS" nvidia/cu13/bin/nvcc nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
+        'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cccl==13.0.*'
+    echo "$TOOLS/nvidia/cu13/bin/nvcc"
+}
+
+# variants FILE: the compute capabilities to compile for, from the line "// variants: 75 80" of its header; else 75.
+variants() {
+    local named
+    named=$(sed -n 's|^// variants: ||p' "$1")
+    echo "${named:-75}"
+}
+
+# lower IN OUT: nvcc 13.0 writes PTX ISA 9.0, which drivers before R580 refuse, though the kernels use nothing beyond
+# 8.0 (R525). The used_bytes_mask hints go too: ptxas 13 refuses them below 8.3.
+lower() {
+    [ "$(grep -c '^\.version 9\.0$' "$1")" = 1 ] || die "$1: want one line .version 9.0"
+    sed -e 's/^\.version 9\.0$/.version 8.0/' -e '/\.pragma "used_bytes_mask/d' "$1" > "$2"
+}
+
+# compile NVCC FILE ARCH OUT
+compile() {
+    "$1" -ptx -arch="compute_$3" -std=c++17 -O3 -Werror all-warnings "$2" -o "$4.9"
+    lower "$4.9" "$4"
+    rm "$4.9"
+}
+
+# compile_all NVCC FOLDER: every kernel file into FOLDER/ptx, the tests' into FOLDER/testdata.
+compile_all() {
+    local file arch sub
+    mkdir -p "$2/ptx" "$2/testdata"
+    for file in kernels/*.cu kernels/testdata/*.cu; do
+        sub=ptx
+        case $file in kernels/testdata/*) sub=testdata ;; esac
+        for arch in $(variants "$file"); do
+            compile "$1" "$file" "$arch" "$2/$sub/$(basename "$file" .cu).$arch.ptx"
+        done
+    done
+}
+
+build() {
+    if [ -n "${NVCC:-}" ]; then
+        compile_with_other "$NVCC"
+        return
+    fi
+    compile_all "$(find_nvcc)" kernels
+}
+
+# compile_with_other NVCC: not lowered, since another compiler writes another version.
+compile_with_other() {
+    local file arch
+    mkdir -p build/ptx
+    for file in kernels/*.cu; do
+        for arch in $(variants "$file"); do
+            "$1" -ptx -arch="compute_$arch" -std=c++17 -O3 "$file" -o "build/ptx/$(basename "$file" .cu).$arch.ptx"
+        done
+    done
+    say "ptx: build/ptx holds the PTX of $NVCC; kernels/ptx is as it was"
+}
+
+# assemble PTXAS TARGET FILE: the gate. Prints ptxas's report; fails on a spill or a double.
+assemble() {
+    "$1" -arch="sm_$2" -v --warn-on-spills --warn-on-double-precision-use -Werror "$3" -o /dev/null 2>&1
+}
+
+# refuses PTXAS FILE TARGET WHY: the gate itself must be able to fail.
+refuses() {
+    local report
+    if report=$(assemble "$1" "$3" "$2"); then
+        die "the gate let $2 pass on sm_$3, which $4"
+    fi
+    grep -qi "$4" <<< "$report" || die "the gate refused $2 on sm_$3, but not because it $4: $report"
+}
+
+check() {
+    local nvcc ptxas old file arch target report failed=0 work=build/ptx-check
+    nvcc=$(find_nvcc)
+    ptxas=$(dirname "$nvcc")/ptxas
+    install "$OLD_TOOLS" nvidia/cuda_nvcc/bin/ptxas nvidia-cuda-nvcc-cu12==12.0.140
+    old=$OLD_TOOLS/nvidia/cuda_nvcc/bin/ptxas
+    rm -rf "$work"
+    compile_all "$nvcc" "$work"
+    for file in spills:spill doubles:double; do
+        compile "$nvcc" "kernels/testdata/refused/${file%:*}.cu" 75 "$work/${file%:*}.ptx"
+        refuses "$ptxas" "$work/${file%:*}.ptx" 75 "${file#*:}"
+        refuses "$old" "$work/${file%:*}.ptx" 75 "${file#*:}"
+    done
+    diff -r -u kernels/ptx "$work/ptx" || die "kernels/ptx is not what the sources compile to: make ptx"
+    for file in "$work"/testdata/*.ptx; do
+        diff -u "kernels/testdata/$(basename "$file")" "$file" || die "kernels/testdata is not what the sources compile to: make ptx"
+    done
+    scripts/ptx_abi.sh "$(dirname "$nvcc")/../include"
+
+    printf '%-24s %-7s %9s %7s %7s %9s\n' kernel target registers shared threads occupancy
+    for file in kernels/ptx/*.ptx; do
+        arch=${file%.ptx}
+        arch=${arch##*.}
+        for target in $TARGETS; do
+            [ "$target" -ge "$arch" ] || continue
+            if ! report=$(assemble "$ptxas" "$target" "$file"); then
+                say "$report"
+                say "ptx: $file does not pass for sm_$target with ptxas 13.0"
+                failed=1
+                continue
+            fi
+            awk -v target="$target" -f scripts/ptx_report.awk "$file" <(printf '%s\n' "$report")
+        done
+        for target in $OLD_TARGETS; do
+            [ "$target" -ge "$arch" ] || continue
+            if ! report=$(assemble "$old" "$target" "$file"); then
+                say "$report"
+                say "ptx: $file does not pass for sm_$target with ptxas 12.0"
+                failed=1
+            fi
+        done
+    done
+    [ "$failed" = 0 ] || exit 1
+    say "ptx: as committed, no spills, no doubles, ptxas 13.0 (sm_${TARGETS// / sm_}) and 12.0 (sm_${OLD_TARGETS// / sm_})"
+}
+
+case ${1:-} in
+build | check) "$1" ;;
+*) die "usage: scripts/ptx.sh build|check" ;;
+esac
