@@ -1,0 +1,39 @@
+// Running a grid: blocks on OS threads, a block's threads as fibers.
+#pragma once
+
+#include <string>
+
+#include "cudaemu.h"
+#undef threadIdx
+#undef blockIdx
+#undef blockDim
+#undef gridDim
+
+namespace emu {
+
+constexpr size_t kSharedMax = 227 << 10;  // bytes of dynamic shared memory that a block can have, as on sm_90
+
+struct Launch {
+  const Kernel* kernel;
+  uint3 grid, block;
+  size_t shared;     // bytes, dynamic
+  void** arguments;
+  uint64_t seed;     // 0: blocks and threads in order; else the seed of their order
+};
+
+// The kernel of that name, or null.
+const Kernel* find_kernel(const std::string& name);
+
+// Runs the grid to its end, or to the first wrong use, which it describes; "" when there was none.
+std::string run(const Launch& launch);
+
+// Ends the running thread's block: the launch fails with this explanation. Called on a fiber.
+[[noreturn]] void fail(const std::string& what);
+
+// For the checking build: the dynamic shared memory of this OS thread and its size in this launch; bytes that the block
+// has moved to and from global memory; whether the running fiber's stack holds an address.
+char* shared_base();
+size_t shared_size();
+void moved(size_t bytes, bool store);
+
+}  // namespace emu
