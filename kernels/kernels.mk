@@ -4,10 +4,11 @@ DRIVER := $(CURDIR)/host/cuda/driver
 STUBS  := $(CURDIR)/build/driver
 
 # cuda5 includes <cuda.h> and links -lcuda -lcudart; these are ours. Go's cache does not look into -I and -L folders: the
-# hash makes it rebuild what depends on them. -O2 -g is Go's default, which setting the variable drops.
+# hash makes it rebuild what depends on them. -O2 -g is Go's default, which setting the variable drops. What the caller has
+# set stays, but for what an earlier `make env` put there.
 DRIVER_HASH := $(shell cat $(DRIVER)/* | sha1sum | cut -c1-12)
-export CGO_CFLAGS  := -O2 -g -I$(DRIVER) -DMDLSTM_DRIVER=$(DRIVER_HASH)
-export CGO_LDFLAGS := -L$(STUBS)
+export CGO_CFLAGS  := $(or $(filter-out -I$(DRIVER) -DMDLSTM_DRIVER=%,$(CGO_CFLAGS)),-O2 -g) -I$(DRIVER) -DMDLSTM_DRIVER=$(DRIVER_HASH)
+export CGO_LDFLAGS := -L$(STUBS) $(filter-out -L$(STUBS),$(CGO_LDFLAGS))
 
 DRIVER_FLAGS := -std=c11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror
 DRIVER_FILES := $(wildcard $(DRIVER)/*)

@@ -42,6 +42,9 @@ func TestFaults(t *testing.T) {
 		{"right_axpy", "ppif", cuda.IllegalAddress, "kernel right_axpy: argument 1 points to no device memory", ""},
 		{"fault_shared", "p", cuda.LaunchFailed, "thread 63: stores 4 bytes at byte 256 of 256 bytes of shared memory", "checking"},
 		{"fault_global", "pi", cuda.LaunchFailed, "thread 0: stores 4 bytes at", "checking"},
+		{"fault_race", "pp", cuda.LaunchFailed, "of shared memory, which thread", "checking"},
+		{"fault_lane_race", "pp", cuda.LaunchFailed, "of shared memory, which thread", "checking"},
+		{"fault_static", "pp", cuda.LaunchFailed, "stores a static __shared__ array, which thread", "checking"},
 		{"fault_null", "pp", cuda.LaunchFailed, "through a null pointer", "checking"},
 	} {
 		t.Run(k.kernel, func(t *testing.T) {
@@ -56,8 +59,11 @@ func TestFaults(t *testing.T) {
 			y := cuda.Pointer(m.Address())
 			args := map[string][]cuda.Argument{
 				"p": {y}, "ppif": {y, cuda.Pointer(0x7654321000), cuda.Int(64), cuda.Float(1)},
-				"pi": {y, cuda.Int(64)}, "pp": {cuda.Pointer(0), y},
+				"pi": {y, cuda.Int(64)}, "pp": {y, y},
 			}[k.params]
+			if k.kernel == "fault_null" {
+				args[0] = cuda.Pointer(0)
+			}
 			err = b.launchFault(k.kernel, k.params, args...)
 			if !errors.Is(err, k.code) || !strings.Contains(err.Error(), k.want) {
 				t.Fatalf("got %v, want %v: %q", err, k.code, k.want)
@@ -151,14 +157,17 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestRace: with the barrier missing, the order of threads shows; with it, no
-// order does.
+// TestRace: with the barrier missing, the order of threads shows. The checking
+// build does not need the luck of an order: see TestFaults.
 func TestRace(t *testing.T) {
 	wrong := map[string]bool{}
 	for _, seed := range []string{"0", "1", "2", "3"} {
 		t.Setenv("MDLSTM_EMU_SEED", seed)
 		func() {
 			c := emulated(t)
+			if build(c, "checking") {
+				t.Skip("the checking build refuses the kernel")
+			}
 			b := newBench(t, c)
 			x, y := gputest.New(t, c, "x", ramp(64)), gputest.New(t, c, "y", gputest.NaNs(64))
 			must(t, b.launchFault("fault_race", "pp", x.Argument(), y.Argument()))

@@ -106,6 +106,18 @@ func TestWarps(t *testing.T) {
 	}
 }
 
+// TestLanes: exchange through shared memory within a warp.
+func TestLanes(t *testing.T) {
+	b := newBench(t, gputest.Open(t))
+	x, y := gputest.New(t, b.Context, "x", ramp(64)), gputest.New(t, b.Context, "y", gputest.NaNs(64))
+	must(t, b.function("right_lanes", "pp").Launch(b.s, cuda.Dim{X: 1}, cuda.Dim{X: faultThreads}, 4*faultThreads, x.Argument(), y.Argument()))
+	for i, v := range y.Values() {
+		if v != 0 {
+			t.Errorf("thread %d read another's value, off by %v", i, v)
+		}
+	}
+}
+
 func TestAtomics(t *testing.T) {
 	b := newBench(t, gputest.Open(t))
 	y := gputest.New(t, b.Context, "y", make([]int32, 2))

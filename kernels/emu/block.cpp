@@ -36,7 +36,7 @@ struct Meeting {
 };
 
 struct Warp {
-  unsigned exists = 0, exited = 0;
+  unsigned exists = 0, exited = 0, syncs = 0;
   std::vector<Meeting*> open;
 };
 
@@ -55,6 +55,7 @@ struct Block {
   Fiber* now = nullptr;
   std::mt19937_64 random;
   std::string error;
+  uint64_t epoch = 0;                 // grows with every barrier and every block
   uint64_t barriers = 0, warp_ops = 0, loaded = 0, stored = 0;
 };
 
@@ -82,6 +83,7 @@ void settle(Block& b, Warp& w) {
     b.ready.insert(b.ready.end(), m->waiting.begin(), m->waiting.end());
     m->waiting.clear();
     w.open.erase(w.open.begin() + static_cast<ptrdiff_t>(i));
+    w.syncs += m->op == WarpOp::sync;  // shuffles and votes order no memory
     b.warp_ops++;
   }
 }
@@ -167,9 +169,10 @@ void prepare(Block& b, size_t id) {
   for (unsigned i = 0; i < b.warps.size(); i++) {
     const unsigned lanes = std::min(b.threads - 32 * i, 32u);
     b.warps[i].exists = lanes == 32 ? ~0u : (1u << lanes) - 1;
-    b.warps[i].exited = 0;
+    b.warps[i].exited = b.warps[i].syncs = 0;
     b.warps[i].open.clear();
   }
+  b.epoch++;
   b.started = b.returned = b.votes = 0;
   b.ready.clear();
   b.at_barrier.clear();
@@ -204,6 +207,7 @@ void pass_barrier(Block& b) {
   b.tally = {b.votes, b.threads};
   b.votes = 0;
   b.barriers++;
+  b.epoch++;
   b.ready.swap(b.at_barrier);
 }
 
@@ -284,6 +288,11 @@ uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane) {
   const uint64_t got = m->value[from_lane % 32];
   leave_meeting(m);
   return got;
+}
+
+Moment moment() {
+  const auto thread = static_cast<unsigned>(block->now->thread);
+  return {block->epoch, thread, block->warps[thread / 32].syncs};
 }
 
 char* shared_base() { return shared; }

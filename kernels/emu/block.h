@@ -31,9 +31,19 @@ std::string run(const Launch& launch);
 [[noreturn]] void fail(const std::string& what);
 
 // For the checking build: the dynamic shared memory of this OS thread and its size in this launch; bytes that the block
-// has moved to and from global memory; whether the running fiber's stack holds an address.
+// has moved to and from global memory.
 char* shared_base();
 size_t shared_size();
 void moved(size_t bytes, bool store);
+
+// When the running thread does something: what it does is ordered after what others did in an earlier epoch (a block
+// barrier lies between), and after what lanes of its warp did before their last __syncwarp. Epochs never repeat on an OS
+// thread.
+struct Moment {
+  uint64_t epoch;
+  unsigned thread;
+  unsigned syncs;  // __syncwarp completed in the thread's warp
+};
+Moment moment();
 
 }  // namespace emu

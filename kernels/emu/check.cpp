@@ -1,48 +1,134 @@
-// The checking build: kernels are compiled with calls before every access to memory (gcc's -fsanitize=kernel-address,
-// which leaves the calls to us). Each access to global memory must lie in a live allocation, each to dynamic shared
-// memory within the bytes of the launch; else the launch fails and names kernel, block and thread. Bytes of global memory
-// are counted.
+// The checking build: kernels are compiled with a call before every access to memory (gcc's -fsanitize=kernel-address,
+// which leaves the calls to us).
+//
+//   global memory    must lie in a live allocation and be aligned; bytes are counted
+//   dynamic shared   must lie within the bytes of the launch
+//   all shared       two threads may not touch a word, one of them writing, with neither a block barrier nor, within a
+//                    warp, a __syncwarp between: whatever the order in which they happened to run
+//
+// gcc leaves out accesses to static arrays whose index is a constant.
+//
+// What breaks a rule ends the launch, which names kernel, block and thread. Atomics are exempt.
+#include <link.h>
+
 #include <string>
+#include <vector>
 
 #include "block.h"
 #include "state.h"
 
+namespace emu {
+
 namespace {
 
-std::string describe(const void* p, size_t bytes, bool store) {
-  return std::string(store ? "stores " : "loads ") + std::to_string(bytes) + " bytes at " +
-         std::to_string(reinterpret_cast<uintptr_t>(p));
+// One thread's last access to a word of shared memory.
+struct Touch {
+  Moment at{0, 0, 0};  // epoch 0 is before every block
+
+  // Whether another access, now, has nothing between it and this one.
+  bool races(const Moment& now) const {
+    if (at.epoch != now.epoch || at.thread == now.thread) return false;
+    return at.thread / 32 != now.thread / 32 || at.syncs == now.syncs;
+  }
+};
+
+struct Word {
+  Touch write, read, other_read;  // other_read: by another thread than read
+};
+
+// The shared memory of an OS thread, dynamic and static: all of this library's thread-local variables.
+struct SharedMemory {
+  const char* begin = nullptr;
+  size_t size = 0;
+  std::vector<Word> words;
+
+  SharedMemory() {
+    dl_iterate_phdr(
+        [](dl_phdr_info* library, size_t, void* self) {
+          auto* m = static_cast<SharedMemory*>(self);
+          for (int i = 0; i < library->dlpi_phnum; i++) {
+            const auto& header = library->dlpi_phdr[i];
+            const char* tls = static_cast<const char*>(library->dlpi_tls_data);
+            if (header.p_type != PT_TLS || !tls || shared_base() < tls || shared_base() >= tls + header.p_memsz) continue;
+            m->begin = tls;
+            m->size = header.p_memsz;
+          }
+          return 0;
+        },
+        this);
+    words.resize(size / 4 + 1);
+  }
+
+  bool holds(const char* p) const { return p >= begin && p < begin + size; }
+};
+
+std::string verb(bool store) { return store ? "stores " : "loads "; }
+
+std::string place_of(const char* p) {
+  const char* base = shared_base();
+  if (p >= base && p < base + kSharedMax) return "byte " + std::to_string(p - base) + " of shared memory";
+  return "a static __shared__ array";
 }
 
-void access(const void* p, size_t bytes, bool store) {
-  const char* c = static_cast<const char*>(p);
-  if (emu::device_region(p)) {
-    if (!emu::device_holds(p, bytes)) emu::fail(describe(p, bytes, store) + ", outside every allocation");
-    if (reinterpret_cast<uintptr_t>(p) % std::min<size_t>(bytes, 16) != 0) emu::fail(describe(p, bytes, store) + ", misaligned");
-    emu::moved(bytes, store);
+std::string global_access(size_t bytes, bool store, uintptr_t at) {
+  return verb(store) + std::to_string(bytes) + " bytes at " + std::to_string(at);
+}
+
+void check_race(SharedMemory& m, const char* p, size_t bytes, bool store) {
+  const Moment now = moment();
+  for (size_t i = static_cast<size_t>(p - m.begin) / 4; i < (static_cast<size_t>(p - m.begin) + bytes) / 4; i++) {
+    Word& w = m.words[i];
+    const Touch* rival = nullptr;
+    if (store && w.other_read.races(now)) rival = &w.other_read;
+    if (store && w.read.races(now)) rival = &w.read;
+    if (w.write.races(now)) rival = &w.write;
+    if (rival) {
+      fail(verb(store) + place_of(p) + ", which thread " + std::to_string(rival->at.thread) +
+           (rival == &w.write ? " stored" : " loaded") + " with no barrier between");
+    }
+    if (store) {
+      w.write.at = now;
+    } else {
+      if (w.read.at.thread != now.thread) w.other_read = w.read;
+      w.read.at = now;
+    }
+  }
+}
+
+void access(const void* address, size_t bytes, bool store) {
+  const char* p = static_cast<const char*>(address);
+  const auto number = reinterpret_cast<uintptr_t>(p);
+  if (device_region(p)) {
+    if (!device_holds(p, bytes)) fail(global_access(bytes, store, number) + ", outside every allocation");
+    if (number % std::min<size_t>(bytes, 16) != 0) fail(global_access(bytes, store, number) + ", misaligned");
+    moved(bytes, store);
     return;
   }
-  char* shared = emu::shared_base();
-  if (c >= shared && c < shared + emu::kSharedMax) {
-    if (c + bytes > shared + emu::shared_size())
-      emu::fail((store ? "stores " : "loads ") + std::to_string(bytes) + " bytes at byte " + std::to_string(c - shared) + " of " +
-                std::to_string(emu::shared_size()) + " bytes of shared memory");
+  static thread_local SharedMemory memory;
+  const char* base = shared_base();
+  if (p >= base && p < base + kSharedMax && p + bytes > base + shared_size())
+    fail(verb(store) + std::to_string(bytes) + " bytes at byte " + std::to_string(p - base) + " of " +
+         std::to_string(shared_size()) + " bytes of shared memory");
+  if (memory.holds(p)) {
+    if (bytes >= 4) check_race(memory, p, bytes, store);  // smaller ones may share a word
     return;
   }
-  // The rest are stacks and static __shared__ arrays; nothing lies in the first pages.
-  if (reinterpret_cast<uintptr_t>(p) < 65536) emu::fail(describe(p, bytes, store) + ", through a null pointer");
+  if (number < 65536) fail(global_access(bytes, store, number) + ", through a null pointer");
+  // The rest are stacks.
 }
 
 }  // namespace
 
+}  // namespace emu
+
 #pragma GCC visibility push(default)
 extern "C" {
 
-#define EMU_ACCESS(bytes)                                                                                            \
-  void __asan_load##bytes##_noabort(const void* p);                                                                  \
-  void __asan_load##bytes##_noabort(const void* p) { access(p, bytes, false); }                                      \
-  void __asan_store##bytes##_noabort(const void* p);                                                                 \
-  void __asan_store##bytes##_noabort(const void* p) { access(p, bytes, true); }
+#define EMU_ACCESS(bytes)                                                                \
+  void __asan_load##bytes##_noabort(const void* p);                                      \
+  void __asan_load##bytes##_noabort(const void* p) { emu::access(p, bytes, false); }     \
+  void __asan_store##bytes##_noabort(const void* p);                                     \
+  void __asan_store##bytes##_noabort(const void* p) { emu::access(p, bytes, true); }
 EMU_ACCESS(1)
 EMU_ACCESS(2)
 EMU_ACCESS(4)
@@ -50,9 +136,9 @@ EMU_ACCESS(8)
 EMU_ACCESS(16)
 
 void __asan_loadN_noabort(const void* p, size_t bytes);
-void __asan_loadN_noabort(const void* p, size_t bytes) { access(p, bytes, false); }
+void __asan_loadN_noabort(const void* p, size_t bytes) { emu::access(p, bytes, false); }
 void __asan_storeN_noabort(const void* p, size_t bytes);
-void __asan_storeN_noabort(const void* p, size_t bytes) { access(p, bytes, true); }
+void __asan_storeN_noabort(const void* p, size_t bytes) { emu::access(p, bytes, true); }
 
 // What else gcc calls, about matters that are not checked here: calls that do not return, constructors of globals.
 void __asan_handle_no_return(void);

@@ -139,24 +139,26 @@ T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32) {
   return emu::shuffle(mask, v, (l & (width - 1u)) + by < static_cast<unsigned>(width) ? l + by : l);
 }
 
-// Atomics on integers only: a float sum in the order of arrival has other bits on every run.
+// Atomics on integers only: a float sum in the order of arrival has other bits on every run. The checking build must not
+// take them for accesses that race.
+#define EMU_ATOMIC __attribute__((no_sanitize_address, noinline))
 template <class T>
-T atomicAdd(T* p, T v) {
+EMU_ATOMIC T atomicAdd(T* p, T v) {
   static_assert(std::is_integral_v<T>, "no float atomics: reduce in a fixed order");
   return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 template <class T>
-T atomicOr(T* p, T v) {
+EMU_ATOMIC T atomicOr(T* p, T v) {
   static_assert(std::is_integral_v<T>);
   return __atomic_fetch_or(p, v, __ATOMIC_RELAXED);
 }
 template <class T>
-T atomicExch(T* p, T v) {
+EMU_ATOMIC T atomicExch(T* p, T v) {
   static_assert(std::is_integral_v<T>);
   return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
 }
 template <class T>
-T atomicMax(T* p, T v) {
+EMU_ATOMIC T atomicMax(T* p, T v) {
   static_assert(std::is_integral_v<T>);
   T old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {

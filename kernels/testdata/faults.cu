@@ -57,6 +57,36 @@ extern "C" __global__ void __launch_bounds__(kFaultThreads) fault_race(const flo
     y[threadIdx.x] = shared[(threadIdx.x + 1) % blockDim.x];
 }
 
+// The same with a static array: the second round overwrites what others may still be reading in the first.
+extern "C" __global__ void __launch_bounds__(kFaultThreads) fault_static(const float* __restrict__ x, float* __restrict__ y) {
+    __shared__ float first[kFaultThreads / 32];
+    for (int round = 0; round < 2; ++round) {
+        const float sum = warp_sum(x[threadIdx.x]);
+        if (threadIdx.x % 32 == 0) { first[threadIdx.x / 32] = sum + (float)round; }
+        __syncthreads();
+        y[threadIdx.x] = first[1 - threadIdx.x / 32];  // a barrier belongs behind this
+    }
+}
+
+// Lanes of a warp exchange through shared memory: a shuffle between orders nothing, __syncwarp would.
+extern "C" __global__ void __launch_bounds__(kFaultThreads) fault_lane_race(const float* __restrict__ x, float* __restrict__ y) {
+    shared[threadIdx.x] = x[threadIdx.x];
+    const float other = __shfl_xor_sync(kAllLanes, x[threadIdx.x], 1);
+    y[threadIdx.x] = shared[threadIdx.x ^ 1] - other;
+}
+
+// The same with __syncwarp before reading and before overwriting; right: y = 0.
+extern "C" __global__ void __launch_bounds__(kFaultThreads) right_lanes(const float* __restrict__ x, float* __restrict__ y) {
+    float difference = 0.0f;
+    for (int round = 0; round < 3; ++round) {
+        shared[threadIdx.x] = x[threadIdx.x] + (float)round;
+        __syncwarp();
+        difference += shared[threadIdx.x ^ 1] - (x[threadIdx.x ^ 1] + (float)round);
+        __syncwarp();
+    }
+    y[threadIdx.x] = difference;
+}
+
 // Three threads wait at a barrier that the others never reach.
 extern "C" __global__ void __launch_bounds__(kFaultThreads) fault_barrier(float* y) {
     if (threadIdx.x < 3) { __syncthreads(); }
