@@ -43,7 +43,7 @@ func hierarchy() Config {
 	}
 }
 
-func build1(t *testing.T, c Config) *Model {
+func newModel(t *testing.T, c Config) *Model {
 	t.Helper()
 	m, err := New(c)
 	if err != nil {
@@ -56,7 +56,7 @@ func build1(t *testing.T, c Config) *Model {
 // weights (Graves and Schmidhuber 2008, Offline Handwriting Recognition with
 // Multidimensional Recurrent Neural Networks).
 func TestPublishedCount(t *testing.T) {
-	m := build1(t, hierarchy())
+	m := newModel(t, hierarchy())
 	if got, want := m.Size(), 159369; got != want {
 		t.Errorf("got %d parameters, want %d", got, want)
 	}
@@ -105,7 +105,7 @@ func TestParams(t *testing.T) {
 		}, "layers.0.weight [4 18]\nlayers.0.bias [4]\nlayers.2.weight [5 4]\nhead.weight [2 5]\nhead.bias [2]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := build1(t, test.config)
+			m := newModel(t, test.config)
 			var lines []string
 			offset := 0
 			for _, p := range m.Params {
@@ -149,19 +149,19 @@ func TestStages(t *testing.T) {
 		},
 		{Layer: 3, Type: TypeDense, Head: true, Name: "head", Axes: 1, Features: 7, In: 7, Out: 2, Activation: Linear, Bias: true},
 	}
-	if diff := cmp.Diff(build1(t, c).Stages, want); diff != "" {
+	if diff := cmp.Diff(newModel(t, c).Stages, want); diff != "" {
 		t.Errorf("got (-) and want (+):\n%s", diff)
 	}
 	for _, combine := range []string{CombineSum, CombineMean} {
 		c.Layers[0].Combine = combine
-		if got := build1(t, c).Stages[0].Out; got != 4 {
+		if got := newModel(t, c).Stages[0].Out; got != 4 {
 			t.Errorf("combine %s: got %d features, want 4", combine, got)
 		}
 	}
 }
 
 func TestLookup(t *testing.T) {
-	m := build1(t, small(CellPlain))
+	m := newModel(t, small(CellPlain))
 	byName, ok := m.Param("layers.0.weight_hh")
 	bySuffix, ok2 := m.StageParam(0, "weight_hh")
 	if !ok || !ok2 || byName.Offset != 120 || !cmp.Equal(byName, bySuffix) {
@@ -188,7 +188,7 @@ func TestModelKeepsItsConfig(t *testing.T) {
 	c := hierarchy()
 	c.ClassWeights = make([]float64, 121)
 	c.ClassWeights[0] = 1
-	m := build1(t, c)
+	m := newModel(t, c)
 	c.Layers[0].Directions[0], c.Layers[0].Window[0] = "x", 9
 	*c.Layers[5].Axis, *c.Layers[1].Bias, c.ClassWeights[0] = 1, true, -1
 	c.Layers[3].Units = 0
@@ -234,7 +234,7 @@ func TestAxesAndOutputShape(t *testing.T) {
 		{name: "snake", view: ViewSnake, layers: []Layer{line, dense}, axes: AnyAxes, in: []int{4, 5, 6}, want: []int{4, 5, 6}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := build1(t, Config{View: test.view, Input: 1, Layers: test.layers, Head: Head{Units: 1, Activation: Linear}, Loss: MSE})
+			m := newModel(t, Config{View: test.view, Input: 1, Layers: test.layers, Head: Head{Units: 1, Activation: Linear}, Loss: MSE})
 			if got := m.Axes(); got != test.axes {
 				t.Errorf("got %d axes, want %d", got, test.axes)
 			}
@@ -273,7 +273,7 @@ func TestStageAxes(t *testing.T) {
 		{"free", ViewGrid, []Layer{{Type: TypeSum, Axis: ptr(0)}}, []int{AnyAxes, AnyAxes}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := build1(t, Config{View: test.view, Input: 1, Layers: test.layers, Head: Head{Units: 1, Activation: Linear}, Loss: MSE})
+			m := newModel(t, Config{View: test.view, Input: 1, Layers: test.layers, Head: Head{Units: 1, Activation: Linear}, Loss: MSE})
 			var got []int
 			for _, s := range m.Stages {
 				got = append(got, s.Axes)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/nlpodyssey/safetensors"
@@ -107,8 +109,8 @@ func Encode(w io.Writer, tensors []Tensor, meta map[string]string) error {
 
 // Decode reads a safetensors file of exactly size bytes from r: tensors by
 // name, and metadata, nil when there is none. The header's length is checked
-// against size before anything is allocated, and no more than size bytes and
-// as many for the values are. It refuses files that are truncated or too long,
+// against size before anything is allocated; all that is allocated then is the
+// file's bytes once and its values once. It refuses files that are truncated or too long,
 // tensors that overlap or leave gaps, and any dtype but F32. NaN is for the
 // caller to judge.
 func Decode(r io.Reader, size int64) (map[string]Tensor, map[string]string, error) {
@@ -136,8 +138,10 @@ func Decode(r io.Reader, size int64) (map[string]Tensor, map[string]string, erro
 		return nil, nil, headerError(err, content[8:8+header], uint64(size)-8-header)
 	}
 	data := content[8+header:]
-	tensors := make(map[string]Tensor, len(info.Tensors()))
-	for name, t := range info.Tensors() {
+	listed := info.Tensors()
+	tensors := make(map[string]Tensor, len(listed))
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		t := listed[name]
 		if t.DType != safetensors.F32 {
 			return nil, nil, fmt.Errorf("tensor %q: dtype %s, want F32", name, t.DType)
 		}
@@ -159,16 +163,19 @@ func readError(err error) error {
 }
 
 // headerError says in words why a header was refused. A file cut short inside
-// its data is by far the most common, and the library has no words for it.
+// its data is the most common, and the library has no words for it.
 func headerError(err error, header []byte, data uint64) error {
 	var info safetensors.Metadata
 	if info.UnmarshalJSON(bytes.TrimRight(header, " ")) == nil {
 		end := uint64(0)
 		for _, t := range info.Tensors() {
-			end = max(end, t.DataOffsets[1])
+			end = max(end, t.DataOffsets[0], t.DataOffsets[1])
 		}
-		if end > data {
+		switch {
+		case end > data:
 			return fmt.Errorf("truncated: %d bytes of data, the header lists %d", data, end)
+		case end < data:
+			return fmt.Errorf("too long: %d bytes of data, the header lists %d", data, end)
 		}
 	}
 	return fmt.Errorf("not a safetensors file: %w", err)
