@@ -152,7 +152,7 @@ func (a *Arrays) checkFinite() error {
 			}
 		})
 		if !ok {
-			return fmt.Errorf("%s: sample %d, cell %v, channel %d is %v, want finite values: clean the data, or exclude the cell with --sizes",
+			return fmt.Errorf("%s: sample %d, cell %v, channel %d is %v as float32, want finite values: clean the data, or exclude the cell with --sizes",
 				a.options.X, b, coordinates(at/channels, a.grid), at%channels, a.x.Data[b*sample+at])
 		}
 	}

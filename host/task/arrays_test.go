@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -179,6 +180,19 @@ func TestArraysSpec(t *testing.T) {
 	}
 }
 
+func TestArraysSettings(t *testing.T) {
+	x := write(t, []int{2, 3, 4, 1}, counting(24))
+	sizes := writeInts(t, []int{2, 2}, []int64{3, 4, 1, 2})
+	a := open(t, ArraysOptions{X: x, Sizes: sizes, Batch: 2, Shuffle: true, Seed: 8}, nil)
+	want := map[string]string{"x": x, "y": "", "sizes": sizes, "batch": "2", "shuffle": "true", "seed": "8"}
+	if got := a.Settings(); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if a.Name() != "arrays" || !a.Grid().Equal(grid.Shape{3, 4}) || !slices.EqualFunc(a.Sizes(), []grid.Shape{{3, 4}, {1, 2}}, grid.Shape.Equal) {
+		t.Errorf("got %s, grid %v, sizes %v", a.Name(), a.Grid(), a.Sizes())
+	}
+}
+
 func TestArraysShuffle(t *testing.T) {
 	const samples, batch = 10, 4
 	x := write(t, []int{samples, 1, 1}, counting(samples))
@@ -252,7 +266,7 @@ func TestNewArraysRefuses(t *testing.T) {
 		{"x without channels", ArraysOptions{X: write(t, []int{4, 2}, counting(8))}, "shape [4 2] has 2 axes, want [samples, grid …, channels]: add a channel axis"},
 		{"x of too many axes", ArraysOptions{X: write(t, slices.Repeat([]int{1}, 11), counting(1))}, "grid of 9 axes"},
 		{"x without samples", ArraysOptions{X: write(t, []int{0, 2, 1}, nil)}, "no values"},
-		{"x NaN", ArraysOptions{X: write(t, []int{1, 2, 2, 2}, []float32{0, 0, 0, 0, 0, 0, 0, nan})}, "sample 0, cell [1 1], channel 1 is NaN"},
+		{"x NaN", ArraysOptions{X: write(t, []int{1, 2, 2, 2}, []float32{0, 0, 0, 0, 0, 0, 0, nan})}, "sample 0, cell [1 1], channel 1 is NaN as float32"},
 		{"x infinite", ArraysOptions{X: write(t, []int{2, 2, 1}, []float32{0, 0, 0, inf})}, "sample 1, cell [1], channel 0 is +Inf"},
 		{"sizes as floats", ArraysOptions{X: x, Sizes: write(t, []int{2, 2}, []float32{1, 1, 1, 1})}, "holds float32, want integers"},
 		{"sizes of another shape", ArraysOptions{X: x, Sizes: writeInts(t, []int{2}, []int64{1, 1})}, "shape [2], want [2 2], one size for each sample and axis of " + x},
