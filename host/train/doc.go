@@ -1,7 +1,7 @@
 // Package train runs the training of one model: it owns the loop, the settings,
 // the run folder, the checkpoints and the resumption of a run. It computes
-// nothing itself (an engine.Engine does), makes no data (a Source does) and
-// writes nothing on the terminal (an Observer may).
+// nothing itself (an [engine.Engine] does), makes no data (a [task.Source] does)
+// and writes nothing on the terminal (an [Observer] may).
 //
 //	run, err := train.Create(dir, train.Start{Settings: s, DataHash: src.Hash(), …})
 //	run, err := train.Open(dir)     // or: an existing run, to be continued
@@ -15,6 +15,7 @@
 //	state.safetensors         the newest checkpoint: all that resuming needs
 //	state.prev.safetensors    the one before
 //	model.safetensors         the model of the newest checkpoint, for prediction
+//	state.damaged.safetensors only after damage: a state that could not be used
 //	.lock                     locked with flock while a process works here; its pid
 //
 // The folder is made under a hidden name beside its own and appears by one

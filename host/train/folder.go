@@ -21,7 +21,7 @@ import (
 type Start struct {
 	Settings Settings
 	Engine   engine.Info
-	DataHash string // of the source, see [Source]
+	DataHash string // of the source, see [task.Source]
 	// Params are the first parameters, in the order of the model; nil draws them
 	// from Settings.Seed.
 	Params []float32
@@ -59,6 +59,9 @@ func DefaultFolder(name string, now time.Time) (string, error) {
 // for it: the parent must exist and be writable, and dir itself must not exist
 // or be an empty folder. What is in use gives an error that wraps [ErrExists].
 func CheckNew(dir string) error {
+	if dir == "" {
+		return &SettingError{Flag: "--out", Value: `""`, Problem: "must name a folder for the run"}
+	}
 	parent := filepath.Dir(target(dir))
 	switch info, err := os.Stat(parent); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // killSettings checkpoint after every step, so that most kills meet one.
 func killSettings() Settings {
 	s := testSettings()
-	s.Steps, s.CheckpointEvery = 500, 1
+	s.Steps, s.CheckpointEvery = 400, 1
 	return s
 }
 

@@ -125,6 +125,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a file", file, ErrExists, []string{"--out " + file, "file"}},
 		{"no parent", filepath.Join(base, "a", "b"), nil, []string{filepath.Join(base, "a"), "does not exist"}},
 		{"a file as parent", filepath.Join(file, "run"), nil, []string{file, "not a folder"}},
+		{"no name", "", nil, []string{`--out ""`}},
 		{"an unwritable parent", "/proc/run", nil, []string{"--out /proc/run"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -320,6 +321,7 @@ func TestDamagedState(t *testing.T) {
 		"foreign":        func(b []byte) []byte { return []byte("GIF89a, not a checkpoint at all") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRun(t, s)
 			if err := trainFake(t, r); err != nil {
 				t.Fatal(err)
