@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // killSettings checkpoint after every step, so that most kills meet one.
 func killSettings() Settings {
 	s := testSettings()
-	s.Steps, s.CheckpointEvery = 400, 1
+	s.Steps, s.CheckpointEvery = 300, 1
 	return s
 }
 
@@ -44,7 +44,10 @@ func trainAsChild(dir string) error {
 		return err
 	}
 	defer r.Close()
-	err = r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{})
+	err = r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+		// However fast the disk, there must be time to be killed in.
+		Step: func(Progress) { time.Sleep(time.Millisecond) },
+	})
 	if errors.Is(err, ErrNothingToDo) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -84,4 +85,17 @@ func (a EngineInfo) differs(b EngineInfo) string {
 		say(key, a.Settings[key], b.Settings[key])
 	}
 	return strings.Join(list, ", ")
+}
+
+// writeRecord replaces config.json.
+func (r *Run) writeRecord() error {
+	record := Record{Format: recordFormat, Settings: r.state.settings, Engine: r.state.engine, DataSHA256: r.state.dataHash}
+	data, err := record.encode()
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.path(configName), err)
+	}
+	return replace(r.disk, r.path(configName), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }

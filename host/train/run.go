@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -149,6 +150,13 @@ func (r *Run) keepPrevious() error {
 	// Renaming between two names of one file does nothing: after a kill just
 	// here both are, and the third name would stay.
 	return r.disk.Remove(temp)
+}
+
+// writeModel replaces model.safetensors by the state's model.
+func (r *Run) writeModel() error {
+	return replace(r.disk, r.path(modelName), func(w io.Writer) error {
+		return nn.EncodeModel(w, r.state.model, r.state.params)
+	})
 }
 
 // sameBits compares by bits, so that -0 differs from 0.
