@@ -38,7 +38,7 @@ const fewUnits = 8
 
 func newDenseStage(e *Engine, index int, in *field, activation string) *denseStage {
 	st := e.model.Stages[index]
-	s := &denseStage{e: e, index: index, Stage: st, in: in, out: &field{width: st.Out}, activation: activation}
+	s := &denseStage{e: e, index: index, Stage: st, in: in, out: &field{width: st.Out, back: true}, activation: activation}
 	s.transposed = make([]float32, st.In*st.Out)
 	s.table = newTable(st.Out)
 	s.slots.size = st.Out * (st.In + 1)
@@ -53,7 +53,7 @@ func newDenseStage(e *Engine, index int, in *field, activation string) *denseSta
 
 func (s *denseStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	s.sched = in
-	s.out.resize(in.Rows, true)
+	s.out.resize(in.Rows)
 	s.slots.set(1, in.Rows)
 	return in, nil
 }
@@ -132,7 +132,7 @@ func (s *denseStage) backward(*pass) {
 	}
 	s.e.pool.run(s.slots.n, s.gradientJob)
 	s.reduce()
-	if s.in.grad != nil {
+	if s.in.back {
 		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
 	}
 }

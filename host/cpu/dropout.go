@@ -26,7 +26,7 @@ type dropoutStage struct {
 }
 
 func newDropoutStage(e *Engine, layer int, rate float64, in *field) *dropoutStage {
-	s := &dropoutStage{e: e, layer: layer, rate: rate, in: in, out: &field{width: in.width}}
+	s := &dropoutStage{e: e, layer: layer, rate: rate, in: in, out: &field{width: in.width, back: in.back}}
 	s.masks = make([][]float32, e.pool.workers)
 	for w := range s.masks {
 		s.masks[w] = make([]float32, in.width)
@@ -40,7 +40,7 @@ func (s *dropoutStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	n := (in.Rows + 1) * s.in.width
 	s.kept = grow(s.kept, n)
 	clear(s.kept[in.Rows*s.in.width:])
-	if s.in.grad != nil {
+	if s.in.back {
 		s.out.grad = grow(s.out.grad, n)
 		clear(s.out.grad[in.Rows*s.in.width:])
 	}
@@ -89,7 +89,7 @@ func (s *dropoutStage) scale(task, worker int, dst, src []float32) {
 }
 
 func (s *dropoutStage) backward(*pass) {
-	if s.in.grad != nil {
+	if s.in.back {
 		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
 	}
 }

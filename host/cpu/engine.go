@@ -28,7 +28,8 @@ type Engine struct {
 	kernels *kernels
 	pool    *pool
 	grids   *grid.Cache
-	plans   []*plan // newest use last
+	plans   []*plan    // newest use last
+	checked grid.Shape // a sample's shape that the model is known to take
 
 	params, grads  []float32
 	moment, square []float32 // Adam's m and v; SGD's velocity is square

@@ -2,19 +2,20 @@ package cpu
 
 // field is what one stage hands to the next: width features for each of T rows,
 // a row of zeros behind them, and the gradient that comes back. The consumer
-// writes every element of grad exactly once; it is nil where nobody needs it.
+// writes every element of grad exactly once.
 type field struct {
 	width int
+	back  bool      // a gradient is wanted: not of the model's inputs
 	data  []float32 // [T+1, width]
 	grad  []float32 // [T+1, width]
 }
 
 // resize makes room for rows rows and zeroes the row behind the last.
-func (f *field) resize(rows int, grad bool) {
+func (f *field) resize(rows int) {
 	n := (rows + 1) * f.width
 	f.data = grow(f.data, n)
 	clear(f.data[rows*f.width:])
-	if grad {
+	if f.back {
 		f.grad = grow(f.grad, n)
 		clear(f.grad[rows*f.width:])
 	}

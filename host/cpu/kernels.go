@@ -18,8 +18,7 @@ type kernels struct {
 
 	// denormalise is its backward with the norm's own weight: d [rows, groups, P]
 	// holds ∂/∂(weight·hat + bias) and becomes ∂/∂src; the gradients of weight and
-	// bias [groups, P] are added to dWeight and dBias. hat may be d2's sibling of
-	// other strides: both have rows of groups·P.
+	// bias [groups, P] are added to dWeight and dBias.
 	denormalise func(d, hat, weight, inverse []float32, stride, rows, groups, p, hidden int, dWeight, dBias []float32)
 
 	// peepholes adds what i and f_d see of the predecessors' cells to the gates'
@@ -45,6 +44,9 @@ type kernels struct {
 	// dot is Σ x·y, axpy y += a·x.
 	dot  func(x, y []float32) float32
 	axpy func(a float32, x, y []float32)
+
+	// adam is one update of parameters w with gradients g and moments m and v.
+	adam func(w, g, m, v []float32, s *adamStep)
 }
 
 // tile is a block of n consecutive rows of one wavefront of one direction.

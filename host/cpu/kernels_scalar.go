@@ -25,6 +25,7 @@ func scalarKernels() *kernels {
 		clamp:          clampScalar,
 		dot:            dotScalar,
 		axpy:           axpyScalar,
+		adam:           adamScalar,
 	}
 }
 
@@ -335,5 +336,15 @@ func axpyScalar(a float32, x, y []float32) {
 	y = y[:len(x)]
 	for j, v := range x {
 		y[j] += a * v
+	}
+}
+
+func adamScalar(w, g, m, v []float32, s *adamStep) {
+	m, v, g = m[:len(w)], v[:len(w)], g[:len(w)]
+	for i := range w {
+		x := g[i] * s.scale
+		m[i] = beta1*m[i] + (1-beta1)*x
+		v[i] = beta2*v[i] + (1-beta2)*x*x
+		w[i] -= s.rate * (m[i] * s.correct1) / (float32(math.Sqrt(float64(v[i]*s.correct2))) + adamEpsilon)
 	}
 }

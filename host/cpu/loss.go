@@ -15,8 +15,9 @@ type lossStage struct {
 	activation string // of the head
 	units      int
 	weights    []float64 // of classes; nil = all 1
-	ignore     int32     // class that does not count; -1 when there is none
-	in         *field    // the head's
+	ignores    bool
+	ignore     int32  // class that does not count
+	in         *field // the head's
 	sched      *grid.Schedule
 
 	y        []float32 // [T, units] targets in row order
@@ -34,9 +35,9 @@ type lossStage struct {
 
 func newLossStage(e *Engine, in *field) *lossStage {
 	c := &e.model.Config
-	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, ignore: -1, in: in}
+	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in}
 	if c.IgnoreIndex != nil {
-		s.ignore = int32(*c.IgnoreIndex)
+		s.ignores, s.ignore = true, int32(*c.IgnoreIndex)
 	}
 	s.logits = make([][]float64, e.pool.workers)
 	for w := range s.logits {
@@ -117,7 +118,7 @@ func (s *lossStage) squaredError(row int) (sum float64) {
 }
 
 func (s *lossStage) classWeight(class int32) float64 {
-	if class == s.ignore {
+	if s.ignores && class == s.ignore {
 		return 0
 	}
 	if s.weights == nil {

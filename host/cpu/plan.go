@@ -80,9 +80,15 @@ func (e *Engine) need(samples []grid.Shape) (engine.Capacity, error) {
 	if len(samples) == 0 {
 		return c, fmt.Errorf("%w: a batch of no samples", engine.ErrShape)
 	}
+	if !samples[0].Equal(e.checked) || e.checked == nil {
+		if _, err := e.model.OutputShape(samples[0]); err != nil {
+			return c, fmt.Errorf("%w: %w", engine.ErrShape, err)
+		}
+		e.checked = append(grid.Shape{}, samples[0]...)
+	}
 	for i, s := range samples {
-		if _, err := e.model.OutputShape(s); err != nil {
-			return c, fmt.Errorf("%w: sample %d: %w", engine.ErrShape, i, err)
+		if len(s) != len(samples[0]) {
+			return c, fmt.Errorf("%w: sample %d of %s has %d axes, sample 0 of %s has %d", engine.ErrShape, i, s, len(s), samples[0], len(samples[0]))
 		}
 		cells := s.Cells()
 		if cells < 1 || cells > grid.MaxRows-c.Rows {
@@ -180,7 +186,7 @@ func (p *plan) bind(samples []grid.Shape) error {
 	}
 	if in != p.in {
 		p.in = in
-		p.input.resize(in.Rows, false)
+		p.input.resize(in.Rows)
 	}
 	at := in
 	for _, s := range p.stages {

@@ -129,13 +129,13 @@ func (p *products) multiply(ta blas.Transpose, m, n, k int, a []float32, lda int
 	}
 	for i := 0; i < m; i += gonumPanelRows {
 		rows := min(gonumPanelRows, m-i)
-		panel := a[i*lda:]
+		from := i * lda
 		if ta == blas.Trans {
-			panel = a[i:]
+			from = i
 		}
 		for j := 0; j < n; j += gonumPanelColumns {
 			columns := min(gonumPanelColumns, n-j)
-			p.blas.Sgemm(ta, blas.NoTrans, rows, columns, k, 1, panel, lda, b[j:], ldb, beta, c[i*ldc+j:], ldc)
+			p.blas.Sgemm(ta, blas.NoTrans, rows, columns, k, 1, a[from:], lda, b[j:], ldb, beta, c[i*ldc+j:], ldc)
 		}
 	}
 }

@@ -80,10 +80,10 @@ func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error)
 	}
 	s.padded = (st.Hidden + e.kernels.width - 1) / e.kernels.width * e.kernels.width
 	r := len(st.Directions)
-	s.h = &field{width: r * st.Hidden}
+	s.h = &field{width: r * st.Hidden, back: true}
 	s.out = s.h
 	if st.Combine != "concat" {
-		s.out = &field{width: st.Hidden}
+		s.out = &field{width: st.Hidden, back: true}
 	}
 	p, g, d := s.padded, st.Gates, st.Axes
 	for _, signs := range st.Directions {
@@ -107,7 +107,7 @@ func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error)
 		}
 		s.dirs = append(s.dirs, dir)
 	}
-	if in.grad != nil {
+	if in.back {
 		s.inputWeight = make([]float32, r*g*p*st.In)
 	}
 	s.weightSlots.size = s.weightRows() * g * p
@@ -155,9 +155,9 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	}
 	s.sched = in
 	t, p, g := in.Rows, s.padded, s.Gates
-	s.h.resize(t, true)
+	s.h.resize(t)
 	if s.out != s.h {
-		s.out.resize(t, true)
+		s.out.resize(t)
 	}
 	for q := range s.dirs {
 		d := &s.dirs[q]

@@ -14,7 +14,7 @@ func (s *recurrentStage) backward(*pass) {
 	for q := range s.dirs {
 		s.reduceSums(q)
 	}
-	if s.in.grad != nil {
+	if s.in.back {
 		s.e.pool.run(chunks(s.sched.Rows), s.inputJob)
 	}
 }

@@ -39,7 +39,7 @@ func newWindowStage(e *Engine, window []int, in *field) *windowStage {
 	for _, w := range window {
 		cells *= w
 	}
-	s := &windowStage{e: e, window: window, in: in, out: &field{width: cells * in.width}}
+	s := &windowStage{e: e, window: window, in: in, out: &field{width: cells * in.width, back: in.back}}
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
 }
@@ -50,7 +50,7 @@ func (s *windowStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		return nil, err
 	}
 	s.maps, s.rows = maps, in.Rows
-	s.out.resize(maps.Next.Rows, s.in.grad != nil)
+	s.out.resize(maps.Next.Rows)
 	return maps.Next, nil
 }
 
@@ -67,7 +67,7 @@ func (s *windowStage) forwardChunk(task, _ int) {
 }
 
 func (s *windowStage) backward(*pass) {
-	if s.in.grad != nil {
+	if s.in.back {
 		s.e.pool.run(chunks(s.rows), s.backwardJob)
 	}
 }
@@ -97,7 +97,7 @@ type sumStage struct {
 }
 
 func newSumStage(e *Engine, name string, axis int, in *field) *sumStage {
-	s := &sumStage{e: e, name: name, axis: axis, in: in, out: &field{width: in.width}}
+	s := &sumStage{e: e, name: name, axis: axis, in: in, out: &field{width: in.width, back: in.back}}
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
 }
@@ -108,7 +108,7 @@ func (s *sumStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		return nil, err
 	}
 	s.maps, s.rows = maps, in.Rows
-	s.out.resize(maps.Next.Rows, s.in.grad != nil)
+	s.out.resize(maps.Next.Rows)
 	return maps.Next, nil
 }
 
@@ -127,7 +127,7 @@ func (s *sumStage) forwardChunk(task, _ int) {
 }
 
 func (s *sumStage) backward(*pass) {
-	if s.in.grad != nil {
+	if s.in.back {
 		s.e.pool.run(chunks(s.rows), s.backwardJob)
 	}
 }

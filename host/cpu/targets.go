@@ -44,14 +44,12 @@ func (s *lossStage) loadValues(b *engine.Batch) (weight float64, err error) {
 		for u, v := range y {
 			s.y[r*n+u] = v
 			switch {
+			case s.name == "binary_cross_entropy" && !(v >= 0 && v <= 1):
+				return 0, fmt.Errorf("%w: y is %v at output cell %d, unit %d: binary_cross_entropy wants 0 to 1", engine.ErrData, v, s.sched.Cell[r], u)
 			case finite(v):
 				weight++
-			case v == v || s.name != "mse":
-				return 0, fmt.Errorf("%w: y is %v at output cell %d, unit %d: want a finite value%s",
-					engine.ErrData, v, s.sched.Cell[r], u, map[bool]string{true: ", or NaN where no target is known"}[s.name == "mse"])
-			}
-			if s.name == "binary_cross_entropy" && !(v >= 0 && v <= 1) {
-				return 0, fmt.Errorf("%w: y is %v at output cell %d, unit %d: binary_cross_entropy wants 0 to 1", engine.ErrData, v, s.sched.Cell[r], u)
+			case v == v: // infinite; NaN does not count
+				return 0, fmt.Errorf("%w: y is %v at output cell %d, unit %d: want a finite value, or NaN where no target is known", engine.ErrData, v, s.sched.Cell[r], u)
 			}
 		}
 	}
@@ -68,7 +66,7 @@ func (s *lossStage) loadClasses(b *engine.Batch) (weight float64, err error) {
 	}
 	for r := range rows {
 		c := b.Class[s.sched.Cell[r]]
-		if c != s.ignore && (c < 0 || int(c) >= s.units) {
+		if (!s.ignores || c != s.ignore) && (c < 0 || int(c) >= s.units) {
 			return 0, fmt.Errorf("%w: class %d at output cell %d: the model has classes 0 to %d", engine.ErrData, c, s.sched.Cell[r], s.units-1)
 		}
 		s.class[r] = c

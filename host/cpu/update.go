@@ -74,22 +74,15 @@ func (e *Engine) updateRange(task, _ int) {
 	from, to := task*updateValues, min((task+1)*updateValues, len(e.grads))
 	s := &e.adam
 	w, g, m, v := e.params[from:to], e.grads[from:to], e.moment[from:to], e.square[from:to]
-	m, v, g = m[:len(w)], v[:len(w)], g[:len(w)]
 	if s.optimizer == engine.SGD {
 		for i := range w {
 			v[i] = s.momentum*v[i] + g[i]*s.scale
 			w[i] -= s.rate * v[i]
-			g[i] = 0
 		}
-		return
+	} else {
+		e.kernels.adam(w, g, m, v, s)
 	}
-	for i := range w {
-		x := g[i] * s.scale
-		m[i] = beta1*m[i] + (1-beta1)*x
-		v[i] = beta2*v[i] + (1-beta2)*x*x
-		w[i] -= s.rate * (m[i] * s.correct1) / (float32(math.Sqrt(float64(v[i]*s.correct2))) + adamEpsilon)
-		g[i] = 0
-	}
+	clear(g)
 }
 
 func ready(context.Context) error { return nil }
