@@ -118,7 +118,7 @@ func hugeLogits(s *session, loss string) error {
 	if err != nil {
 		return err
 	}
-	want, err := expect(e.Model(), p, b, engine.Pass{})
+	want, err := expect(e.Model(), widen(p), b, engine.Pass{})
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,10 @@
 package enginetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"time"
+	"runtime"
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/engine/enginetest/approx"
@@ -14,18 +12,20 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// planChecks: what plans and the arena promise.
+// planChecks: what plans promise.
 func planChecks() []Check {
 	return []Check{
 		{"plan/gradients add up", accumulation},
 		{"plan/batches within a capacity", capacityReuse},
+		{"plan/taken again", takenAgain},
+		{"plan/stays valid", staysValid},
 		{"plan/more plans than the limit", manyPlans},
+		{"plan/load copies", loadCopies},
 		{"plan/nothing counts", nothingCounts},
+		{"plan/no targets", noTargets},
+		{"plan/any number of cores", anyCores},
 		{"plan/predict into nil", predictNil},
 		{"plan/bytes", planBytes},
-		{"arena/set and zero", setGradients},
-		{"arena/buckets", buckets},
-		{"parameters/in and out", parametersRoundTrip},
 	}
 }
 
@@ -60,7 +60,7 @@ func accumulation(s *session) error {
 		if _, err := plan.Gradients(pass); err != nil {
 			return err
 		}
-		x, err := expect(e.Model(), p, b, pass)
+		x, err := expect(e.Model(), widen(p), b, pass)
 		if err != nil {
 			return err
 		}
@@ -125,6 +125,112 @@ func capacityReuse(s *session) error {
 	return nil
 }
 
+// takenAgain: a plan that is large enough is not made twice.
+func takenAgain(s *session) error {
+	e, _, err := s.engine(small(), 25)
+	if err != nil {
+		return err
+	}
+	first, err := e.Plan([]grid.Shape{{4, 5}, {3, 3}}, engine.Capacity{})
+	if err != nil {
+		return err
+	}
+	for _, shapes := range [][]grid.Shape{{{4, 5}, {3, 3}}, {{3, 3}, {4, 5}}, {{2, 2}}} {
+		again, err := e.Plan(shapes, engine.Capacity{})
+		if err != nil {
+			return err
+		}
+		if again != first {
+			return fmt.Errorf("%v: another plan, want the one for 4x5 and 3x3", shapes)
+		}
+	}
+	larger, err := e.Plan([]grid.Shape{{4, 5}, {3, 3}, {1, 1}}, engine.Capacity{})
+	if err != nil {
+		return err
+	}
+	if larger == first {
+		return errors.New("one sample more: the same plan, want a larger one")
+	}
+	return nil
+}
+
+// staysValid: a plan works on while fewer than PlanLimit others are made.
+func staysValid(s *session) error {
+	e, _, err := s.engine(small(), 26)
+	if err != nil {
+		return err
+	}
+	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}}, data{}, rand.New(rand.NewPCG(26, 27)))
+	if err != nil {
+		return err
+	}
+	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	if err != nil {
+		return err
+	}
+	want, err := compute(e, plan, b, engine.Pass{})
+	if err != nil {
+		return err
+	}
+	for n := 1; n < engine.PlanLimit; n++ {
+		if _, err := e.Plan([]grid.Shape{{2 + n, 3 + n}}, engine.Capacity{}); err != nil {
+			return err
+		}
+	}
+	if err := e.ZeroGradients(); err != nil {
+		return err
+	}
+	got, err := compute(e, plan, b, engine.Pass{})
+	if err != nil {
+		return err
+	}
+	return sameResults(got, want)
+}
+
+// loadCopies: what the caller does with its batch after Load changes nothing.
+func loadCopies(s *session) error {
+	e, _, err := s.engine(small(), 27)
+	if err != nil {
+		return err
+	}
+	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}, {4, 2}}, data{relevant: true}, rand.New(rand.NewPCG(27, 28)))
+	if err != nil {
+		return err
+	}
+	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	if err != nil {
+		return err
+	}
+	first, err := compute(e, plan, b, engine.Pass{})
+	if err != nil {
+		return err
+	}
+	if err := e.ZeroGradients(); err != nil {
+		return err
+	}
+	if _, err := plan.Load(b); err != nil {
+		return err
+	}
+	for _, v := range [][]float32{b.X, b.Y} {
+		for i := range v {
+			v[i] = 7
+		}
+	}
+	clear(b.Relevant)
+	for _, shape := range b.Samples {
+		clear(shape)
+	}
+	loss, err := plan.Gradients(engine.Pass{})
+	if err != nil {
+		return err
+	}
+	if loss != first.loss {
+		return fmt.Errorf("loss %+v after the caller changed its batch, want %+v", loss, first.loss)
+	}
+	arena := nans(e.Model().Size())
+	return errors.Join(e.Gradients(arena), approx.SameBits("gradients", arena, first.arena))
+}
+
 // manyPlans: PlanLimit others do not disturb the newest, and asking again for
 // sizes that were dropped works.
 func manyPlans(s *session) error {
@@ -149,7 +255,7 @@ func manyPlans(s *session) error {
 			if err != nil {
 				return err
 			}
-			want, err := expect(e.Model(), p, b, engine.Pass{})
+			want, err := expect(e.Model(), widen(p), b, engine.Pass{})
 			if err != nil {
 				return err
 			}
@@ -188,6 +294,78 @@ func nothingCounts(s *session) error {
 		return fmt.Errorf("weight %v, losses %+v and %+v, want all zero", r.weight, r.loss, r.predicted)
 	}
 	return errors.Join(approx.Finite("outputs", r.outputs), allZero("gradients", r.arena))
+}
+
+// noTargets: a batch without targets can be predicted but not learnt from.
+func noTargets(s *session) error {
+	e, p, err := s.engine(small(), 23)
+	if err != nil {
+		return err
+	}
+	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}, {4, 1}}, data{noTargets: true}, rand.New(rand.NewPCG(23, 24)))
+	if err != nil {
+		return err
+	}
+	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	if err != nil {
+		return err
+	}
+	weight, err := plan.Load(b)
+	if err != nil || weight != 0 {
+		return fmt.Errorf("load: weight %v (error %v), want 0", weight, err)
+	}
+	if _, err := plan.Gradients(engine.Pass{}); !errors.Is(err, engine.ErrData) {
+		return fmt.Errorf("gradients: got error %v, want one that wraps ErrData", err)
+	}
+	out, arena := nans(10*e.Model().Units()), nans(e.Model().Size())
+	loss, err := plan.Predict(out)
+	if err != nil || loss != (engine.Loss{}) {
+		return fmt.Errorf("predict: loss %+v (error %v), want zero", loss, err)
+	}
+	want, err := expect(e.Model(), widen(p), b, engine.Pass{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.matchOutputs(out, want.predict), e.Gradients(arena), allZero("gradients", arena))
+}
+
+// anyCores: the bits do not depend on how many cores there are.
+func anyCores(s *session) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	var shapes []grid.Shape
+	for n := range 20 {
+		shapes = append(shapes, grid.Shape{4 + n%5, 9 - n%4})
+	}
+	for _, cell := range nn.Cells {
+		c := model(cell, 3, 16, corners(2)...)
+		var first results
+		for n, cores := range []int{1, 2, 3, 7} {
+			runtime.GOMAXPROCS(cores)
+			e, _, err := s.engine(c, 24)
+			if err != nil {
+				return err
+			}
+			b, err := makeBatch(e.Model(), shapes, data{}, rand.New(rand.NewPCG(24, 25)))
+			if err != nil {
+				return err
+			}
+			plan, err := e.Plan(b.Samples, engine.Capacity{})
+			if err != nil {
+				return err
+			}
+			got, err := compute(e, plan, b, engine.Pass{})
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				first = got
+			}
+			if err := sameResults(got, first); err != nil {
+				return fmt.Errorf("%s: %d cores against 1: %w", cell, cores, err)
+			}
+		}
+	}
+	return nil
 }
 
 func allZero(name string, v []float32) error {
@@ -244,97 +422,4 @@ func planBytes(s *session) error {
 		last = total
 	}
 	return nil
-}
-
-func setGradients(s *session) error {
-	e, _, err := s.engine(small(), 9)
-	if err != nil {
-		return err
-	}
-	n := e.Model().Size()
-	set, got := make([]float32, n), nans(n)
-	for i := range set {
-		set[i] = float32(i) - 3.5
-	}
-	keep := slices.Clone(set)
-	if err := errors.Join(e.SetGradients(set), e.SetGradients(set), e.Gradients(got)); err != nil { // twice: it overwrites
-		return err
-	}
-	if err := approx.SameBits("gradients after SetGradients", got, keep); err != nil {
-		return err
-	}
-	set[0] = 99 // the arena is a copy
-	if err := errors.Join(e.Gradients(got), approx.SameBits("gradients after the caller changed its slice", got, keep)); err != nil {
-		return err
-	}
-	if err := errors.Join(e.ZeroGradients(), e.Gradients(got)); err != nil {
-		return err
-	}
-	if err := allZero("gradients after ZeroGradients", got); err != nil {
-		return err
-	}
-	return errors.Join(
-		wrapsShape("Gradients into a short slice", e.Gradients(got[:n-1])),
-		wrapsShape("SetGradients from a long slice", e.SetGradients(make([]float32, n+1))),
-	)
-}
-
-// buckets: ranges that cover the arena exactly once, ready after a call.
-func buckets(s *session) error {
-	e, _, err := s.engine(small(), 10)
-	if err != nil {
-		return err
-	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{3, 3}}, data{}, rand.New(rand.NewPCG(1, 9)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
-	if err != nil {
-		return err
-	}
-	if _, err := compute(e, plan, b, engine.Pass{}); err != nil {
-		return err
-	}
-	times := make([]int, e.Model().Size())
-	for n, bucket := range e.Buckets() {
-		if bucket.From < 0 || bucket.From >= bucket.To || bucket.To > len(times) {
-			return fmt.Errorf("bucket %d: [%d, %d) of %d", n, bucket.From, bucket.To, len(times))
-		}
-		for i := bucket.From; i < bucket.To; i++ {
-			times[i]++
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		err := bucket.Ready(ctx)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("bucket %d: %w", n, err)
-		}
-	}
-	for i, n := range times {
-		if n != 1 {
-			return fmt.Errorf("element %d of the arena lies in %d buckets, want 1", i, n)
-		}
-	}
-	return nil
-}
-
-func parametersRoundTrip(s *session) error {
-	e, want, err := s.engine(small(), 11)
-	if err != nil {
-		return err
-	}
-	got := nans(len(want))
-	if err := errors.Join(e.Parameters(got), approx.SameBits("parameters", got, want)); err != nil {
-		return err
-	}
-	got[0]++ // a copy
-	again := nans(len(want))
-	if err := errors.Join(e.Parameters(again), approx.SameBits("parameters after the caller changed its slice", again, want)); err != nil {
-		return err
-	}
-	return errors.Join(
-		wrapsShape("Parameters into a short slice", e.Parameters(got[:len(got)-1])),
-		wrapsShape("SetParameters from a long slice", e.SetParameters(make([]float32, len(got)+1))),
-	)
 }

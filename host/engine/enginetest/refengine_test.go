@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ type refEngine struct {
 	arena []float64
 	opt   ref.Optimizer
 	calls int
+	plan  *refPlan // the newest
 }
 
 var _ engine.Engine = (*refEngine)(nil)
@@ -34,12 +36,18 @@ func openRef(fault string) Open {
 	}
 }
 
-func (e *refEngine) Info() engine.Info { return engine.Info{Engine: "ref"} }
-func (e *refEngine) Model() *nn.Model  { return e.m }
-func (e *refEngine) Close() error      { return nil }
+func (e *refEngine) Info() engine.Info { return engine.Info{Engine: "ref", Device: e.device()} }
+func (e *refEngine) device() string {
+	if e.fault == "nameless" {
+		return ""
+	}
+	return "float64"
+}
+func (e *refEngine) Model() *nn.Model { return e.m }
+func (e *refEngine) Close() error     { return nil }
 
-func sameLength(what string, got, want int) error {
-	if got != want {
+func (e *refEngine) sameLength(what string, got, want int) error {
+	if got != want && e.fault != "any length" {
 		return fmt.Errorf("%s: %d values, want %d: %w", what, got, want, engine.ErrShape)
 	}
 	return nil
@@ -47,21 +55,21 @@ func sameLength(what string, got, want int) error {
 
 func (e *refEngine) Parameters(dst []float32) error {
 	copy(dst, e.p)
-	return sameLength("parameters", len(dst), len(e.p))
+	return e.sameLength("parameters", len(dst), len(e.p))
 }
 
 func (e *refEngine) SetParameters(src []float32) error {
 	copy(e.p, src)
-	return sameLength("parameters", len(src), len(e.p))
+	return e.sameLength("parameters", len(src), len(e.p))
 }
 
 func (e *refEngine) Gradients(dst []float32) error {
 	copy(dst, narrow(e.arena))
-	return sameLength("gradients", len(dst), len(e.p))
+	return e.sameLength("gradients", len(dst), len(e.p))
 }
 
 func (e *refEngine) SetGradients(src []float32) error {
-	if err := sameLength("gradients", len(src), len(e.p)); err != nil {
+	if err := e.sameLength("gradients", len(src), len(e.p)); err != nil {
 		return err
 	}
 	for i, g := range src {
@@ -124,12 +132,12 @@ func (e *refEngine) Update(u engine.Update) (engine.UpdateResult, error) {
 }
 
 func (e *refEngine) Moments(m, v []float32) (int64, error) {
-	if err := errors.Join(sameLength("m", len(m), len(e.p)), sameLength("v", len(v), len(e.p))); err != nil {
+	if err := errors.Join(e.sameLength("m", len(m), len(e.p)), e.sameLength("v", len(v), len(e.p))); err != nil {
 		return 0, err
 	}
 	clear(m)
 	clear(v)
-	if e.opt.V != nil {
+	if e.opt.V != nil && len(m) == len(e.p) && len(v) == len(e.p) {
 		copy(m, narrow(flat(e.m, e.opt.M)))
 		copy(v, narrow(flat(e.m, e.opt.V)))
 		// What leaves is what stays, or a second engine could not go on to the same bits.
@@ -139,8 +147,11 @@ func (e *refEngine) Moments(m, v []float32) (int64, error) {
 }
 
 func (e *refEngine) SetMoments(m, v []float32, updates int64) error {
-	if err := errors.Join(sameLength("m", len(m), len(e.p)), sameLength("v", len(v), len(e.p))); err != nil {
+	if err := errors.Join(e.sameLength("m", len(m), len(e.p)), e.sameLength("v", len(v), len(e.p))); err != nil {
 		return err
+	}
+	if len(m) < len(e.p) || len(v) < len(e.p) {
+		return nil // with the fault "any length" only
 	}
 	e.opt.M, e.opt.V, e.opt.Updates = byName(e.m, widen(m)), byName(e.m, widen(v)), updates
 	if e.fault == "moments forgotten" {
@@ -167,11 +178,15 @@ func (e *refEngine) Plan(samples []grid.Shape, capacity engine.Capacity) (engine
 	if err != nil && e.fault != "any shape" {
 		return nil, err
 	}
-	return &refPlan{e: e, room: engine.Capacity{
+	room := engine.Capacity{
 		Rows:       max(need.Rows, capacity.Rows),
 		Wavefronts: max(need.Wavefronts, capacity.Wavefronts),
 		Samples:    max(need.Samples, capacity.Samples),
-	}, large: capacity.Rows > 0}, nil
+	}
+	if e.plan == nil || !e.plan.holds(room) || e.fault == "a new plan each time" {
+		e.plan = &refPlan{e: e, room: room, large: capacity.Rows > 0}
+	}
+	return e.plan, nil
 }
 
 // need is the room for some samples, counted by a plain walk.
@@ -212,6 +227,10 @@ type refPlan struct {
 	ref   ref.Batch
 }
 
+func (p *refPlan) holds(c engine.Capacity) bool {
+	return c.Rows <= p.room.Rows && c.Wavefronts <= p.room.Wavefronts && c.Samples <= p.room.Samples || p.e.fault == "one plan for all"
+}
+
 func (p *refPlan) Load(b *engine.Batch) (float64, error) {
 	if err := p.check(b); err != nil && p.e.fault != "loads anything" {
 		if p.e.fault == "wrong sentinel" {
@@ -222,11 +241,15 @@ func (p *refPlan) Load(b *engine.Batch) (float64, error) {
 	if p.e.fault == "writes into x" {
 		b.X[0] = 0
 	}
-	rb, err := toRef(p.e.m, b)
+	p.batch = copyOf(b)
+	if p.e.fault == "keeps the caller's batch" {
+		p.batch = b
+	}
+	rb, err := toRef(p.e.m, p.batch)
 	if err != nil {
 		return 0, err
 	}
-	p.batch, p.ref = copyOf(b), rb
+	p.ref = rb
 	r, err := ref.Forward(p.e.m.Config, byName(p.e.m, widen(p.e.p)), rb, ref.Options{})
 	if p.e.fault == "wrong weight" {
 		r.Weight++
@@ -240,7 +263,7 @@ func (p *refPlan) check(b *engine.Batch) error {
 	if err != nil {
 		return err
 	}
-	if need.Rows > p.room.Rows || need.Wavefronts > p.room.Wavefronts || need.Samples > p.room.Samples {
+	if !p.holds(need) {
 		return fmt.Errorf("batch needs %+v, the plan has %+v: %w", need, p.room, engine.ErrShape)
 	}
 	c, out := p.e.m.Config, 0
@@ -252,12 +275,12 @@ func (p *refPlan) check(b *engine.Batch) error {
 		out += cells(o)
 	}
 	var errs []error
-	errs = append(errs, sameLength("x", len(b.X), need.Rows*c.Input))
+	errs = append(errs, p.e.sameLength("x", len(b.X), need.Rows*c.Input))
 	if b.Y != nil {
-		errs = append(errs, sameLength("y", len(b.Y), out*c.Head.Units))
+		errs = append(errs, p.e.sameLength("y", len(b.Y), out*c.Head.Units))
 	}
 	if b.Class != nil {
-		errs = append(errs, sameLength("class", len(b.Class), out))
+		errs = append(errs, p.e.sameLength("class", len(b.Class), out))
 	}
 	bad := func(i int, v any) { errs = append(errs, fmt.Errorf("value %d: %v: %w", i, v, engine.ErrData)) }
 	for i, x := range b.X {
@@ -322,9 +345,21 @@ func (p *refPlan) config() nn.Config {
 func (p *refPlan) Gradients(pass engine.Pass) (engine.Loss, error) {
 	e := p.e
 	e.calls++
+	if p.batch.Y == nil && p.batch.Class == nil && e.fault != "learns from nothing" {
+		return engine.Loss{}, fmt.Errorf("the batch has no targets: %w", engine.ErrData)
+	}
 	o := ref.Options{Normaliser: pass.Normaliser, ClipErrors: true, Train: true, Seed: pass.Seed, Step: pass.Step}
-	b := p.ref
+	b, err := toRef(e.m, p.batch)
+	if err != nil {
+		return engine.Loss{}, err
+	}
 	switch e.fault {
+	case "old plans are gone":
+		if p != e.plan {
+			return engine.Loss{}, errors.New("plan was dropped")
+		}
+	case "panics":
+		panic("an engine's bug")
 	case "normaliser ignored":
 		o.Normaliser = 0
 	case "clip_error ignored":
@@ -358,6 +393,18 @@ func (p *refPlan) Gradients(pass engine.Pass) (engine.Loss, error) {
 		if p.large {
 			add[largest] *= 1 + 1e-6
 		}
+	case "bits depend on the cores":
+		add[largest] *= 1 + 1e-6*float64(runtime.GOMAXPROCS(0))
+	case "divides by zero":
+		if r.Weight == 0 {
+			add[0] = math.NaN()
+		}
+	case "loss from probabilities":
+		if r.LossSum > 700 {
+			r.LossSum = math.Inf(1)
+		}
+	case "NaN":
+		r.LossSum = math.NaN()
 	case "NaN swallowed":
 		for i, v := range add {
 			if math.IsNaN(v) {
@@ -370,7 +417,7 @@ func (p *refPlan) Gradients(pass engine.Pass) (engine.Loss, error) {
 		r.Relevant, r.RelevantCount = 0, 0
 	}
 	for i, v := range add {
-		e.arena[i] += v
+		e.arena[i] = float64(float32(e.arena[i] + v)) // it is of float32, and overflows like it
 	}
 	return lossOf(r), nil
 }
@@ -390,6 +437,8 @@ func (p *refPlan) Predict(out []float32) (engine.Loss, error) {
 	}
 	outputs := narrow(slices.Concat(r.Outputs...))
 	switch p.e.fault {
+	case "NaN":
+		outputs[0] = float32(math.NaN())
 	case "an output off by 1e-4":
 		outputs[len(outputs)-1] += 1e-4
 	case "outputs not written":
@@ -409,7 +458,7 @@ func (p *refPlan) Predict(out []float32) (engine.Loss, error) {
 		return lossOf(r), nil
 	}
 	copy(out, outputs)
-	return lossOf(r), sameLength("outputs", len(out), len(outputs))
+	return lossOf(r), p.e.sameLength("outputs", len(out), len(outputs))
 }
 
 func (p *refPlan) FindNonFinite() (string, error) {
@@ -427,4 +476,9 @@ func (p *refPlan) FindNonFinite() (string, error) {
 	return "", nil
 }
 
-func (p *refPlan) Bytes() (int64, float64) { return 8 * int64(p.room.Rows), 8 }
+func (p *refPlan) Bytes() (int64, float64) {
+	if p.e.fault == "holds nothing" {
+		return 0, 0
+	}
+	return 8 * int64(p.room.Rows), 8
+}

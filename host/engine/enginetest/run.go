@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -27,7 +28,7 @@ func RunChecks(t *testing.T, open Open, checks []Check) {
 	for _, c := range checks {
 		t.Run(c.Name, func(t *testing.T) {
 			s := &session{t: t, open: open, worst: worst}
-			if err := c.run(s); err != nil {
+			if err := c.try(s); err != nil {
 				t.Error(err)
 			}
 		})
@@ -48,6 +49,16 @@ type Check struct {
 	run  func(s *session) error
 }
 
+// try runs a check. An engine's panic is one failed check, not the end of all.
+func (c Check) try(s *session) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return c.run(s)
+}
+
 // Checks lists the suite: the table of models, random models, and the promises
 // of the interface.
 func Checks(short bool) []Check {
@@ -58,6 +69,7 @@ func Checks(short bool) []Check {
 	checks = append(checks, randomChecks(short)...)
 	checks = append(checks, extremeChecks()...)
 	checks = append(checks, planChecks()...)
+	checks = append(checks, engineChecks()...)
 	checks = append(checks, updateChecks()...)
 	checks = append(checks, errorChecks()...)
 	return append(checks, trainingChecks(short)...)

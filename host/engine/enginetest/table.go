@@ -66,7 +66,7 @@ func table(short bool) []testCase {
 // axesCases: every cell × 1 to 4 axes × one direction, its opposite, all.
 func axesCases() []testCase {
 	var cases []testCase
-	hidden := []int{5, 8, 3, 9}
+	hidden := []int{5, 8, 7, 9}
 	for _, cell := range nn.Cells {
 		for axes := 1; axes <= 4; axes++ {
 			plus, minus := strings.Repeat("+", axes), strings.Repeat("-", axes)
@@ -166,7 +166,6 @@ func optionCases() []testCase {
 	})
 	add("binary_cross_entropy", base, func(c *nn.Config, _ *testCase) { c.Loss = nn.BinaryCrossEntropy })
 	add("normaliser", base, func(_ *nn.Config, t *testCase) { t.pass.Normaliser = 17.5 })
-	add("no targets", base, func(_ *nn.Config, t *testCase) { t.data.noTargets = true })
 	add("all directions in other order", model(nn.CellGraves, 3, 8, "--", "+-", "++", "-+"), none)
 	add("view rows in 3-D", model(nn.CellStable, 2, 5, "+", "-"), func(c *nn.Config, t *testCase) {
 		c.View, t.shapes, t.data.relevant = nn.ViewRows, unequal(3), true
@@ -242,9 +241,13 @@ func largeCases() []testCase {
 	}
 	var cases []testCase
 	for i, cell := range nn.Cells {
+		large := model(cell, 1, 16-i, "+-")
+		if cell == nn.CellPlain || cell == nn.CellGraves {
+			large.Layers[0].ForgetBias = -1 // with 0, c grows beyond float32 in 79 wavefronts
+		}
 		cases = append(cases,
 			testCase{name: cell + "/40 samples", config: model(cell, 2, 12+4*i, "++", "--"), shapes: mixed, data: data{relevant: true}},
-			testCase{name: cell + "/one sample of 40x40", config: model(cell, 1, 16-i, "+-"), shapes: []grid.Shape{{40, 40}}},
+			testCase{name: cell + "/one sample of 40x40", config: large, shapes: []grid.Shape{{40, 40}}},
 			testCase{name: cell + "/150 sequences", config: model(cell, 3, 10, "-", "+"), shapes: short},
 		)
 	}

@@ -20,7 +20,7 @@ func trainingChecks(short bool) []Check {
 	}
 	return []Check{
 		{"training/sgd side by side", func(s *session) error {
-			return sideBySide(s, engine.Update{Optimizer: engine.SGD, LR: 0.1, Momentum: 0.9}, steps)
+			return sideBySide(s, engine.Update{Optimizer: engine.SGD, LR: 0.01, Momentum: 0.9}, steps)
 		}},
 		{"training/adam side by side", func(s *session) error {
 			return sideBySide(s, engine.Update{Optimizer: engine.Adam, LR: 0.01}, steps)

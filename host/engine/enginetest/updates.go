@@ -80,7 +80,7 @@ func updates(s *session, u engine.Update) error {
 		if !r.Finite {
 			return fmt.Errorf("step %d: not finite", step)
 		}
-		if err := s.compareNumber("norm", "norm", r.Norm, norm, approx.Tolerance{Rel: 1e-5}); err != nil {
+		if err := s.compareNumber("norm", "norm", r.Norm, norm, approx.Tolerance{Rel: 1e-6}); err != nil {
 			return fmt.Errorf("step %d: %w", step, err)
 		}
 		if err := e.Gradients(got); err != nil {
@@ -94,7 +94,7 @@ func updates(s *session, u engine.Update) error {
 		}
 		for _, t := range m.Params {
 			err := s.compare("updated parameter", t.Name, t.Shape, got[t.Offset:t.Offset+t.Size()], want[t.Name],
-				approx.OfLargest(want[t.Name], 2e-6, 1))
+				approx.OfLargest(want[t.Name], 5e-7, 1))
 			if err != nil {
 				return fmt.Errorf("step %d: %w", step, err)
 			}
