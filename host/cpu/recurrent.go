@@ -30,8 +30,7 @@ type recurrentStage struct {
 	clip   float32 // +Inf: off
 
 	forwardJob, backwardJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
-	wave                                                                                         func(s *strand, lane, t, worker int)
-	reverse                                                                                      bool // lockstep from the last wavefront
+	reverse                                                                                      bool // lockstep runs backward, from the last wavefront
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
 	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows

@@ -6,7 +6,7 @@ func (s *recurrentStage) backward(*pass) {
 	if s.out != s.h {
 		s.e.pool.run(chunks(s.sched.Rows), s.splitJob)
 	}
-	s.reverse, s.wave = true, s.backwardWave
+	s.reverse = true
 	s.walk(s.backwardJob)
 	s.reverse = false
 	s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)

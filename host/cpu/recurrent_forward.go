@@ -2,7 +2,6 @@ package cpu
 
 // forward walks every strand through its wavefronts.
 func (s *recurrentStage) forward(*pass) {
-	s.wave = s.forwardWave
 	s.walk(s.forwardJob)
 	if s.out != s.h {
 		s.e.pool.run(chunks(s.sched.Rows), s.combineJob)
@@ -36,11 +35,12 @@ func (s *recurrentStage) forwardStrand(task, worker int) {
 func (s *recurrentStage) lockstep(task, worker int) {
 	items := len(s.cut.strands) * s.cut.lanes
 	for t := range s.sched.Wavefronts {
-		if s.reverse {
-			t = s.sched.Wavefronts - 1 - t
-		}
 		for i := task; i < items; i += int(s.waits.size) {
-			s.wave(&s.cut.strands[i/s.cut.lanes], i%s.cut.lanes, t, worker)
+			if st, lane := &s.cut.strands[i/s.cut.lanes], i%s.cut.lanes; s.reverse {
+				s.backwardWave(st, lane, s.sched.Wavefronts-1-t, worker)
+			} else {
+				s.forwardWave(st, lane, t, worker)
+			}
 		}
 		s.waits.wait()
 	}
