@@ -24,7 +24,8 @@ func (f *field) resize(rows int) {
 // grow returns s with length n, anew only when its room does not suffice.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]T, n)
+		s = make([]T, n)
+		inHugePages(s)
 	}
 	return s[:n]
 }
