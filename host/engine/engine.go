@@ -188,7 +188,7 @@ const PlanLimit = 4
 
 // Sentinels that callers branch on with errors.Is.
 var (
-	ErrShape  = errors.New("shape mismatch")
+	ErrShape  = grid.ErrShape // so that both packages' refusals are one kind
 	ErrData   = errors.New("bad value")
 	ErrMemory = errors.New("out of memory")
 )

@@ -24,11 +24,14 @@
 //	row         0   1    2    3    4    5    6
 //	sample      a   b    a    a    b    a    b
 //	cell       0,0 0,0  0,1  1,0  0,1  1,1  0,2
+//	pred 0      -   -    -    0    -    2    -     row of the cell above
+//	pred 1      -   -    0    -    1    3    4     row of the cell to the left
+//	packed      0   4    1    2    5    3    6     a's cells are 0 … 3, b's 4 … 6
 //
 // So a wavefront is one contiguous block of rows of every array, and each
 // sample is one contiguous block within it. Samples of unequal size simply have
 // other rows: padding does not exist. Row T, one behind the last, is the row of
-// zeros that stands for every cell outside a sample.
+// zeros that stands for every cell outside a sample: each "-" above is 7.
 //
 // # Packed cells
 //
@@ -48,5 +51,12 @@
 // A window makes w_0 × w_1 × … cells one; sum collapses an axis; a view, before
 // the first layer, reads the grid as 1-D sequences. Each is a table of rows
 // between two schedules, or for views just another list of shapes, because
-// packed order is the same for both.
+// packed order is the same for both. Windows of 2 × 2 on the two samples above
+// read the row of zeros beyond the far edges of each sample:
+//
+//	a  [0  2]      b  [1  4] [6  -]      new row    0        1        2
+//	   [3  5]         [-  -] [-  -]      reads   0 2 3 5  1 4 - -  6 - - -
+//
+// [Cache] keeps the schedules of the batches used last, and each schedule the
+// tables and maps that were made from it.
 package grid

@@ -1,6 +1,10 @@
 package grid
 
-import "sync"
+import (
+	"fmt"
+	"math"
+	"sync"
+)
 
 // Schedule is the order of computation of one batch on one grid: T rows sorted
 // by wavefront, then sample, then cell. It is read-only once made and safe for
@@ -28,6 +32,128 @@ type Schedule struct {
 	// First [Samples+1] is the packed cell at which each sample begins.
 	First []int32
 
-	mu     sync.Mutex
-	inputs map[Direction][]int32
+	// Tables made on demand and kept, so that a batch of known sizes builds
+	// nothing.
+	mu      sync.Mutex
+	inputs  map[Direction][]int32
+	windows map[[MaxAxes]int]*WindowMap
+	sums    map[int]*SumMap
+}
+
+// New makes the schedule of a batch of samples with any mix of sizes, in time
+// and memory proportional to Rows·Axes + Wavefronts·Samples. The shapes are
+// copied. Errors wrap [ErrShape]: no samples, different numbers of axes or more
+// than [MaxAxes], a size below 1, more than [MaxRows] cells, or a table of
+// starts as long as that (very many samples beside a very long one).
+func New(samples []Shape) (*Schedule, error) {
+	rows, err := countRows(samples)
+	if err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	s := &Schedule{
+		Axes:    len(samples[0]),
+		Samples: len(samples),
+		Rows:    rows,
+		Shapes:  cloneShapes(samples),
+	}
+	for _, shape := range s.Shapes {
+		s.Wavefronts = max(s.Wavefronts, wavefronts(shape))
+	}
+	if s.Wavefronts > math.MaxInt32/s.Samples {
+		return nil, fmt.Errorf("schedule: %d samples times %d wavefronts are more than %d blocks: "+
+			"put long and short samples into different batches: %w", s.Samples, s.Wavefronts, math.MaxInt32, ErrShape)
+	}
+	s.number()
+	s.link()
+	return s, nil
+}
+
+// wavefronts counts the different sums of coordinates in a grid.
+func wavefronts(shape Shape) int {
+	count := 1
+	for _, n := range shape {
+		count += n - 1
+	}
+	return count
+}
+
+// number fills First, Start, Cell and Row. It is a counting sort of the cells by
+// (wavefront, sample); cells come in packed order, so those of one block stay in
+// row-major order.
+func (s *Schedule) number() {
+	s.First = make([]int32, s.Samples+1)
+	for b, shape := range s.Shapes {
+		s.First[b+1] = s.First[b] + int32(shape.Cells())
+	}
+
+	s.Start = make([]int32, s.Wavefronts*s.Samples+1)
+	for l := range s.lines {
+		for j := range l.n {
+			s.Start[(l.sum+j)*s.Samples+l.sample+1]++
+		}
+	}
+	for i := 1; i < len(s.Start); i++ {
+		s.Start[i] += s.Start[i-1]
+	}
+
+	// Start serves as the next free row of each block. That moves every entry on
+	// to the start of the block behind it, so shifting by one restores it; a
+	// copy would double what many samples beside a long one need.
+	s.Cell, s.Row = s.table(), s.table()
+	for l := range s.lines {
+		for j := range l.n {
+			row := &s.Start[(l.sum+j)*s.Samples+l.sample]
+			s.Row[l.cell+j] = *row
+			s.Cell[*row] = int32(l.cell + j)
+			*row++
+		}
+	}
+	copy(s.Start[1:], s.Start)
+	s.Start[0] = 0
+}
+
+// link fills Pred and Succ.
+func (s *Schedule) link() {
+	s.Pred, s.Succ = make([][]int32, s.Axes), make([][]int32, s.Axes)
+	for d := range s.Axes {
+		s.Pred[d], s.Succ[d] = s.table(), s.table()
+	}
+	for l := range s.lines {
+		rows := s.Row[l.cell : l.cell+l.n]
+		for d := range s.Axes {
+			pred, succ := s.Pred[d], s.Succ[d]
+			if d == s.Axes-1 {
+				for j := 1; j < l.n; j++ {
+					pred[rows[j]], succ[rows[j-1]] = rows[j-1], rows[j]
+				}
+				continue
+			}
+			if l.at[d] == 0 {
+				continue
+			}
+			for j, back := range s.Row[l.cell-l.stride[d]:][:l.n] {
+				pred[rows[j]], succ[back] = back, rows[j]
+			}
+		}
+	}
+}
+
+// table is a new table [Rows+1] in which every row leads to the row of zeros.
+func (s *Schedule) table() []int32 { return filled(s.Rows+1, s.Rows) }
+
+// filled is a new table of n entries, each of them row.
+func filled(n, row int) []int32 {
+	t := make([]int32, n)
+	for i := range t {
+		t[i] = int32(row)
+	}
+	return t
+}
+
+// Range gives the rows lo … hi-1 that samples from … to-1 have in a wavefront;
+// lo = hi if they have none, as smaller samples do in late wavefronts. It panics
+// if the wavefront or a sample does not exist.
+func (s *Schedule) Range(wavefront, from, to int) (lo, hi int) {
+	at := wavefront * s.Samples
+	return int(s.Start[at+from]), int(s.Start[at+to])
 }

@@ -1,0 +1,221 @@
+package cpu
+
+import (
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+)
+
+// denseStage is a dense layer or the head: out = activation(x·Wᵀ + b).
+//
+// The head's gradient arrives already as ∂/∂(x·Wᵀ + b), because losses are
+// differentiated together with its activation; where the loss wants logits
+// (softmax, binary cross-entropy) the activation is the loss's work too.
+type denseStage struct {
+	e     *Engine
+	index int
+	nn.Stage
+	in, out    *field
+	sched      *grid.Schedule
+	activation string    // "linear" where the loss applies the head's own
+	weight     []float32 // [units, K], the parameters themselves
+	transposed []float32 // [K, units]
+	table      table     // bias and activation
+	slots      slots     // [units·K + units]
+	scratch    []denseScratch
+
+	forwardJob, backwardJob, gradientJob func(task, worker int)
+}
+
+type denseScratch struct {
+	products
+	segments [1]segment
+	sums     []float32
+}
+
+// fewUnits is below how many units products are made of dots and multiples of
+// rows: a product of one column would be all overhead.
+const fewUnits = 8
+
+func newDenseStage(e *Engine, index int, in *field, activation string) *denseStage {
+	st := e.model.Stages[index]
+	s := &denseStage{e: e, index: index, Stage: st, in: in, out: &field{width: st.Out, back: true}, activation: activation}
+	s.transposed = make([]float32, st.In*st.Out)
+	s.table = newTable(st.Out)
+	s.slots.size = st.Out * (st.In + 1)
+	s.scratch = make([]denseScratch, e.pool.workers)
+	for w := range s.scratch {
+		s.scratch[w].products = e.newProducts()
+		s.scratch[w].sums = make([]float32, s.slots.size)
+	}
+	s.forwardJob, s.backwardJob, s.gradientJob = s.forwardChunk, s.inputGradient, s.weightGradient
+	return s
+}
+
+func (s *denseStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
+	s.sched = in
+	s.out.resize(in.Rows)
+	s.slots.set(1, in.Rows)
+	return in, nil
+}
+
+func (s *denseStage) refresh(params []float32) {
+	p, _ := s.e.model.StageParam(s.index, "weight")
+	s.weight = params[p.Offset : p.Offset+p.Size()]
+	for u := range s.Out {
+		for i, v := range s.weight[u*s.In : (u+1)*s.In] {
+			s.transposed[i*s.Out+u] = v
+		}
+	}
+	bias, hasBias := s.e.model.StageParam(s.index, "bias")
+	for u := range s.Out {
+		var b float32
+		if hasBias {
+			b = params[bias.Offset+u]
+		}
+		switch s.activation {
+		case "tanh":
+			s.table.setTanh(u, 1, b)
+		case "sigmoid":
+			s.table.setSigmoid(u, 1, b)
+		default:
+			s.table.shift[u] = b
+		}
+	}
+}
+
+func (s *denseStage) forward(*pass) { s.e.pool.run(chunks(s.sched.Rows), s.forwardJob) }
+
+func (s *denseStage) forwardChunk(task, worker int) {
+	from, to := chunk(task, s.sched.Rows)
+	w, k, n := &s.scratch[worker], s.In, s.Out
+	for ; from < to; from += tileRows {
+		end := min(to, from+tileRows)
+		out := s.out.data[from*n : end*n]
+		if n < fewUnits {
+			for r := from; r < end; r++ {
+				x := s.in.data[r*k : (r+1)*k]
+				for u := range n {
+					out[(r-from)*n+u] = s.e.kernels.dot(x, s.weight[u*k:(u+1)*k])
+				}
+			}
+		} else {
+			w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out, false)
+		}
+		s.activate(out, end-from)
+	}
+}
+
+// rowsOf is the segment of a field's rows from row on.
+func (w *denseScratch) rowsOf(f *field, row int) []segment {
+	w.segments[0] = segment{data: f.data, stride: f.width, width: f.width, first: row}
+	return w.segments[:]
+}
+
+func (s *denseStage) activate(out []float32, rows int) {
+	n := s.Out
+	if s.activation == "linear" {
+		for r := range rows {
+			s.e.kernels.add(out[r*n:(r+1)*n], s.table.shift)
+		}
+		return
+	}
+	if n%s.e.kernels.width == 0 {
+		s.e.kernels.activate(out, out, rows, n, s.table)
+	} else {
+		activateScalar(out, out, rows, n, s.table)
+	}
+}
+
+func (s *denseStage) backward(*pass) {
+	if !s.Head {
+		differentiate(s.activation, s.out.grad[:s.sched.Rows*s.Out], s.out.data)
+	}
+	s.e.pool.run(s.slots.n, s.gradientJob)
+	s.reduce()
+	if s.in.back {
+		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
+	}
+}
+
+// differentiate turns ∂/∂y into ∂/∂(argument) for y = activation(argument).
+func differentiate(activation string, d, y []float32) {
+	y = y[:len(d)]
+	switch activation {
+	case "tanh":
+		for i, v := range y {
+			d[i] *= 1 - v*v
+		}
+	case "sigmoid":
+		for i, v := range y {
+			d[i] *= v * (1 - v)
+		}
+	}
+}
+
+func (s *denseStage) weightGradient(task, worker int) {
+	w, k, n := &s.scratch[worker], s.In, s.Out
+	slot := s.slots.slot(0, task)
+	clear(slot)
+	first, last := s.slots.share(task)
+	for c := first; c < last; c++ {
+		from, to := chunk(c, s.sched.Rows)
+		clear(w.sums)
+		weights, biases := w.sums[:n*k], w.sums[n*k:]
+		for r := from; r < to; r++ {
+			s.e.kernels.add(biases, s.out.grad[r*n:(r+1)*n])
+		}
+		if n < fewUnits {
+			for r := from; r < to; r++ {
+				x := s.in.data[r*k : (r+1)*k]
+				for u, d := range s.out.grad[r*n : (r+1)*n] {
+					s.e.kernels.axpy(d, x, weights[u*k:(u+1)*k])
+				}
+			}
+		} else {
+			w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
+			w.outer(w.segments[:], to-from, s.in.data[from*k:], k, k, weights)
+		}
+		s.e.kernels.add(slot, w.sums)
+	}
+}
+
+// reduce adds the slots, in their order, into the arena.
+func (s *denseStage) reduce() {
+	weight, _ := s.e.model.StageParam(s.index, "weight")
+	s.reduceInto(s.e.grads[weight.Offset:][:weight.Size()], 0)
+	if bias, ok := s.e.model.StageParam(s.index, "bias"); ok {
+		s.reduceInto(s.e.grads[bias.Offset:][:bias.Size()], weight.Size())
+	}
+}
+
+func (s *denseStage) reduceInto(dst []float32, at int) {
+	for i := range dst {
+		var sum float64
+		for n := range s.slots.n {
+			sum += float64(s.slots.slot(0, n)[at+i])
+		}
+		dst[i] += float32(sum)
+	}
+}
+
+func (s *denseStage) inputGradient(task, worker int) {
+	from, to := chunk(task, s.sched.Rows)
+	w, k, n := &s.scratch[worker], s.In, s.Out
+	if n < fewUnits {
+		for r := from; r < to; r++ {
+			dx := s.in.grad[r*k : (r+1)*k]
+			clear(dx)
+			for u, d := range s.out.grad[r*n : (r+1)*n] {
+				s.e.kernels.axpy(d, s.weight[u*k:(u+1)*k], dx)
+			}
+		}
+		return
+	}
+	for ; from < to; from += tileRows {
+		end := min(to, from+tileRows)
+		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
+		w.rows(w.segments[:], end-from, s.weight, k, s.in.grad[from*k:end*k], false)
+	}
+}
+
+func (s *denseStage) bytes() int64 { return s.out.bytes() + s.slots.bytes() }

@@ -1,0 +1,178 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+
+	"gonum.org/v1/gonum/blas/gonum"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+)
+
+// Options choose how an engine computes. The zero value is gonum's BLAS, the
+// vector kernels where the build and the processor have them, and as many
+// workers as GOMAXPROCS.
+type Options struct {
+	BLAS     BLAS   // nil = gonum
+	BLASName string // for Info; "" = "gonum"
+	Threads  int    // 0 = GOMAXPROCS
+	Scalar   bool   // leave the vector kernels out
+}
+
+// Engine computes a model on the CPU. See [engine.Engine].
+type Engine struct {
+	model   *nn.Model
+	options Options
+	kernels *kernels
+	pool    *pool
+	grids   *grid.Cache
+	plans   []*plan    // newest use last
+	checked grid.Shape // a sample's shape that the model is known to take
+
+	params, grads  []float32
+	moment, square []float32 // Adam's m and v; SGD's velocity is square
+	updates        int64
+
+	adam      adamStep
+	updateJob func(task, worker int)
+	normJob   func(task, worker int)
+	norms     []float64
+	version   int64 // of the parameters, so that plans know when to pack them
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New makes an engine for m with all parameters zero. It refuses a model of
+// more than 8 axes.
+func New(m *nn.Model, o Options) (*Engine, error) {
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("threads %d: must be 0 (all cores) or more", o.Threads)
+	}
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.BLAS == nil {
+		o.BLAS, o.BLASName = gonum.Implementation{}, "gonum"
+	}
+	e := &Engine{model: m, options: o, kernels: scalarKernels(), grids: grid.NewCache(4 * engine.PlanLimit)}
+	if v := vectorKernels(); v != nil && !o.Scalar {
+		e.kernels = v
+	}
+	for i := range m.Stages {
+		if a := m.Stages[i].Axes; a > maxAxes {
+			return nil, fmt.Errorf("%s: %d axes, at most %d are supported", m.Stages[i].Name, a, maxAxes)
+		}
+	}
+	n := m.Size()
+	e.params, e.grads = make([]float32, n), make([]float32, n)
+	e.moment, e.square = make([]float32, n), make([]float32, n)
+	e.norms = make([]float64, chunksOf(n, updateValues))
+	e.pool = newPool(o.Threads)
+	e.updateJob, e.normJob = e.updateRange, e.normRange
+	return e, nil
+}
+
+func (e *Engine) newProducts() products {
+	_, isGonum := e.options.BLAS.(gonum.Implementation)
+	return products{blas: e.options.BLAS, panels: isGonum}
+}
+
+// Info names the processor, the BLAS and the vector unit.
+func (e *Engine) Info() engine.Info {
+	return engine.Info{Engine: "cpu", Device: processor(), Settings: map[string]string{
+		"blas":   e.options.BLASName,
+		"vector": e.kernels.name,
+	}}
+}
+
+// Model is the model given to New.
+func (e *Engine) Model() *nn.Model { return e.model }
+
+// Close stops the workers.
+func (e *Engine) Close() error {
+	e.pool.close()
+	e.plans = nil
+	return nil
+}
+
+func (e *Engine) sized(what string, s []float32) error {
+	if len(s) != len(e.params) {
+		return fmt.Errorf("%w: %s has %d values, the model has %d", engine.ErrShape, what, len(s), len(e.params))
+	}
+	return nil
+}
+
+// Parameters copies the parameters into dst.
+func (e *Engine) Parameters(dst []float32) error { return e.copyOut("parameters", dst, e.params) }
+
+// SetParameters copies src into the parameters.
+func (e *Engine) SetParameters(src []float32) error {
+	if err := e.sized("parameters", src); err != nil {
+		return err
+	}
+	copy(e.params, src)
+	e.version++
+	return nil
+}
+
+// Gradients copies the arena into dst.
+func (e *Engine) Gradients(dst []float32) error { return e.copyOut("gradients", dst, e.grads) }
+
+// SetGradients overwrites the arena.
+func (e *Engine) SetGradients(src []float32) error {
+	if err := e.sized("gradients", src); err != nil {
+		return err
+	}
+	copy(e.grads, src)
+	return nil
+}
+
+// ZeroGradients clears the arena.
+func (e *Engine) ZeroGradients() error {
+	clear(e.grads)
+	return nil
+}
+
+func (e *Engine) copyOut(what string, dst, src []float32) error {
+	if err := e.sized(what, dst); err != nil {
+		return err
+	}
+	copy(dst, src)
+	return nil
+}
+
+// Moments copies the optimizer's state out.
+func (e *Engine) Moments(m, v []float32) (int64, error) {
+	if err := e.copyOut("first moments", m, e.moment); err != nil {
+		return 0, err
+	}
+	return e.updates, e.copyOut("second moments", v, e.square)
+}
+
+// SetMoments replaces the optimizer's state.
+func (e *Engine) SetMoments(m, v []float32, updates int64) error {
+	if err := e.sized("first moments", m); err != nil {
+		return err
+	}
+	if err := e.sized("second moments", v); err != nil {
+		return err
+	}
+	if updates < 0 {
+		return fmt.Errorf("%w: %d updates", engine.ErrData, updates)
+	}
+	copy(e.moment, m)
+	copy(e.square, v)
+	e.updates = updates
+	return nil
+}
+
+// Buckets is one range: the CPU's gradients are complete when Gradients
+// returns.
+func (e *Engine) Buckets() []engine.Bucket {
+	return []engine.Bucket{{From: 0, To: len(e.grads), Ready: ready}}
+}
+
+// finite says whether v is neither NaN nor infinite.
+func finite(v float32) bool { return v-v == 0 }

@@ -1,0 +1,39 @@
+package cpu
+
+// field is what one stage hands to the next: width features for each of T rows,
+// a row of zeros behind them, and the gradient that comes back. The consumer
+// writes every element of grad exactly once.
+type field struct {
+	width int
+	back  bool      // a gradient is wanted: not of the model's inputs
+	data  []float32 // [T+1, width]
+	grad  []float32 // [T+1, width]
+}
+
+// resize makes room for rows rows and zeroes the row behind the last.
+func (f *field) resize(rows int) {
+	n := (rows + 1) * f.width
+	f.data = grow(f.data, n)
+	clear(f.data[rows*f.width:])
+	if f.back {
+		f.grad = grow(f.grad, n)
+		clear(f.grad[rows*f.width:])
+	}
+}
+
+// grow returns s with length n, anew only when its room does not suffice.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		s = make([]T, n)
+		inHugePages(s)
+	}
+	return s[:n]
+}
+
+// chunkRows is how many rows are summed in one go before sums meet in a wider
+// accumulator, and the unit of work of everything that is not a strand.
+const chunkRows = 256
+
+func chunks(rows int) int { return (rows + chunkRows - 1) / chunkRows }
+
+func chunk(i, rows int) (from, to int) { return i * chunkRows, min((i+1)*chunkRows, rows) }

@@ -1,0 +1,75 @@
+package cpu
+
+// kernels are the element-wise parts of the engine, over whole tiles. There is
+// a scalar set and, in builds with GOEXPERIMENT=simd, a vector set; the tests
+// hold one against the other. Arrays are row-major; P is hidden padded to width.
+type kernels struct {
+	name  string
+	width int // P is a multiple of it
+
+	// activate computes dst = scale·tanh(weight·src + shift) + offset on rows of
+	// len(t.weight) columns, stride apart; dst may be src.
+	activate func(dst, src []float32, rows, stride int, t table)
+
+	// normalise makes each of groups runs of P columns of src [rows, groups, P]
+	// zero-mean and unit-variance over its first hidden ones: dst = (src-μ)·r,
+	// r = 1/√(var + ε) into inverse[row*stride+group]. dst may be src.
+	normalise func(dst, src []float32, inverse []float32, stride, rows, groups, p, hidden int)
+
+	// denormalise is its backward with the norm's own weight: d [rows, groups, P]
+	// holds ∂/∂(weight·hat + bias) and becomes ∂/∂src; the gradients of weight and
+	// bias [groups, P] are added to dWeight and dBias.
+	denormalise func(d, hat, weight, inverse []float32, stride, rows, groups, p, hidden int, dWeight, dBias []float32)
+
+	// peepholes adds what i and f_d see of the predecessors' cells to the gates'
+	// pre-activations, outputPeephole what o sees of the new cell.
+	peepholes, outputPeephole func(t *tile)
+
+	// state computes c from the gates and the predecessors' c, one a cell family.
+	additive, stable, leaky func(t *tile)
+	// hidden computes h = tc·o (into t.h), mixed h = tanh(o·c + i·m) (into tc and t.h).
+	hidden, mixed func(t *tile)
+
+	// output is the backward of hidden: dh becomes ∂/∂(argument of the cell's
+	// tanh), and the output gate its dz.
+	output func(t *tile)
+	// The backward of state: the gates become their dz (before any norm), dcp the
+	// gradients for the predecessors' c. additiveBack reads ∂/∂c from above in dh,
+	// leakyBack and stableBack too; all clamp the sum with dcs to ±clip.
+	additiveBack, stableBack, leakyBack func(t *tile)
+
+	// add computes dst += src; clamp limits x to ±limit, NaN stays.
+	add   func(dst, src []float32)
+	clamp func(x []float32, limit float32)
+	// dot is Σ x·y, axpy y += a·x.
+	dot  func(x, y []float32) float32
+	axpy func(a float32, x, y []float32)
+
+	// adam is one update of parameters w with gradients g and moments m and v.
+	adam func(w, g, m, v []float32, s *adamStep)
+}
+
+// tile is a block of n consecutive rows of one wavefront of one direction.
+type tile struct {
+	n, p, axes int
+	gates      []float32 // [n, G, P] pre-activations, then gates, then dz
+	c, tc, h   []float32 // [n, P] cell, tanh of it (mixed: h), output
+	cells      []float32 // [T+1, P] all cells of the direction
+	pred       [][]int32 // [D][n] rows of predecessors
+
+	peepI, peepO []float32 // [P]
+	peepF        []float32 // [D, P]
+
+	// backward
+	dh, dcs        []float32 // [n, P] ∂/∂h; ∂/∂c from the successors
+	dcp            []float32 // [n, D, P] ∂/∂(predecessor's c), for them to fetch
+	clip           float32
+	dPeepI, dPeepO []float32 // [P] +=
+	dPeepF         []float32 // [D, P] +=
+}
+
+// maxAxes bounds the fixed-size scratch of the stick-breaking cells. 2^8
+// directions are more than anybody has used.
+const maxAxes = 8
+
+const normEpsilon = 1e-5

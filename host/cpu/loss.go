@@ -1,0 +1,194 @@
+package cpu
+
+import (
+	"math"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+)
+
+// lossStage compares the head's outputs with the targets and leaves
+// ∂loss/∂(head's pre-activation) behind; it also turns logits into outputs.
+type lossStage struct {
+	e          *Engine
+	name       string // "mse", "cross_entropy", "binary_cross_entropy"
+	activation string // of the head
+	units      int
+	weights    []float64 // of classes; nil = all 1
+	ignores    bool
+	ignore     int32  // class that does not count
+	in         *field // the head's
+	sched      *grid.Schedule
+
+	y        []float32 // [T, units] targets in row order
+	class    []int32   // [T]
+	relevant []int32   // rows
+	targets  bool
+
+	scale    float32 // 1/normaliser
+	gradient bool
+	sums     []float64 // [chunks]
+	total    engine.Loss
+	rowJob   func(task, worker int)
+	logits   [][]float64 // [workers][units]
+}
+
+func newLossStage(e *Engine, in *field) *lossStage {
+	c := &e.model.Config
+	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in}
+	if c.IgnoreIndex != nil {
+		s.ignores, s.ignore = true, int32(*c.IgnoreIndex)
+	}
+	s.logits = make([][]float64, e.pool.workers)
+	for w := range s.logits {
+		s.logits[w] = make([]float64, s.units)
+	}
+	s.rowJob = s.chunk
+	return s
+}
+
+func (s *lossStage) bind(in *grid.Schedule) {
+	s.sched = in
+	s.sums = grow(s.sums, chunks(in.Rows))
+	if s.name == "cross_entropy" {
+		s.class = grow(s.class, in.Rows)
+	} else {
+		s.y = grow(s.y, in.Rows*s.units)
+	}
+}
+
+// run measures the loss of the outputs computed last. With gradient it writes
+// the head's gradient, of the loss sum times scale.
+func (s *lossStage) run(gradient bool, scale float64) engine.Loss {
+	s.gradient, s.scale = gradient, float32(scale)
+	s.e.pool.run(len(s.sums), s.rowJob)
+	loss := engine.Loss{Weight: s.total.Weight, RelevantCount: s.total.RelevantCount}
+	for _, sum := range s.sums {
+		loss.Sum += sum
+	}
+	for _, r := range s.relevant {
+		loss.Relevant += s.squaredError(int(r))
+	}
+	return loss
+}
+
+func (s *lossStage) chunk(task, worker int) {
+	from, to := chunk(task, s.sched.Rows)
+	switch s.name {
+	case "cross_entropy":
+		s.sums[task] = s.crossEntropy(from, to, s.logits[worker])
+	case "binary_cross_entropy":
+		s.sums[task] = s.binaryCrossEntropy(from, to)
+	default:
+		s.sums[task] = s.meanSquares(from, to)
+	}
+}
+
+func (s *lossStage) meanSquares(from, to int) (sum float64) {
+	if !s.targets {
+		return 0
+	}
+	out, y := s.in.data[from*s.units:to*s.units], s.y[from*s.units:to*s.units]
+	grad := s.in.grad[from*s.units : to*s.units]
+	for i, v := range out {
+		e := v - y[i]
+		if y[i] != y[i] { // a NaN target does not count
+			grad[i] = 0
+			continue
+		}
+		sum += float64(e) * float64(e)
+		grad[i] = 2 * e * s.scale
+	}
+	if s.gradient {
+		differentiate(s.activation, grad, out)
+	}
+	return sum
+}
+
+// squaredError is the mean over units of a row's squared error.
+func (s *lossStage) squaredError(row int) (sum float64) {
+	n := 0
+	for u := row * s.units; u < (row+1)*s.units; u++ {
+		if e := float64(s.in.data[u]) - float64(s.y[u]); s.y[u] == s.y[u] {
+			sum += e * e
+			n++
+		}
+	}
+	return sum / float64(max(1, n))
+}
+
+func (s *lossStage) classWeight(class int32) float64 {
+	if s.ignores && class == s.ignore {
+		return 0
+	}
+	if s.weights == nil {
+		return 1
+	}
+	return s.weights[class]
+}
+
+// crossEntropy goes through log-softmax in float64: sums of exponentials span
+// more than float32 holds.
+func (s *lossStage) crossEntropy(from, to int, p []float64) (sum float64) {
+	for r := from; r < to; r++ {
+		out := s.in.data[r*s.units : (r+1)*s.units]
+		largest := math.Inf(-1)
+		for u, v := range out {
+			p[u] = float64(v)
+			largest = math.Max(largest, p[u]) // NaN wins
+		}
+		var total float64
+		for u, z := range p {
+			p[u] = math.Exp(z - largest)
+			total += p[u]
+		}
+		logit := out
+		if s.targets {
+			if weight := s.classWeight(s.class[r]); weight > 0 {
+				sum -= weight * (float64(logit[s.class[r]]) - largest - math.Log(total))
+			}
+		}
+		for u := range p {
+			p[u] /= total
+			out[u] = float32(p[u])
+		}
+		if s.gradient {
+			s.softmaxGradient(r, p)
+		}
+	}
+	return sum
+}
+
+func (s *lossStage) softmaxGradient(r int, p []float64) {
+	grad := s.in.grad[r*s.units : (r+1)*s.units]
+	weight := s.classWeight(s.class[r]) * float64(s.scale)
+	if weight == 0 {
+		clear(grad)
+		return
+	}
+	for u, v := range p {
+		grad[u] = float32(weight * v)
+	}
+	grad[s.class[r]] = float32(weight * (p[s.class[r]] - 1))
+}
+
+func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
+	out := s.in.data[from*s.units : to*s.units]
+	grad, y := s.in.grad[from*s.units:to*s.units], s.y[from*s.units:to*s.units]
+	for i, v := range out {
+		z := float64(v)
+		// exp of a negative number cannot overflow
+		small := math.Exp(-math.Abs(z))
+		p := 1 / (1 + small)
+		if z < 0 {
+			p = small / (1 + small)
+		}
+		out[i] = float32(p)
+		if s.targets {
+			t := float64(y[i])
+			sum += math.Max(z, 0) - z*t + math.Log1p(small)
+			grad[i] = float32((p - t) * float64(s.scale))
+		}
+	}
+	return sum
+}

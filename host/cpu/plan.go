@@ -1,0 +1,367 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+)
+
+// plan holds the stages of a model with room for batches up to a capacity.
+type plan struct {
+	e        *Engine
+	capacity engine.Capacity
+	evicted  bool
+	version  int64 // of the parameters that the stages have packed
+
+	input    *field
+	stages   []stage
+	dropouts []*dropoutStage
+	loss     *lossStage
+	begin    []int32 // [samples+1] where each sample of the batch begins, in packed cells
+
+	in, out *grid.Schedule
+	loaded  bool
+	pass    pass
+	weight  float64
+
+	batch               *engine.Batch // while Load runs
+	result              []float32     // while Predict runs
+	bad                 atomic.Bool
+	inputJob, outputJob func(task, worker int)
+}
+
+// packer is a stage that keeps the parameters in a form of its own.
+type packer interface{ refresh(params []float32) }
+
+// Plan returns a plan for batches like samples. See [engine.Engine].
+func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan, error) {
+	need, err := e.need(samples)
+	if err != nil {
+		return nil, err
+	}
+	want := engine.Capacity{
+		Rows: max(need.Rows, least.Rows), Wavefronts: max(need.Wavefronts, least.Wavefronts), Samples: max(need.Samples, least.Samples),
+	}
+	for i := len(e.plans) - 1; i >= 0; i-- {
+		if p := e.plans[i]; fits(want, p.capacity) {
+			e.plans = append(slices.Delete(e.plans, i, i+1), p)
+			return p, nil
+		}
+	}
+	room := roomFor(samples, need, want)
+	if err := e.affordable(room); err != nil {
+		return nil, err
+	}
+	p, err := e.newPlan(want)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.bind(room); err != nil {
+		return nil, err
+	}
+	if len(e.plans) == engine.PlanLimit {
+		e.plans[0].evicted = true
+		e.plans = slices.Delete(e.plans, 0, 1)
+	}
+	e.plans = append(e.plans, p)
+	return p, nil
+}
+
+func fits(need, room engine.Capacity) bool {
+	return need.Rows <= room.Rows && need.Wavefronts <= room.Wavefronts && need.Samples <= room.Samples
+}
+
+// need checks the samples' shapes and counts what they take.
+func (e *Engine) need(samples []grid.Shape) (engine.Capacity, error) {
+	var c engine.Capacity
+	if len(samples) == 0 {
+		return c, fmt.Errorf("%w: a batch of no samples", engine.ErrShape)
+	}
+	if !samples[0].Equal(e.checked) || e.checked == nil {
+		if _, err := e.model.OutputShape(samples[0]); err != nil {
+			return c, fmt.Errorf("%w: %w", engine.ErrShape, err)
+		}
+		e.checked = append(grid.Shape{}, samples[0]...)
+	}
+	for i, s := range samples {
+		if len(s) != len(samples[0]) {
+			return c, fmt.Errorf("%w: sample %d of %s has %d axes, sample 0 of %s has %d", engine.ErrShape, i, s, len(s), samples[0], len(samples[0]))
+		}
+		cells := s.Cells()
+		if cells < 1 || cells > grid.MaxRows-c.Rows {
+			return c, fmt.Errorf("%w: sample %d of %s: a batch holds 1 to %d cells", engine.ErrShape, i, s, grid.MaxRows)
+		}
+		c.Rows += cells
+		waves := 1
+		for _, n := range s {
+			waves += n - 1
+		}
+		c.Samples++
+		switch e.model.Config.View {
+		case grid.ViewSnake:
+			waves = cells
+		case grid.ViewRows:
+			waves = 1
+			if len(s) > 0 {
+				waves = s[len(s)-1]
+				c.Samples += cells/waves - 1
+			}
+		}
+		c.Wavefronts = max(c.Wavefronts, waves)
+	}
+	return c, nil
+}
+
+// roomFor repeats samples until they take as much as want asks for.
+func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
+	room := slices.Clone(samples)
+	for need.Rows < want.Rows || need.Samples < want.Samples {
+		s := samples[len(room)%len(samples)]
+		room = append(room, s)
+		need.Rows += s.Cells()
+		need.Samples++
+	}
+	return room
+}
+
+func (e *Engine) newPlan(capacity engine.Capacity) (*plan, error) {
+	p := &plan{e: e, capacity: capacity, version: -1}
+	p.input = &field{width: e.model.Config.Input}
+	at := p.input
+	for i := range e.model.Stages {
+		st := &e.model.Stages[i]
+		if st.Type == "sum" {
+			s := newSumStage(e, st.Name, st.Axis, at)
+			p.stages, at = append(p.stages, s), s.out
+			continue
+		}
+		if st.Window != nil {
+			s := newWindowStage(e, st.Window, at)
+			p.stages, at = append(p.stages, s), s.out
+		}
+		if st.Dropout > 0 {
+			s := newDropoutStage(e, st.Layer, st.Dropout, at)
+			p.stages, p.dropouts, at = append(p.stages, s), append(p.dropouts, s), s.out
+		}
+		if st.Type == "mdlstm" {
+			s, err := newRecurrentStage(e, i, at)
+			if err != nil {
+				return nil, err
+			}
+			p.stages, at = append(p.stages, s), s.out
+			continue
+		}
+		activation := st.Activation
+		if st.Head && e.model.Config.Loss != "mse" {
+			activation = "linear" // the loss wants logits
+		}
+		s := newDenseStage(e, i, at, activation)
+		p.stages, at = append(p.stages, s), s.out
+	}
+	p.loss = newLossStage(e, at)
+	p.inputJob, p.outputJob = p.copyInput, p.copyOutput
+	return p, nil
+}
+
+// bind makes the schedules of a batch current.
+func (p *plan) bind(samples []grid.Shape) error {
+	view := p.e.model.Config.View
+	shapes := samples
+	if view != "" && view != grid.ViewGrid {
+		var err error
+		if shapes, err = grid.View(view, samples); err != nil {
+			return err
+		}
+	}
+	in, err := p.e.grids.Get(shapes)
+	if err != nil {
+		return err
+	}
+	p.begin = append(p.begin[:0], 0)
+	for _, s := range samples {
+		p.begin = append(p.begin, p.begin[len(p.begin)-1]+int32(s.Cells()))
+	}
+	if in != p.in {
+		p.in = in
+		p.input.resize(in.Rows)
+	}
+	at := in
+	for _, s := range p.stages {
+		if at, err = s.bind(at); err != nil {
+			return err
+		}
+		if d, ok := s.(*dropoutStage); ok {
+			begin := at.First
+			if view == grid.ViewRows || view == grid.ViewSnake {
+				begin = p.begin
+			}
+			d.number(begin)
+		}
+	}
+	p.out = at
+	p.loss.bind(at)
+	return nil
+}
+
+// Load copies a batch in. See [engine.Plan].
+func (p *plan) Load(b *engine.Batch) (float64, error) {
+	p.loaded = false
+	if p.evicted {
+		return 0, fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
+	}
+	need, err := p.e.need(b.Samples)
+	if err != nil {
+		return 0, err
+	}
+	if !fits(need, p.capacity) {
+		return 0, fmt.Errorf("%w: batch of %d cells, %d wavefronts, %d samples; the plan has room for %d, %d, %d",
+			engine.ErrShape, need.Rows, need.Wavefronts, need.Samples, p.capacity.Rows, p.capacity.Wavefronts, p.capacity.Samples)
+	}
+	if want := need.Rows * p.input.width; len(b.X) != want {
+		return 0, fmt.Errorf("%w: x has %d values, want %d (%d cells of %d channels)", engine.ErrShape, len(b.X), want, need.Rows, p.input.width)
+	}
+	if err := p.bind(b.Samples); err != nil {
+		return 0, err
+	}
+	p.batch = b
+	p.bad.Store(false)
+	p.e.pool.run(chunks(p.in.Rows), p.inputJob)
+	p.batch = nil
+	if p.bad.Load() {
+		return 0, p.notFinite(b)
+	}
+	if p.weight, err = p.loss.load(b); err != nil {
+		return 0, err
+	}
+	p.pass.first = b.First
+	p.loaded = true
+	return p.weight, nil
+}
+
+// copyInput brings a chunk of rows from packed order and looks at each value.
+func (p *plan) copyInput(task, _ int) {
+	from, to := chunk(task, p.in.Rows)
+	k := p.input.width
+	var sum float32 // 0 exactly when all values are finite
+	for r := from; r < to; r++ {
+		x := p.batch.X[int(p.in.Cell[r])*k:][:k]
+		for i, v := range x {
+			p.input.data[r*k+i] = v
+			sum += v - v
+		}
+	}
+	if sum != 0 {
+		p.bad.Store(true)
+	}
+}
+
+// notFinite names the first bad value of x.
+func (p *plan) notFinite(b *engine.Batch) error {
+	k := p.input.width
+	at := slices.IndexFunc(b.X, func(v float32) bool { return !finite(v) })
+	cell := int32(at / k)
+	sample, found := slices.BinarySearch(p.begin, cell)
+	if !found {
+		sample--
+	}
+	return fmt.Errorf("%w: x is %v at sample %d, cell %v, channel %d: inputs must be finite",
+		engine.ErrData, b.X[at], sample, coordinates(int(cell-p.begin[sample]), b.Samples[sample]), at%k)
+}
+
+// coordinates of a cell in row-major order.
+func coordinates(cell int, shape grid.Shape) []int {
+	c := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		c[d] = cell % shape[d]
+		cell /= shape[d]
+	}
+	return c
+}
+
+func (p *plan) ready() error {
+	if p.evicted {
+		return fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
+	}
+	if !p.loaded {
+		return fmt.Errorf("%w: no batch is loaded", engine.ErrData)
+	}
+	return nil
+}
+
+func (p *plan) forward() {
+	if p.version != p.e.version {
+		for _, s := range p.stages {
+			if s, ok := s.(packer); ok {
+				s.refresh(p.e.params)
+			}
+		}
+		p.version = p.e.version
+	}
+	for _, s := range p.stages {
+		s.forward(&p.pass)
+	}
+}
+
+// Gradients adds the gradients of the loaded batch. See [engine.Plan].
+func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
+	if err := p.ready(); err != nil {
+		return engine.Loss{}, err
+	}
+	if !p.loss.targets {
+		return engine.Loss{}, fmt.Errorf("%w: the batch has no targets to learn from", engine.ErrData)
+	}
+	if a.Normaliser == 0 {
+		a.Normaliser = p.weight
+	}
+	scale := 0.0 // a batch in which no cell counts has no gradient
+	if a.Normaliser != 0 {
+		scale = 1 / a.Normaliser
+	}
+	p.pass.train, p.pass.seed, p.pass.step = true, a.Seed, a.Step
+	p.forward()
+	loss := p.loss.run(true, scale)
+	for i := len(p.stages) - 1; i >= 0; i-- {
+		p.stages[i].backward(&p.pass)
+	}
+	return loss, nil
+}
+
+// Predict runs forward. See [engine.Plan].
+func (p *plan) Predict(out []float32) (engine.Loss, error) {
+	if err := p.ready(); err != nil {
+		return engine.Loss{}, err
+	}
+	if want := p.out.Rows * p.loss.units; out != nil && len(out) != want {
+		return engine.Loss{}, fmt.Errorf("%w: room for %d outputs, want %d (%d cells of %d units)", engine.ErrShape, len(out), want, p.out.Rows, p.loss.units)
+	}
+	p.pass.train = false
+	p.forward()
+	loss := p.loss.run(false, 0)
+	if out != nil {
+		p.result = out
+		p.e.pool.run(chunks(p.out.Rows), p.outputJob)
+		p.result = nil
+	}
+	return loss, nil
+}
+
+func (p *plan) copyOutput(task, _ int) {
+	from, to := chunk(task, p.out.Rows)
+	n := p.loss.units
+	for r := from; r < to; r++ {
+		copy(p.result[int(p.out.Cell[r])*n:][:n], p.loss.in.data[r*n:])
+	}
+}
+
+// Bytes is the memory of the plan's buffers and of the schedules bound last.
+func (p *plan) Bytes() (int64, float64) {
+	n := p.input.bytes() + p.loss.bytes()
+	for _, s := range p.stages {
+		n += s.bytes()
+	}
+	n += scheduleBytes(p.in)
+	return n, float64(n) / float64(p.capacity.Rows)
+}

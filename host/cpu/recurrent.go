@@ -1,0 +1,294 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+)
+
+// recurrentStage is one mdlstm layer.
+//
+// Every direction keeps its arrays in its own row order; only h lies at the row
+// of the cell it belongs to, so that the directions' outputs stand side by side
+// and the next stage reads them as they are. Memory in float32 for a row and
+// direction: gates G·P, c, tc, h, ∂h (4P), for layernorm also the normalised
+// gates and cell and their deviations (G·P + P + G + 1).
+type recurrentStage struct {
+	e     *Engine
+	index int // in Model.Stages
+	nn.Stage
+	padded int // P
+	in     *field
+	h      *field // [T+1, R·H], at the cells' rows
+	out    *field // h itself when directions are concatenated
+	sched  *grid.Schedule
+	dirs   []direction
+	cut    cut
+	waits  barrier
+	clip   float32 // +Inf: off
+
+	forwardJob, backwardJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
+	reverse                                                                                      bool // lockstep runs backward, from the last wavefront
+
+	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
+	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows
+	scratch     []recurrentScratch
+}
+
+// direction holds the arrays of one direction, in its row order.
+type direction struct {
+	mask  grid.Direction
+	input []int32   // [T+1] row of the cell that row r stands for
+	pred  [][]int32 // [D][T+1] row in h of the predecessor's output
+
+	gates, hat []float32 // [T, G, P] gates, later dz; normalised gates
+	c          []float32 // [T+1, P]
+	tc, cHat   []float32 // [T, P] tanh of the cell; normalised cell
+	inverse    []float32 // [T, G+1] 1/deviation of each norm
+
+	forward  []float32 // [K+D·H, G·P] stacked weights
+	backward []float32 // [G·P, D·P] recurrent weights
+	gate     table     // [G·P]
+	cell     table     // [P]
+
+	normGate, normCell []float32 // [G·P], [P] weights of the norms
+	peepI, peepO       []float32 // [P]
+	peepF              []float32 // [D·P]
+}
+
+// recurrentScratch belongs to one worker.
+type recurrentScratch struct {
+	products
+	segments   []segment
+	tile       tile
+	h, dh, dcs []float32 // [tileRows, P]
+	sums       []float32 // one chunk of weight gradients
+}
+
+func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error) {
+	st := e.model.Stages[index]
+	if st.Axes > maxAxes {
+		return nil, fmt.Errorf("%s: %d axes, at most %d are supported", st.Name, st.Axes, maxAxes)
+	}
+	s := &recurrentStage{e: e, index: index, Stage: st, in: in}
+	s.clip = float32(math.Inf(1))
+	if st.ClipError > 0 {
+		s.clip = float32(st.ClipError)
+	}
+	s.padded = (st.Hidden + e.kernels.width - 1) / e.kernels.width * e.kernels.width
+	r := len(st.Directions)
+	s.h = &field{width: r * st.Hidden, back: true}
+	s.out = s.h
+	if st.Combine != "concat" {
+		s.out = &field{width: st.Hidden, back: true}
+	}
+	p, g, d := s.padded, st.Gates, st.Axes
+	for _, signs := range st.Directions {
+		mask, err := grid.ParseDirection(signs, d)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", st.Name, err)
+		}
+		dir := direction{
+			mask:     mask,
+			pred:     make([][]int32, d), // of our own unless the direction is all +
+			forward:  make([]float32, (st.In+d*st.Hidden)*g*p),
+			backward: make([]float32, g*p*d*p),
+			gate:     newTable(g * p),
+			cell:     newTable(p),
+		}
+		if st.Cell == cellLayerNorm {
+			dir.normGate, dir.normCell = make([]float32, g*p), make([]float32, p)
+		}
+		if st.Cell == cellGraves {
+			dir.peepI, dir.peepO, dir.peepF = make([]float32, p), make([]float32, p), make([]float32, d*p)
+		}
+		s.dirs = append(s.dirs, dir)
+	}
+	if in.back {
+		s.inputWeight = make([]float32, r*g*p*st.In)
+	}
+	s.weightSlots.size = s.weightRows() * g * p
+	s.scratch = make([]recurrentScratch, e.pool.workers)
+	for w := range s.scratch {
+		s.scratch[w] = recurrentScratch{
+			products: e.newProducts(),
+			segments: make([]segment, 0, max(r, d+2)),
+			h:        make([]float32, tileRows*p),
+			dh:       make([]float32, tileRows*p),
+			dcs:      make([]float32, tileRows*p),
+			sums:     make([]float32, s.weightSlots.size),
+		}
+	}
+	s.forwardJob, s.backwardJob, s.lockstepJob = s.forwardStrand, s.backwardStrand, s.lockstep
+	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
+	s.combineJob, s.splitJob = s.combineChunk, s.splitChunk
+	return s, nil
+}
+
+// The cells, by their names in the configuration.
+const (
+	cellLayerNorm = "layernorm"
+	cellGraves    = "graves"
+	cellStable    = "stable"
+	cellLeakyLP   = "leakylp"
+)
+
+// weightRows is how many rows the stacked weights have: inputs, predecessors'
+// outputs and, for the gradient of the bias, one of ones.
+func (s *recurrentStage) weightRows() int {
+	rows := s.In + s.Axes*s.Hidden
+	if s.Cell != cellLayerNorm {
+		rows++
+	}
+	return rows
+}
+
+func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
+	if in == s.sched {
+		return in, nil
+	}
+	if in.Axes != s.Axes {
+		return nil, fmt.Errorf("%s: %d axes, the model has %d", s.Name, in.Axes, s.Axes)
+	}
+	s.sched = in
+	t, p, g := in.Rows, s.padded, s.Gates
+	s.h.resize(t)
+	if s.out != s.h {
+		s.out.resize(t)
+	}
+	for q := range s.dirs {
+		d := &s.dirs[q]
+		d.input = in.Input(d.mask)
+		for a := range d.pred {
+			if d.mask == 0 {
+				d.pred[a] = in.Pred[a]
+				continue
+			}
+			d.pred[a] = grow(d.pred[a], t+1)
+			for r, pr := range in.Pred[a] {
+				d.pred[a][r] = d.input[pr]
+			}
+		}
+		d.gates = grow(d.gates, t*g*p)
+		d.c = grow(d.c, (t+1)*p)
+		clear(d.c[t*p:])
+		d.tc = grow(d.tc, t*p)
+		if s.Cell == cellLayerNorm {
+			d.hat, d.cHat = grow(d.hat, t*g*p), grow(d.cHat, t*p)
+			d.inverse = grow(d.inverse, t*(g+1))
+		}
+	}
+	s.cut.set(in, len(s.dirs), s.Axes*p, s.sumsSize())
+	s.weightSlots.set(len(s.dirs), t)
+	return in, nil
+}
+
+// refresh packs the parameters for the products and the gates. Padded columns
+// are zero everywhere, which keeps the padding of z, c and h zero.
+func (s *recurrentStage) refresh(params []float32) {
+	k, h, p, g, axes := s.In, s.Hidden, s.padded, s.Gates, s.Axes
+	ih, hh := s.param(params, "weight_ih"), s.param(params, "weight_hh")
+	bias := s.param(params, "bias")
+	for q := range s.dirs {
+		d := &s.dirs[q]
+		for gate := range g {
+			for j := range h {
+				column, row := gate*p+j, gate*h+j
+				w := ih[(q*g*h+row)*k:][:k]
+				for i, v := range w {
+					d.forward[i*g*p+column] = v
+				}
+				if s.inputWeight != nil {
+					copy(s.inputWeight[(q*g*p+column)*k:][:k], w)
+				}
+				for a := range axes {
+					w := hh[((q*axes+a)*g*h+row)*h:][:h]
+					for i, v := range w {
+						d.forward[(k+a*h+i)*g*p+column] = v
+					}
+					copy(d.backward[column*axes*p+a*p:][:h], w)
+				}
+			}
+		}
+		s.refreshGates(d, q, params, bias)
+	}
+}
+
+// refreshGates fills the tables of the gates: weight and shift are the norm's
+// weight and bias, or 1 and the bias; the forget bias joins the shift.
+func (s *recurrentStage) refreshGates(d *direction, q int, params, bias []float32) {
+	h, p, g := s.Hidden, s.padded, s.Gates
+	normWeight, normBias := s.param(params, "ln_gate.weight"), s.param(params, "ln_gate.bias")
+	for gate := range g {
+		for j := range h {
+			at := (q*g+gate)*h + j
+			weight, shift := float32(1), float32(0)
+			if normWeight != nil {
+				weight, shift = normWeight[at], normBias[at]
+				d.normGate[gate*p+j] = weight
+			} else {
+				shift = bias[at]
+			}
+			if s.forgets(gate) {
+				shift += float32(s.ForgetBias)
+			}
+			if gate == 1 {
+				d.gate.setTanh(gate*p+j, weight, shift)
+			} else {
+				d.gate.setSigmoid(gate*p+j, weight, shift)
+			}
+		}
+	}
+	cellWeight, cellBias := s.param(params, "ln_cell.weight"), s.param(params, "ln_cell.bias")
+	for j := range h {
+		weight, shift := float32(1), float32(0)
+		if cellWeight != nil {
+			weight, shift = cellWeight[q*h+j], cellBias[q*h+j]
+			d.normCell[j] = weight
+		}
+		d.cell.setTanh(j, weight, shift)
+	}
+	if d.peepI != nil {
+		copy(d.peepI, s.param(params, "peephole_i")[q*h:][:h])
+		copy(d.peepO, s.param(params, "peephole_o")[q*h:][:h])
+		for a := range s.Axes {
+			copy(d.peepF[a*p:], s.param(params, "peephole_f")[(q*s.Axes+a)*h:][:h])
+		}
+	}
+}
+
+// forgets says whether forget_bias is added to a gate: to every axis's forget
+// gate, or to f_0 alone where the others only share the weight out.
+func (s *recurrentStage) forgets(gate int) bool {
+	if s.Cell == cellStable || s.Cell == cellLeakyLP {
+		return gate == 2
+	}
+	return gate >= 2 && gate < 2+s.Axes
+}
+
+// param returns this stage's part of a flat array of parameters, nil when the
+// cell has no such tensor.
+func (s *recurrentStage) param(flat []float32, suffix string) []float32 {
+	p, ok := s.e.model.StageParam(s.index, suffix)
+	if !ok {
+		return nil
+	}
+	return flat[p.Offset : p.Offset+p.Size()]
+}
+
+func (s *recurrentStage) bytes() int64 {
+	n := s.h.bytes()
+	if s.out != s.h {
+		n += s.out.bytes()
+	}
+	for q := range s.dirs {
+		d := &s.dirs[q]
+		n += 4 * int64(cap(d.gates)+cap(d.hat)+cap(d.c)+cap(d.tc)+cap(d.cHat)+cap(d.inverse))
+		if d.mask != 0 {
+			n += 4 * int64(s.Axes*cap(d.pred[0]))
+		}
+	}
+	return n + s.cut.bytes() + s.weightSlots.bytes()
+}

@@ -1,0 +1,238 @@
+package cpu
+
+// backward walks the wavefronts in reverse, then makes the weight gradients and
+// the gradient of the inputs.
+func (s *recurrentStage) backward(*pass) {
+	if s.out != s.h {
+		s.e.pool.run(chunks(s.sched.Rows), s.splitJob)
+	}
+	s.reverse = true
+	s.walk(s.backwardJob)
+	s.reverse = false
+	s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
+	s.e.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
+	for q := range s.dirs {
+		s.reduceSums(q)
+	}
+	if s.in.back {
+		s.e.pool.run(chunks(s.sched.Rows), s.inputJob)
+	}
+}
+
+// splitChunk hands the gradient of a sum or mean to every direction.
+func (s *recurrentStage) splitChunk(task, _ int) {
+	from, to := chunk(task, s.sched.Rows)
+	h, scale := s.Hidden, s.share()
+	for r := from; r < to; r++ {
+		dst := s.h.grad[r*s.h.width : (r+1)*s.h.width]
+		clear(dst)
+		for q := range s.dirs {
+			s.e.kernels.axpy(scale, s.out.grad[r*h:(r+1)*h], dst[q*h:(q+1)*h])
+		}
+	}
+}
+
+func (s *recurrentStage) backwardStrand(task, worker int) {
+	for t := s.sched.Wavefronts - 1; t >= 0; t-- {
+		for lane := range s.cut.lanes {
+			s.backwardWave(&s.cut.strands[task], lane, t, worker)
+		}
+	}
+}
+
+func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
+	from, to := s.lane(st, lane, t)
+	sums := &st.sums[lane]
+	if t == s.sched.Wavefronts-1 {
+		clear(sums.narrow)
+		clear(sums.wide)
+		sums.rows = 0
+	}
+	here, _ := s.sched.Range(t, st.from, st.to)
+	behind := 0 // the last wavefront has no successors
+	if t+1 < s.sched.Wavefronts {
+		behind, _ = s.sched.Range(t+1, st.from, st.to)
+	}
+	for ; from < to; from += tileRows {
+		end := min(to, from+tileRows)
+		s.backwardTile(st, sums, from, end, here, behind, t, &s.scratch[worker])
+		sums.count(end - from)
+	}
+	if t == 0 {
+		sums.flush()
+	}
+}
+
+// backwardTile turns the gates of rows from … to-1 into their gradients. The
+// wavefront's rows begin at here in this strand, the successors' at behind.
+func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here, behind, wavefront int, w *recurrentScratch) {
+	k := s.e.kernels
+	p, g, q := s.padded, s.Gates, st.direction
+	gp, dp := g*p, s.Axes*p
+	d := &s.dirs[q]
+	t := s.tile(w, d, from, to)
+	mine, theirs := &st.rings[wavefront%2], &st.rings[(wavefront+1)%2]
+	left := mine.dh[(from-here)*dp : (to-here)*dp]
+	t.dh, t.dcs = w.dh[:t.n*p], w.dcs[:t.n*p]
+	t.dcp = mine.dc[(from-here)*dp : (to-here)*dp]
+	t.clip = s.clip
+	s.collect(t, d, q, from, theirs, behind)
+	k.clamp(t.dh, t.clip)
+
+	switch s.Cell {
+	case cellLayerNorm:
+		gate, cell := sums.narrow[:2*gp], sums.narrow[2*gp:]
+		inverse := d.inverse[from*(g+1):]
+		k.output(t)
+		k.denormalise(t.dh, d.cHat[from*p:to*p], d.normCell, inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
+		k.additiveBack(t)
+		k.denormalise(t.gates, d.hat[from*gp:to*gp], d.normGate, inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
+	case cellGraves:
+		t.dPeepI, t.dPeepO, t.dPeepF = sums.narrow[:p], sums.narrow[p:2*p], sums.narrow[2*p:]
+		k.output(t)
+		k.additiveBack(t)
+	case cellLeakyLP:
+		k.leakyBack(t)
+	case cellStable:
+		k.output(t)
+		k.stableBack(t)
+	default:
+		k.output(t)
+		k.additiveBack(t)
+	}
+	w.rows(append(w.segments[:0], segment{data: d.gates, stride: gp, width: gp, first: from}), t.n, d.backward, dp, left, false)
+}
+
+// collect adds up what arrives at h (from above and from the successors) and at
+// c (from the successors).
+func (s *recurrentStage) collect(t *tile, d *direction, q, from int, theirs *ring, behind int) {
+	p, h, dp := s.padded, s.Hidden, s.Axes*s.padded
+	none := int32(s.sched.Rows)
+	for r := range t.n {
+		dh, dc := t.dh[r*p:(r+1)*p], t.dcs[r*p:(r+1)*p]
+		copy(dh, s.h.grad[int(d.input[from+r])*s.h.width+q*h:][:h])
+		clear(dh[h:])
+		clear(dc)
+		for a := range s.Axes {
+			succ := s.sched.Succ[a][from+r]
+			if succ == none {
+				continue
+			}
+			at := (int(succ)-behind)*dp + a*p
+			s.e.kernels.add(dh, theirs.dh[at:at+p])
+			s.e.kernels.add(dc, theirs.dc[at:at+p])
+		}
+	}
+}
+
+// sumsSize is how many gradients a lane adds up on its own: weights and biases
+// of the norms, or peepholes.
+func (s *recurrentStage) sumsSize() int {
+	switch s.Cell {
+	case cellLayerNorm:
+		return 2 * (s.Gates + 1) * s.padded
+	case cellGraves:
+		return (2 + s.Axes) * s.padded
+	}
+	return 0
+}
+
+// weightGradient adds up one slot: leftᵀ·dz over its chunks of rows.
+func (s *recurrentStage) weightGradient(task, worker int) {
+	q, k := task/s.weightSlots.n, task%s.weightSlots.n
+	d, w := &s.dirs[q], &s.scratch[worker]
+	gp := s.Gates * s.padded
+	slot := s.weightSlots.slot(q, k)
+	clear(slot)
+	first, last := s.weightSlots.share(k)
+	for c := first; c < last; c++ {
+		from, to := chunk(c, s.sched.Rows)
+		clear(w.sums)
+		w.outer(s.inputs(w, d, q, from, to, true), to-from, d.gates[from*gp:], gp, gp, w.sums)
+		s.e.kernels.add(slot, w.sums)
+	}
+}
+
+// reduceRows is how many rows of the stacked weights one task reduces.
+const reduceRows = 16
+
+func chunksOf(n, size int) int { return (n + size - 1) / size }
+
+// reduceWeights adds a direction's slots, in their order, into the arena, which
+// has the model file's layout.
+func (s *recurrentStage) reduceWeights(task, _ int) {
+	blocks := chunksOf(s.weightRows(), reduceRows)
+	q, block := task/blocks, task%blocks
+	k, h, p, g := s.In, s.Hidden, s.padded, s.Gates
+	grads := s.e.grads
+	ih, hh, bias := s.param(grads, "weight_ih"), s.param(grads, "weight_hh"), s.param(grads, "bias")
+	for row := block * reduceRows; row < min((block+1)*reduceRows, s.weightRows()); row++ {
+		for gate := range g {
+			for j := range h {
+				var sum float64
+				for n := range s.weightSlots.n {
+					sum += float64(s.weightSlots.slot(q, n)[(row*g+gate)*p+j])
+				}
+				unit := gate*h + j
+				switch a := (row - k) / h; {
+				case row < k:
+					ih[(q*g*h+unit)*k+row] += float32(sum)
+				case a < s.Axes:
+					hh[((q*s.Axes+a)*g*h+unit)*h+(row-k)%h] += float32(sum)
+				default:
+					bias[q*g*h+unit] += float32(sum)
+				}
+			}
+		}
+	}
+}
+
+// reduceSums adds up the lanes' sums of direction q.
+func (s *recurrentStage) reduceSums(q int) {
+	h, p, g, grads := s.Hidden, s.padded, s.Gates, s.e.grads
+	switch s.Cell {
+	case cellLayerNorm:
+		for gate := range g {
+			s.addLanes(q, gate*p, s.param(grads, "ln_gate.weight")[(q*g+gate)*h:][:h])
+			s.addLanes(q, (g+gate)*p, s.param(grads, "ln_gate.bias")[(q*g+gate)*h:][:h])
+		}
+		s.addLanes(q, 2*g*p, s.param(grads, "ln_cell.weight")[q*h:][:h])
+		s.addLanes(q, (2*g+1)*p, s.param(grads, "ln_cell.bias")[q*h:][:h])
+	case cellGraves:
+		s.addLanes(q, 0, s.param(grads, "peephole_i")[q*h:][:h])
+		s.addLanes(q, p, s.param(grads, "peephole_o")[q*h:][:h])
+		for a := range s.Axes {
+			s.addLanes(q, (2+a)*p, s.param(grads, "peephole_f")[(q*s.Axes+a)*h:][:h])
+		}
+	}
+}
+
+// addLanes adds element at+j of every lane of direction q to dst[j].
+func (s *recurrentStage) addLanes(q, at int, dst []float32) {
+	for j := range dst {
+		var sum float64
+		for i := range s.cut.strands {
+			if st := &s.cut.strands[i]; st.direction == q {
+				for l := range st.sums {
+					sum += st.sums[l].wide[at+j]
+				}
+			}
+		}
+		dst[j] += float32(sum)
+	}
+}
+
+// inputGradient computes ∂/∂x for a chunk of rows: dz of all directions, side
+// by side, times weight_ih.
+func (s *recurrentStage) inputGradient(task, worker int) {
+	from, to := chunk(task, s.sched.Rows)
+	w, gp := &s.scratch[worker], s.Gates*s.padded
+	for ; from < to; from += tileRows {
+		end := min(to, from+tileRows)
+		list := w.segments[:0]
+		for q := range s.dirs {
+			list = append(list, segment{data: s.dirs[q].gates, stride: gp, width: gp, index: s.dirs[q].input[from:end]})
+		}
+		w.rows(list, end-from, s.inputWeight, s.In, s.in.grad[from*s.In:end*s.In], false)
+	}
+}

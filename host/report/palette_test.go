@@ -1,0 +1,113 @@
+package report
+
+import (
+	"image/color"
+	"math"
+	"testing"
+)
+
+// lab converts a colour to Oklab by the formulas, apart from oklch.
+func lab(c color.RGBA) (l, a, b float64) {
+	linear := func(v uint8) float64 {
+		x := float64(v) / 255
+		if x <= 0.04045 {
+			return x / 12.92
+		}
+		return math.Pow((x+0.055)/1.055, 2.4)
+	}
+	r, g, bl := linear(c.R), linear(c.G), linear(c.B)
+	lc := math.Cbrt(0.4122214708*r + 0.5363325363*g + 0.0514459929*bl)
+	mc := math.Cbrt(0.2119034982*r + 0.6806995451*g + 0.1073969566*bl)
+	sc := math.Cbrt(0.0883024619*r + 0.2817188376*g + 0.6299787005*bl)
+	return 0.2104542553*lc + 0.7936177850*mc - 0.0040720468*sc,
+		1.9779984951*lc - 2.4285922050*mc + 0.4505937099*sc,
+		0.0259040371*lc + 0.7827717662*mc - 0.8086757660*sc
+}
+
+func labDistance(x, y color.RGBA) float64 {
+	l0, a0, b0 := lab(x)
+	l1, a1, b1 := lab(y)
+	return math.Sqrt((l1-l0)*(l1-l0) + (a1-a0)*(a1-a0) + (b1-b0)*(b1-b0))
+}
+
+// unevenLightness is how far a scale is from rising evenly in lightness; colours
+// clipped at the edge of sRGB show here.
+func unevenLightness(scale []color.RGBA) (worst float64) {
+	first, _, _ := lab(scale[0])
+	last, _, _ := lab(scale[len(scale)-1])
+	for i, c := range scale {
+		l, _, _ := lab(c)
+		worst = max(worst, math.Abs(l-first-(last-first)*float64(i)/float64(len(scale)-1)))
+	}
+	return worst
+}
+
+func TestScaleRisesEvenlyInLightness(t *testing.T) {
+	const most = 0.012 // measured: half of it, the rounding to eight bits
+	if got := unevenLightness(scaleColours[:]); got > most {
+		t.Errorf("lightness is %.4f off a straight line, want at most %g", got, most)
+	}
+	var rainbow []color.RGBA // the wrong answer: the scale that everybody warns of
+	for i := range 256 {
+		rainbow = append(rainbow, oklch(0.7, 0.3, 270*float64(i)/255))
+	}
+	if got := unevenLightness(rainbow); got <= most {
+		t.Errorf("the checker finds %.4f for a rainbow", got)
+	}
+	for i := 1; i < 256; i++ {
+		if scaleColours[i] == scaleColours[i-1] {
+			t.Errorf("colours %d and %d are equal", i-1, i)
+		}
+	}
+}
+
+func TestNotFiniteIsLikeNoOtherColour(t *testing.T) {
+	for i, c := range scaleColours {
+		if d := labDistance(c, notFinite); d < 0.12 {
+			t.Errorf("scale colour %d %v is %.3f from the colour of NaN", i, c, d)
+		}
+	}
+	for class := range 64 {
+		if d := labDistance(classColour(class), notFinite); d < 0.05 {
+			t.Errorf("class %d %v is %.3f from the colour of NaN", class, classColour(class), d)
+		}
+		if d := labDistance(classColour(class), ignored); d < 0.05 {
+			t.Errorf("class %d %v is %.3f from the colour of ignored cells", class, classColour(class), d)
+		}
+	}
+}
+
+func TestClassesDiffer(t *testing.T) {
+	for i := range 12 {
+		for j := range i {
+			if d := labDistance(classColour(i), classColour(j)); d < 0.08 {
+				t.Errorf("classes %d and %d are %.3f apart", j, i, d)
+			}
+		}
+	}
+}
+
+func TestPickColours(t *testing.T) {
+	three := []Curve{{Model: "SNAKE_SD_LSTM"}, {Model: "MD_LSTM"}, {Model: "HORIZONTAL_SD_LSTM"}}
+	if got := pickColours(three); got[0] != 2 || got[1] != 0 || got[2] != 1 {
+		t.Errorf("the seed's models have colours %v, want [2 0 1]", got)
+	}
+	many := make([]Curve, 20)
+	many[3].Model, many[5].Model = "MD_LSTM", "MD_LSTM"
+	got := pickColours(many)
+	seen := map[int]bool{}
+	for i, c := range got {
+		if c < 0 || c >= len(curveColours) {
+			t.Fatalf("curve %d has colour %d", i, c)
+		}
+		if i < len(curveColours) {
+			if seen[c] {
+				t.Errorf("colour %d twice in the first %d", c, len(curveColours))
+			}
+			seen[c] = true
+		}
+	}
+	if got[3] != 0 {
+		t.Errorf("MD_LSTM has colour %d beside others", got[3])
+	}
+}

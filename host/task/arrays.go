@@ -1,0 +1,285 @@
+package task
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/npy"
+)
+
+// ArraysOptions name the user's files and say how they become batches.
+type ArraysOptions struct {
+	// X is the path of the inputs [B, *grid, K], Y of the targets, Sizes of the
+	// samples' sizes [B, D]; paths as [npy.Read] takes them. Y and Sizes may be
+	// empty: no targets, and all samples as large as the array.
+	X, Y, Sizes string
+	// Batch is how many samples a batch has, at least 1; the last one of an
+	// epoch has what is left.
+	Batch int
+	// Shuffle draws another order for each epoch from Seed; otherwise batches
+	// follow the file.
+	Shuffle bool
+	Seed    uint64
+	// Loss is the loss that Spec shall name, empty for the one that Y suggests:
+	// cross_entropy for integers, mse for floats.
+	Loss string
+	// IgnoreIndex is the class that Spec shall not count; nil for none.
+	IgnoreIndex *int
+}
+
+// Arrays are the user's own samples and targets from .npy or .npz files.
+//
+// Targets are Y [B, *grid, units] for mse (NaN does not count) and
+// binary_cross_entropy (values in [0, 1]), or integers Y [B, *grid] from 0 to
+// units-1, or the model's ignore_index, for cross_entropy; here grid is what the
+// model puts out for the inputs' grid, smaller where it has windows. A sample of
+// a smaller size lies at the beginning of each axis of both arrays; what is
+// beyond it is not read.
+type Arrays struct {
+	options ArraysOptions
+	x, y    *npy.Array // y nil without targets
+	grid    grid.Shape // of x, the largest size
+	sizes   []grid.Shape
+	spec    Spec
+
+	sizesHash [32]byte // zeros without sizes
+
+	targets targets
+	epoch   int64 // whose order is in order; -1 for none
+	order   []int // [B] samples
+	random  stream
+}
+
+var _ Source = (*Arrays)(nil)
+
+// NewArrays reads the files and checks all that does not depend on a model.
+// Errors are one line that begins with the path of the file at fault.
+func NewArrays(o ArraysOptions) (*Arrays, error) {
+	if o.Batch < 1 {
+		return nil, fmt.Errorf("task arrays: got a batch of %d samples, want at least 1: set --batch", o.Batch)
+	}
+	a := &Arrays{options: o, epoch: -1}
+	if err := a.readInputs(); err != nil {
+		return nil, err
+	}
+	if err := a.readSizes(); err != nil {
+		return nil, err
+	}
+	if cells := cellsOf(a.Largest()); cells > grid.MaxRows/a.spec.Input {
+		return nil, fmt.Errorf("%s: batches of up to %d cells with %d channels are more than %d values: set a smaller --batch", o.X, cells, a.spec.Input, grid.MaxRows)
+	}
+	if err := a.checkFinite(); err != nil {
+		return nil, err
+	}
+	if err := a.readTargets(); err != nil {
+		return nil, err
+	}
+	a.order = make([]int, len(a.sizes))
+	return a, nil
+}
+
+func (a *Arrays) readInputs() error {
+	x, err := npy.Read(a.options.X)
+	if err != nil {
+		return err
+	}
+	path := a.options.X
+	switch axes := len(x.Shape); {
+	case axes < 3:
+		return fmt.Errorf("%s: shape %v has %d axes, want [samples, grid …, channels]: add a channel axis with x[..., None], a sample axis with x[None]", path, x.Shape, axes)
+	case axes-2 > grid.MaxAxes:
+		return fmt.Errorf("%s: shape %v has a grid of %d axes, want at most %d", path, x.Shape, axes-2, grid.MaxAxes)
+	case slices.Contains(x.Shape, 0):
+		return fmt.Errorf("%s: shape %v has no values: give at least one sample, cell and channel", path, x.Shape)
+	}
+	a.x = x
+	a.grid = grid.Shape(x.Shape[1 : len(x.Shape)-1])
+	steps := (x.Shape[0]-1)/a.options.Batch + 1
+	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1], Samples: x.Shape[0], Steps: int64(steps)}
+	return nil
+}
+
+func (a *Arrays) readSizes() error {
+	samples, axes := a.x.Shape[0], len(a.grid)
+	a.sizes = slices.Repeat([]grid.Shape{a.grid}, samples)
+	if a.options.Sizes == "" {
+		return nil
+	}
+	path := a.options.Sizes
+	array, err := npy.Read(path)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(array.Shape, []int{samples, axes}) {
+		return fmt.Errorf("%s: shape %v, want [%d %d], one size for each sample and axis of %s, whose shape is %v", path, array.Shape, samples, axes, a.options.X, a.x.Shape)
+	}
+	lengths, err := array.Ints()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a.sizesHash = array.SHA256
+	flat := make([]int, len(lengths))
+	for i, length := range lengths {
+		b, d := i/axes, i%axes
+		if length < 1 || length > int64(a.grid[d]) {
+			return fmt.Errorf("%s: sample %d has the size %d on axis %d, want 1 … %d, the length in %s", path, b, length, d, a.grid[d], a.options.X)
+		}
+		flat[i] = int(length)
+	}
+	for b := range a.sizes {
+		a.sizes[b] = flat[b*axes:][:axes:axes]
+	}
+	return nil
+}
+
+// checkFinite refuses NaN and infinities in the inputs, inside the samples.
+func (a *Arrays) checkFinite() error {
+	channels := a.spec.Input
+	sample := a.grid.Cells() * channels
+	for b, size := range a.sizes {
+		at, ok := 0, true
+		eachRun(a.grid, size, func(start, cells int) {
+			for i := start * channels; ok && i < (start+cells)*channels; i++ {
+				v := a.x.Data[b*sample+i]
+				at, ok = i, v-v == 0
+			}
+		})
+		if !ok {
+			return fmt.Errorf("%s: sample %d, cell %v, channel %d is %v as float32, want finite values: clean the data, or exclude the cell with --sizes",
+				a.options.X, b, coordinates(at/channels, a.grid), at%channels, a.x.Data[b*sample+at])
+		}
+	}
+	return nil
+}
+
+// Name returns "arrays".
+func (a *Arrays) Name() string { return "arrays" }
+
+// Spec is the head and loss that the targets suggest.
+func (a *Arrays) Spec() Spec { return a.spec }
+
+// Settings returns the paths, batch, shuffle and seed.
+func (a *Arrays) Settings() map[string]string {
+	return map[string]string{
+		"x":       a.options.X,
+		"y":       a.options.Y,
+		"sizes":   a.options.Sizes,
+		"batch":   strconv.Itoa(a.options.Batch),
+		"shuffle": strconv.FormatBool(a.options.Shuffle),
+		"seed":    strconv.FormatUint(a.options.Seed, 10),
+	}
+}
+
+// Hash is the SHA-256 of the SHA-256 of x, y and sizes as .npy files, 32 bytes
+// each, zeros for one that is absent. It does not depend on their paths.
+func (a *Arrays) Hash() string {
+	var y [32]byte
+	if a.y != nil {
+		y = a.y.SHA256
+	}
+	return hashParts(a.x.SHA256, y, a.sizesHash)
+}
+
+// Largest returns the largest samples.
+func (a *Arrays) Largest() []grid.Shape {
+	sorted := slices.Clone(a.sizes)
+	slices.SortStableFunc(sorted, func(s, t grid.Shape) int { return cmp.Compare(t.Cells(), s.Cells()) })
+	return sorted[:min(a.options.Batch, len(sorted))]
+}
+
+// Sizes are the sizes of all samples in the order of the file; read only.
+func (a *Arrays) Sizes() []grid.Shape { return a.sizes }
+
+// Grid is the padded grid of the inputs; read only.
+func (a *Arrays) Grid() grid.Shape { return a.grid }
+
+// Check says whether a model fits the inputs and, where there are any, the
+// targets, of which it looks at every value that will be used.
+func (a *Arrays) Check(m *nn.Model) error { return a.check(fitOf(m)) }
+
+// Batch makes batch t, t ≥ 0: batch t mod Spec().Steps of its epoch.
+func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
+	if t < 0 {
+		return fmt.Errorf("task arrays: got batch %d, want at least 0", t)
+	}
+	if a.y != nil && !a.targets.checked {
+		return errUnchecked
+	}
+	epoch, step := t/a.spec.Steps, int(t%a.spec.Steps)
+	a.arrange(epoch)
+	from := step * a.options.Batch
+	to := min(from+a.options.Batch, len(a.order))
+	a.fill(dst, epoch*int64(len(a.order))+int64(from), a.order[from:to])
+	return nil
+}
+
+// Example gives sample 0.
+func (a *Arrays) Example(dst *engine.Batch) error {
+	if a.y != nil && !a.targets.checked {
+		return errUnchecked
+	}
+	a.fill(dst, 0, firstSample)
+	return nil
+}
+
+var firstSample = []int{0}
+
+// errUnchecked is a mistake of the program, not of the user: which targets a
+// batch has depends on the model.
+var errUnchecked = errors.New("task arrays: Batch was called before Check")
+
+// arrange puts the order of an epoch into a.order: that of the file, or
+// Fisher-Yates from the last sample down on the stream "shuffle" of the epoch.
+func (a *Arrays) arrange(epoch int64) {
+	if a.epoch == epoch || a.epoch >= 0 && !a.options.Shuffle {
+		return
+	}
+	a.epoch = epoch
+	for i := range a.order {
+		a.order[i] = i
+	}
+	if !a.options.Shuffle {
+		return
+	}
+	a.random.start(a.options.Seed, "shuffle", epoch)
+	for i := len(a.order) - 1; i > 0; i-- {
+		j := a.random.intN(i + 1)
+		a.order[i], a.order[j] = a.order[j], a.order[i]
+	}
+}
+
+// fill packs the named samples.
+func (a *Arrays) fill(dst *engine.Batch, first int64, samples []int) {
+	channels := a.spec.Input
+	cells := 0
+	for _, b := range samples {
+		cells += a.sizes[b].Cells()
+	}
+	dst.Samples = resize(dst.Samples, len(samples))
+	dst.X = resize(dst.X, cells*channels)
+	dst.Relevant = nil
+	dst.First = first
+	at := 0
+	for i, b := range samples {
+		dst.Samples[i] = a.sizes[b]
+		at += gather(dst.X[at:], a.x.Data, b, a.grid, a.sizes[b], channels)
+	}
+	a.targets.fill(dst, samples)
+}
+
+func cellsOf(shapes []grid.Shape) int {
+	cells := 0
+	for _, shape := range shapes {
+		if cells += shape.Cells(); cells > math.MaxInt32 {
+			break
+		}
+	}
+	return cells
+}

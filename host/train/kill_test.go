@@ -1,0 +1,411 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mdlstm-gpu/host/report"
+)
+
+var errDead = errors.New("the process was killed")
+
+// faultyFiles stops a run at its left-th operation on files, counted from 0. A
+// stopped write leaves half of its bytes. Nothing waits for the disk: a killed
+// process, unlike a power failure, loses nothing that it has written.
+type faultyFiles struct {
+	osFiles
+	left int
+	// alive: the operation fails as on a full disk and later ones work again;
+	// otherwise the process is dead and nothing works any more.
+	alive bool
+	// noLinks: the file system has no hard links.
+	noLinks bool
+	done    []string // operations asked for
+}
+
+// stop counts an operation and says whether it fails.
+func (f *faultyFiles) stop(op, path string) error {
+	f.left--
+	f.done = append(f.done, op+" "+filepath.Base(path))
+	switch {
+	case f.left >= 0, f.alive && f.left < -1:
+		return nil
+	case f.alive:
+		return &fs.PathError{Op: op, Path: path, Err: syscall.ENOSPC}
+	}
+	return errDead
+}
+
+func (f *faultyFiles) dead() bool { return !f.alive && f.left < 0 }
+
+func (f *faultyFiles) Mkdir(path string) error {
+	if err := f.stop("mkdir", path); err != nil {
+		return err
+	}
+	return f.osFiles.Mkdir(path)
+}
+
+func (f *faultyFiles) Write(path string, encode func(io.Writer) error) error {
+	was := f.dead()
+	err := f.stop("write", path)
+	if was {
+		return err
+	}
+	var whole bytes.Buffer
+	if e := encode(&whole); e != nil {
+		return e
+	}
+	if err != nil {
+		whole.Truncate(whole.Len() / 2)
+	}
+	if e := os.WriteFile(path, whole.Bytes(), 0o666); e != nil {
+		return e
+	}
+	return err
+}
+
+func (f *faultyFiles) Link(from, to string) error {
+	if err := f.stop("link", to); err != nil {
+		return err
+	}
+	if f.noLinks {
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: syscall.EPERM}
+	}
+	return f.osFiles.Link(from, to)
+}
+
+func (f *faultyFiles) Rename(from, to string) error {
+	if err := f.stop("rename", to); err != nil {
+		return err
+	}
+	return f.osFiles.Rename(from, to)
+}
+
+func (f *faultyFiles) Remove(path string) error {
+	if err := f.stop("remove", path); err != nil {
+		return err
+	}
+	return f.osFiles.Remove(path)
+}
+
+func (f *faultyFiles) SyncDir(path string) error {
+	if err := f.stop("sync folder", path); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (f *faultyFiles) CreateLog(path string) error {
+	if err := f.stop("create", path); err != nil {
+		return err
+	}
+	return f.osFiles.CreateLog(path)
+}
+
+func (f *faultyFiles) OpenLog(path string, length int64) (stepLog, error) {
+	if err := f.stop("open", path); err != nil {
+		return nil, err
+	}
+	l, err := f.osFiles.OpenLog(path, length)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyLog{stepLog: l, files: f, path: path}, nil
+}
+
+// faultyLog fails with its files; when the process dies in the middle of a line,
+// all before it and half of it are on disk.
+type faultyLog struct {
+	stepLog
+	files *faultyFiles
+	path  string
+}
+
+func (l *faultyLog) Append(line report.LogLine) error {
+	was := l.files.dead()
+	if err := l.files.stop("append to", l.path); err != nil {
+		if was {
+			return err
+		}
+		return errors.Join(err, l.stepLog.Flush(), appendText(l.path, fmt.Sprintf("%d\t0.12", line.Step)))
+	}
+	return l.stepLog.Append(line)
+}
+
+func (l *faultyLog) Sync() error {
+	if err := l.files.stop("sync", l.path); err != nil {
+		return err
+	}
+	return l.stepLog.Flush()
+}
+
+// Close of a dead process flushes nothing; the collector closes the file.
+func (l *faultyLog) Close() error {
+	if l.files.dead() {
+		return errDead
+	}
+	return l.stepLog.Close()
+}
+
+func appendText(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// outcome is what two equal runs have in common.
+type outcome struct {
+	step, updates int64
+	params, m, v  []float32
+	log           []string // without its time column
+	model         []byte
+	names         []string // of the files in the folder
+}
+
+func outcomeOf(t testing.TB, dir string) outcome {
+	t.Helper()
+	s, err := loadState(filepath.Join(dir, stateName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{step: s.step, updates: s.updates, params: s.params, m: s.m, v: s.v}
+	text, err := os.ReadFile(filepath.Join(dir, logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		columns := strings.Split(line, "\t")
+		o.log = append(o.log, strings.Join(slices.Delete(columns, 2, 3), "\t"))
+	}
+	if o.model, err = os.ReadFile(filepath.Join(dir, modelName)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		o.names = append(o.names, e.Name())
+	}
+	return o
+}
+
+// differs says what is not the same, "" when all is.
+func (a outcome) differs(b outcome) string {
+	switch {
+	case a.step != b.step:
+		return fmt.Sprintf("step %d, want %d", a.step, b.step)
+	case a.updates != b.updates:
+		return fmt.Sprintf("%d updates, want %d", a.updates, b.updates)
+	case !sameBits(a.params, b.params):
+		return fmt.Sprintf("parameters %v, want %v", a.params, b.params)
+	case !sameBits(a.m, b.m), !sameBits(a.v, b.v):
+		return "other moments"
+	case !slices.Equal(a.log, b.log):
+		return fmt.Sprintf("log\n%s\nwant\n%s", strings.Join(a.log, ""), strings.Join(b.log, ""))
+	case !bytes.Equal(a.model, b.model):
+		return "another model file"
+	case !slices.Equal(a.names, b.names):
+		return fmt.Sprintf("files %v, want %v", a.names, b.names)
+	}
+	return ""
+}
+
+// uninterrupted is the outcome of a run with these settings.
+func uninterrupted(t testing.TB, s Settings) outcome {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	r, err := Create(dir, testStart(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := trainFake(t, r); err != nil {
+		t.Fatal(err)
+	}
+	return outcomeOf(t, dir)
+}
+
+// attempt makes or continues the run at dir on the given files, and returns the
+// newest checkpoint that it announced.
+func attempt(t *testing.T, disk *faultyFiles, dir string, s Settings) (announced int64, err error) {
+	t.Helper()
+	var r *Run
+	if _, statErr := os.Stat(dir); statErr == nil {
+		r, err = open(disk, dir, Changes{})
+	} else {
+		r, err = create(disk, dir, testStart(s))
+	}
+	if err != nil {
+		return -1, err
+	}
+	defer r.Close()
+	announced = r.Step()
+	err = r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+		Checkpoint: func(step int64) { announced = step },
+	})
+	if errors.Is(err, ErrNothingToDo) {
+		err = nil
+	}
+	return announced, err
+}
+
+const never = 1 << 30
+
+// checkSurvives looks at what a killed run left: none at all, or one whose
+// announced checkpoint can be loaded, under one name or the other.
+func checkSurvives(t *testing.T, dir string, announced int64) {
+	t.Helper()
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if announced >= 0 {
+			t.Errorf("the run of step %d is gone", announced)
+		}
+		return
+	}
+	newest, err := loadState(filepath.Join(dir, stateName))
+	if errors.Is(err, fs.ErrNotExist) {
+		newest, err = loadState(filepath.Join(dir, prevName))
+	}
+	if err != nil {
+		t.Fatalf("no valid state is left: %v", err)
+	}
+	if newest.step < announced {
+		t.Errorf("the state left is of step %d, step %d was announced", newest.step, announced)
+	}
+}
+
+// operations are those of a whole run, in their order.
+func operations(t *testing.T, s Settings, noLinks bool) []string {
+	t.Helper()
+	disk := &faultyFiles{left: never, noLinks: noLinks}
+	if _, err := attempt(t, disk, filepath.Join(t.TempDir(), "run"), s); err != nil {
+		t.Fatal(err)
+	}
+	if len(disk.done) < 30 {
+		t.Fatalf("a run has the operations %v: are all counted?", disk.done)
+	}
+	return disk.done
+}
+
+func TestKilledAtEveryOperation(t *testing.T) {
+	s := testSettings()
+	want := uninterrupted(t, s)
+	for _, noLinks := range []bool{false, true} {
+		for n, operation := range operations(t, s, noLinks) {
+			t.Run(fmt.Sprintf("links=%t/%d %s", !noLinks, n, operation), func(t *testing.T) {
+				t.Parallel()
+				dir := filepath.Join(t.TempDir(), "run")
+				disk := &faultyFiles{left: n, noLinks: noLinks}
+				announced, err := attempt(t, disk, dir, s)
+				if !errors.Is(err, errDead) {
+					t.Fatalf("error %v, want the process killed", err)
+				}
+				checkSurvives(t, dir, announced)
+				if _, err := attempt(t, &faultyFiles{left: never, noLinks: noLinks}, dir, s); err != nil {
+					t.Fatal(err)
+				}
+				if d := outcomeOf(t, dir).differs(want); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}
+
+func TestKilledAgainAndAgain(t *testing.T) {
+	s := testSettings()
+	want := uninterrupted(t, s)
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			dir := filepath.Join(t.TempDir(), "run")
+			for {
+				disk := &faultyFiles{left: random.IntN(45), noLinks: seed%2 == 1}
+				announced, err := attempt(t, disk, dir, s)
+				if !disk.dead() {
+					if err != nil {
+						t.Fatal(err)
+					}
+					break
+				}
+				checkSurvives(t, dir, announced)
+			}
+			if d := outcomeOf(t, dir).differs(want); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestFullDiskAtEveryOperation(t *testing.T) {
+	s := testSettings()
+	want := uninterrupted(t, s)
+	for n, operation := range operations(t, s, false) {
+		t.Run(fmt.Sprintf("%d %s", n, operation), func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "run")
+			disk := &faultyFiles{left: n, alive: true}
+			announced, err := attempt(t, disk, dir, s)
+			// Where a link is refused the state is moved instead.
+			if err == nil && !strings.HasPrefix(operation, "link") {
+				t.Error("no error")
+			}
+			if err != nil {
+				file := disk.done[n][strings.LastIndex(disk.done[n], " ")+1:]
+				if strings.Contains(err.Error(), "\n") || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), file) {
+					t.Errorf("error %q, want one line with no space and %s", err, file)
+				}
+			}
+			checkSurvives(t, dir, announced)
+			if _, err := attempt(t, &faultyFiles{left: never}, dir, s); err != nil {
+				t.Fatal(err)
+			}
+			if d := outcomeOf(t, dir).differs(want); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestOutcomeDiffers(t *testing.T) {
+	good := func() outcome {
+		return outcome{step: 1, updates: 1, params: []float32{0}, m: []float32{1}, v: []float32{2},
+			log: []string{"a"}, model: []byte{1}, names: []string{"x"}}
+	}
+	if d := good().differs(good()); d != "" {
+		t.Errorf("equal outcomes differ: %s", d)
+	}
+	for name, spoil := range map[string]func(*outcome){
+		"step":    func(o *outcome) { o.step++ },
+		"updates": func(o *outcome) { o.updates++ },
+		"-0":      func(o *outcome) { o.params[0] = float32(math.Copysign(0, -1)) },
+		"length":  func(o *outcome) { o.params = nil },
+		"m":       func(o *outcome) { o.m[0]++ },
+		"v":       func(o *outcome) { o.v[0]++ },
+		"log":     func(o *outcome) { o.log[0] = "b" },
+		"model":   func(o *outcome) { o.model[0]++ },
+		"names":   func(o *outcome) { o.names = append(o.names, "y") },
+	} {
+		bad := good()
+		spoil(&bad)
+		if bad.differs(good()) == "" {
+			t.Errorf("%s: a difference was not seen", name)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/report"
+	"mdlstm-gpu/host/task"
+)
+
+// flushEvery is how long a line of the log may wait before a reader sees it.
+const flushEvery = 500 * time.Millisecond
+
+// batchesAhead is how many batches are made ahead of the step that needs them.
+const batchesAhead = 2
+
+// Progress is what a step did.
+type Progress struct {
+	Step     int64   // counts from 0
+	Steps    int64   // in all
+	Loss     float64 // mean, before the update; NaN when no target counted
+	Relevant float64 // NaN where the task has none
+	Norm     float64 // of all gradients, before clipping
+	Seconds  float64 // without making the data
+}
+
+// Observer is told what happens, on the goroutine that trains: what it takes,
+// training waits. Functions may be nil.
+type Observer struct {
+	Step       func(Progress)
+	Checkpoint func(step int64) // written, with so many steps done
+	Warn       func(text string)
+}
+
+// loop is one call of Train.
+type loop struct {
+	run    *Run
+	engine engine.Engine
+	next   func() (*engine.Batch, error) // the next step's data
+	log    stepLog
+	see    Observer
+
+	flushed time.Time
+}
+
+// Train runs the steps that are left, writing a checkpoint every
+// Settings.CheckpointEvery steps and at the end. The engine must be of the run's
+// model; its parameters, moments and gradients are overwritten first. The source
+// must give the data that the run began with.
+//
+// Errors: [ErrNothingToDo] when all steps are done; [ErrDataChanged];
+// [ErrInterrupted] when ctx ended, after the current step was finished and its
+// checkpoint written; *[NonFiniteError]; otherwise what the engine, the source or
+// the disk said. Whatever the error, the newest checkpoint on disk is whole, and
+// the log holds the steps that were done.
+func (r *Run) Train(ctx context.Context, e engine.Engine, src task.Source, see Observer) (err error) {
+	if got := src.Hash(); got != r.state.dataHash {
+		return fmt.Errorf("%s: %w: the run began with data of SHA-256 %s, these have %s: "+
+			"give it the same data, or start a new run with --init %s",
+			r.dir, ErrDataChanged, r.state.dataHash, got, r.path(modelName))
+	}
+	if r.state.step >= r.state.settings.Steps {
+		return fmt.Errorf("%s: %w: all %d steps are done; extend the run with a larger --steps", r.dir, ErrNothingToDo, r.state.step)
+	}
+	if err := r.loadEngine(e); err != nil {
+		return err
+	}
+	log, err := r.disk.OpenLog(r.path(logName), r.state.logBytes)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := log.Close(); err == nil {
+			err = e
+		}
+	}()
+	if log.Next() != r.state.step {
+		return fmt.Errorf("%s: it has %d steps, the checkpoint %d: put the log of this run back", r.path(logName), log.Next(), r.state.step)
+	}
+	l := &loop{run: r, engine: e, log: log, see: see, flushed: time.Now()}
+	if err := l.adopt(); err != nil {
+		return err
+	}
+	// All memory is taken, or refused, before the first step.
+	if _, err := e.Plan(src.Largest(), engine.Capacity{}); err != nil {
+		return err
+	}
+	ahead := task.Prefetch(ctx, src, r.state.step, r.state.settings.Steps, batchesAhead)
+	defer ahead.Close()
+	l.next = ahead.Next
+	return l.steps(ctx)
+}
+
+// loadEngine puts the checkpoint into the engine.
+func (r *Run) loadEngine(e engine.Engine) error {
+	if got, want := e.Model().Size(), r.state.model.Size(); got != want {
+		return fmt.Errorf("%s: the engine's model has %d parameters, the run's %d", r.dir, got, want)
+	}
+	if err := e.SetParameters(r.state.params); err != nil {
+		return err
+	}
+	if err := e.SetMoments(r.state.m, r.state.v, r.state.updates); err != nil {
+		return err
+	}
+	return e.ZeroGradients()
+}
+
+// adopt makes changed settings and another engine part of the run before its
+// first step, so that a kill does not lose them.
+func (l *loop) adopt() error {
+	r := l.run
+	info := engineInfo(l.engine.Info())
+	if changed := r.state.engine.differs(info); changed != "" {
+		if l.see.Warn != nil {
+			l.see.Warn(fmt.Sprintf("%s: the engine changed (%s): the run continues, but not to the bits it would have had", r.dir, changed))
+		}
+		r.unsaved = true
+	}
+	if !r.unsaved {
+		return nil
+	}
+	r.state.engine = info
+	if err := r.checkpoint(l.engine, l.log, r.state.step); err != nil {
+		return err
+	}
+	return r.writeRecord()
+}
+
+// steps runs from the checkpoint's step to the last.
+func (l *loop) steps(ctx context.Context) error {
+	s := &l.run.state.settings
+	for step := l.run.state.step; step < s.Steps; step++ {
+		if ctx.Err() != nil {
+			return l.interrupted(step)
+		}
+		batch, err := l.next()
+		if err != nil && ctx.Err() != nil {
+			return l.interrupted(step)
+		}
+		if err == nil {
+			err = l.step(step, batch)
+		}
+		if err != nil {
+			return l.stopped(step, err)
+		}
+		if done := step + 1; done == s.Steps || s.CheckpointEvery > 0 && done%s.CheckpointEvery == 0 {
+			if err := l.checkpoint(done); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step trains on one batch and logs it.
+func (l *loop) step(step int64, batch *engine.Batch) error {
+	started := time.Now()
+	p, err := l.train(step, batch)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	p.Seconds = now.Sub(started).Seconds()
+	line := report.LogLine{Step: step, Overall: p.Loss, Seconds: p.Seconds, Relevant: p.Relevant}
+	if err := l.log.Append(line); err != nil {
+		return err
+	}
+	if now.Sub(l.flushed) >= flushEvery {
+		l.flushed = now
+		if err := l.log.Flush(); err != nil {
+			return err
+		}
+	}
+	if l.see.Step != nil {
+		l.see.Step(p)
+	}
+	return nil
+}
+
+// train computes a step. A batch of which no target counts changes nothing and
+// has the loss NaN.
+func (l *loop) train(step int64, batch *engine.Batch) (Progress, error) {
+	s := &l.run.state.settings
+	p := Progress{Step: step, Steps: s.Steps, Loss: math.NaN(), Relevant: math.NaN()}
+	plan, err := l.engine.Plan(batch.Samples, engine.Capacity{})
+	if err != nil {
+		return p, err
+	}
+	weight, err := plan.Load(batch)
+	if err != nil || weight == 0 {
+		return p, err
+	}
+	loss, err := plan.Gradients(engine.Pass{Normaliser: weight, Seed: s.Seed, Step: step})
+	if err != nil {
+		return p, err
+	}
+	p.Loss = loss.Sum / loss.Weight
+	if loss.RelevantCount > 0 {
+		p.Relevant = loss.Relevant / loss.RelevantCount
+	}
+	if !finite(p.Loss) {
+		return p, l.diverged(step, plan)
+	}
+	result, err := l.engine.Update(engine.Update{Optimizer: s.Optimizer, LR: s.LR, Momentum: s.Momentum, Clip: s.Clip})
+	if err != nil {
+		return p, err
+	}
+	if !result.Finite {
+		return p, l.diverged(step, plan)
+	}
+	p.Norm = result.Norm
+	return p, nil
+}
+
+// diverged makes the error of a step that met NaN or infinity.
+func (l *loop) diverged(step int64, plan engine.Plan) error {
+	where, err := plan.FindNonFinite()
+	if err != nil {
+		return err
+	}
+	if where == "" { // only their sum is not finite
+		where = "the loss or the norm of the gradients"
+	}
+	return &NonFiniteError{Step: step, Where: where, Checkpoint: l.run.path(stateName), GoodStep: l.run.state.step}
+}
+
+// stopped adds to an error of a step what is left of the run.
+func (l *loop) stopped(step int64, err error) error {
+	var diverged *NonFiniteError
+	if errors.As(err, &diverged) {
+		return err
+	}
+	return fmt.Errorf("step %d: %w; the checkpoint of step %d is kept in %s", step, err, l.run.state.step, l.run.path(stateName))
+}
+
+// checkpoint writes one with so many steps done.
+func (l *loop) checkpoint(done int64) error {
+	if err := l.run.checkpoint(l.engine, l.log, done); err != nil {
+		return err
+	}
+	l.flushed = time.Now()
+	if l.see.Checkpoint != nil {
+		l.see.Checkpoint(done)
+	}
+	return nil
+}
+
+// interrupted ends the run before a step: what was done is saved first.
+func (l *loop) interrupted(step int64) error {
+	if step != l.run.state.step {
+		if err := l.checkpoint(step); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w after %d of %d steps: continue with --resume %s", ErrInterrupted, step, l.run.state.settings.Steps, l.run.dir)
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -1,0 +1,101 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mdlstm-gpu/host/engine"
+)
+
+// recordFormat tags config.json.
+const recordFormat = "mdlstm-run-1"
+
+// Record is config.json: what a run is, what computes it and on which data.
+// It is for people and reports; a run is resumed from its checkpoint alone.
+type Record struct {
+	Format     string     `json:"format"`
+	Settings   Settings   `json:"settings"`
+	Engine     EngineInfo `json:"engine"`
+	DataSHA256 string     `json:"data_sha256"`
+}
+
+// EngineInfo is [engine.Info] as JSON.
+type EngineInfo struct {
+	Engine   string            `json:"engine"`
+	Device   string            `json:"device"`
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+func engineInfo(i engine.Info) EngineInfo {
+	return EngineInfo{Engine: i.Engine, Device: i.Device, Settings: i.Settings}
+}
+
+// ReadRecord reads config.json of a run folder, strictly. It takes no lock, so
+// it also serves for a run that is under way.
+func ReadRecord(dir string) (Record, error) {
+	path := filepath.Join(dir, configName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, err
+	}
+	var r Record
+	if err := strictJSON(data, &r); err != nil {
+		return Record{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if r.Format != recordFormat {
+		return Record{}, fmt.Errorf("%s: format %q, want %q", path, r.Format, recordFormat)
+	}
+	if err := r.Settings.Validate(); err != nil {
+		return Record{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// encode returns the record as indented JSON with a newline at its end.
+func (r Record) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
+}
+
+// differs says in words what is not the same in two engines, "" when all is.
+func (a EngineInfo) differs(b EngineInfo) string {
+	var list []string
+	say := func(what, from, to string) {
+		if from != to {
+			list = append(list, fmt.Sprintf("%s %q to %q", what, from, to))
+		}
+	}
+	say("engine", a.Engine, b.Engine)
+	say("device", a.Device, b.Device)
+	keys := maps.Clone(a.Settings)
+	if keys == nil {
+		keys = map[string]string{}
+	}
+	maps.Copy(keys, b.Settings)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		say(key, a.Settings[key], b.Settings[key])
+	}
+	return strings.Join(list, ", ")
+}
+
+// writeRecord replaces config.json.
+func (r *Run) writeRecord() error {
+	record := Record{Format: recordFormat, Settings: r.state.settings, Engine: r.state.engine, DataSHA256: r.state.dataHash}
+	data, err := record.encode()
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.path(configName), err)
+	}
+	return replace(r.disk, r.path(configName), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}

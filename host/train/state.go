@@ -1,0 +1,259 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/nn/tensorfile"
+)
+
+// stateFormat tags a checkpoint.
+const stateFormat = "mdlstm-state-1"
+
+// Keys of a checkpoint's metadata.
+const (
+	keyFormat   = "format"      // stateFormat
+	keyConfig   = "config"      // the model's JSON, as in a model file
+	keySettings = "settings"    // Settings as JSON
+	keyEngine   = "engine"      // EngineInfo as JSON: what computed it
+	keyStep     = "step"        // steps done, which is the next step's number
+	keySeed     = "seed"        // Settings.Seed
+	keyUpdates  = "updates"     // optimizer updates done
+	keyLogBytes = "log_bytes"   // length of log.tsv
+	keyData     = "data_sha256" // hash of the data
+	keyChecksum = "sha256"      // over all other metadata and the tensors
+)
+
+// state is a checkpoint in memory. Parameters and moments are flat, in the
+// order of model.Params. In the file each tensor of the model appears three
+// times: under its own name, and with the prefixes "m." and "v.".
+type state struct {
+	settings Settings
+	engine   EngineInfo
+	dataHash string
+
+	step     int64 // steps done
+	updates  int64
+	logBytes int64
+
+	model        *nn.Model
+	params, m, v []float32 // [model.Size()]
+}
+
+// statePrefixes stand before the tensor names of parameters, m and v.
+var statePrefixes = [3]string{"", "m.", "v."}
+
+// tensors lists the state's tensors; their data are slices of the state's.
+func (s *state) tensors() []tensorfile.Tensor {
+	list := make([]tensorfile.Tensor, 0, 3*len(s.model.Params))
+	for i, flat := range [3][]float32{s.params, s.m, s.v} {
+		for _, p := range s.model.Params {
+			list = append(list, tensorfile.Tensor{
+				Name:  statePrefixes[i] + p.Name,
+				Shape: p.Shape,
+				Data:  flat[p.Offset : p.Offset+p.Size()],
+			})
+		}
+	}
+	return list
+}
+
+// encode writes the state as a safetensors file.
+func (s *state) encode(w io.Writer) error {
+	settings, err := json.Marshal(s.settings)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	config, err := s.model.Config.JSON()
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	info, err := json.Marshal(s.engine)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	meta := map[string]string{
+		keyFormat:   stateFormat,
+		keyConfig:   string(config),
+		keySettings: string(settings),
+		keyEngine:   string(info),
+		keyStep:     strconv.FormatInt(s.step, 10),
+		keySeed:     strconv.FormatUint(s.settings.Seed, 10),
+		keyUpdates:  strconv.FormatInt(s.updates, 10),
+		keyLogBytes: strconv.FormatInt(s.logBytes, 10),
+		keyData:     s.dataHash,
+	}
+	tensors := s.tensors()
+	meta[keyChecksum] = checksum(tensors, meta)
+	return tensorfile.Encode(w, tensors, meta)
+}
+
+// loadState reads and checks one checkpoint. A file that is truncated, foreign
+// or changed gives an error that wraps [ErrDamaged]; one that is missing gives
+// fs.ErrNotExist; a whole one of another format gives neither.
+func loadState(path string) (*state, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s, err := decodeState(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// decodeState reads a checkpoint of size bytes.
+func decodeState(r io.Reader, size int64) (*state, error) {
+	byName, meta, err := tensorfile.Decode(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	tensors := make([]tensorfile.Tensor, 0, len(byName))
+	for name, t := range byName {
+		t.Name = name
+		tensors = append(tensors, t)
+	}
+	if got, want := checksum(tensors, meta), meta[keyChecksum]; got != want {
+		return nil, fmt.Errorf("%w: its contents have the SHA-256 %s, its metadata say %q", ErrDamaged, got, want)
+	}
+	// From here on the file is as it was written: what does not fit is not
+	// damage but the work of another program.
+	if meta[keyFormat] != stateFormat {
+		return nil, fmt.Errorf("format %q, want %q: use the program that wrote it", meta[keyFormat], stateFormat)
+	}
+	s := &state{dataHash: meta[keyData]}
+	if s.settings, err = ParseSettings([]byte(meta[keySettings])); err != nil {
+		return nil, err
+	}
+	if err := strictJSON([]byte(meta[keyEngine]), &s.engine); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	for key, dst := range map[string]*int64{keyStep: &s.step, keyUpdates: &s.updates, keyLogBytes: &s.logBytes} {
+		if *dst, err = strconv.ParseInt(meta[key], 10, 64); err != nil || *dst < 0 {
+			return nil, fmt.Errorf("metadata %s %q: want a count", key, meta[key])
+		}
+	}
+	if s.model, err = nn.New(s.settings.Model); err != nil {
+		return nil, err
+	}
+	return s, s.take(byName)
+}
+
+// take copies the tensors of a file into the state's flat arrays. Those are
+// made when all shapes are known to fit: settings may claim a model of any size.
+func (s *state) take(byName map[string]tensorfile.Tensor) error {
+	if got, want := len(byName), 3*len(s.model.Params); got != want {
+		return fmt.Errorf("%d tensors, want %d", got, want)
+	}
+	for _, prefix := range statePrefixes {
+		for _, p := range s.model.Params {
+			name := prefix + p.Name
+			t, ok := byName[name]
+			if !ok {
+				return fmt.Errorf("tensor %q is missing", name)
+			}
+			if !slices.Equal(t.Shape, p.Shape) {
+				return fmt.Errorf("tensor %q: shape %v, want %v", name, t.Shape, p.Shape)
+			}
+		}
+	}
+	s.alloc()
+	for _, t := range s.tensors() {
+		copy(t.Data, byName[t.Name].Data)
+	}
+	return nil
+}
+
+// alloc makes the flat arrays, all zero.
+func (s *state) alloc() {
+	n := s.model.Size()
+	s.params, s.m, s.v = make([]float32, n), make([]float32, n), make([]float32, n)
+}
+
+// nonFinite names the first tensor of parameters or moments that holds NaN or
+// infinity, "" when there is none. Such a state is of no use to anybody.
+func (s *state) nonFinite() string {
+	for i, t := range s.tensors() {
+		for _, x := range t.Data {
+			if x-x == 0 { // true of every number but NaN and ±Inf
+				continue
+			}
+			if i < len(s.model.Params) {
+				return "parameter " + t.Name
+			}
+			return "moment " + t.Name
+		}
+	}
+	return ""
+}
+
+// checksum is the SHA-256, in hexadecimal, over all metadata but the checksum
+// itself and over names, shapes and values of all tensors, each in the order of
+// their names and each text with its length before it.
+func checksum(tensors []tensorfile.Tensor, meta map[string]string) string {
+	h := sha256.New()
+	keys := make([]string, 0, len(meta))
+	for k := range meta {
+		if k != keyChecksum {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	hashInts(h, len(keys))
+	for _, k := range keys {
+		hashText(h, k)
+		hashText(h, meta[k])
+	}
+	order := slices.Clone(tensors)
+	slices.SortFunc(order, func(a, b tensorfile.Tensor) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+	var buf [4096]byte
+	for _, t := range order {
+		hashText(h, t.Name)
+		hashInts(h, len(t.Shape))
+		hashInts(h, t.Shape...)
+		for data := t.Data; len(data) > 0; {
+			n := min(len(data), len(buf)/4)
+			for i, x := range data[:n] {
+				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(x))
+			}
+			h.Write(buf[:4*n])
+			data = data[n:]
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// hashText adds a text and, before it, its length.
+func hashText(h hash.Hash, text string) {
+	hashInts(h, len(text))
+	io.WriteString(h, text)
+}
+
+// hashInts adds whole numbers, eight bytes each. A hash never fails to write.
+func hashInts(h hash.Hash, numbers ...int) {
+	var buf [8]byte
+	for _, n := range numbers {
+		binary.LittleEndian.PutUint64(buf[:], uint64(n))
+		h.Write(buf[:])
+	}
+}
