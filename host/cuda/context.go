@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -81,26 +80,31 @@ func (c *Context) Lost() error {
 	return nil
 }
 
-// Close waits for the device and gives it back, memory included. It returns
-// what was lost on the way, and an error that names the owners of memory that
-// was never freed. A second Close does nothing.
+// Close waits for the device and gives it back, memory included. It returns the
+// error that ended the context, if one did, and else an error that names the
+// owners of memory that was never freed. A second Close does nothing.
 func (c *Context) Close() error {
 	if c.closed.Load() {
 		return nil
 	}
 	err := c.Synchronize()
 	leaked := c.pool.leaks()
-	err = errors.Join(err, c.Trim())
+	if err == nil {
+		err = c.Trim()
+	}
 	if c.closed.Swap(true) {
-		return nil
+		return nil // another goroutine was faster
 	}
-	if r := c.drv.releaseContext(c.device.Ordinal); r != Success && c.lost.Load() == nil {
-		err = errors.Join(err, &Error{Op: "cuDevicePrimaryCtxRelease", Code: r})
+	r := c.drv.releaseContext(c.device.Ordinal)
+	switch {
+	case err != nil:
+		return err
+	case r != Success:
+		return &Error{Op: "cuDevicePrimaryCtxRelease", Code: r, Detail: c.drv.message()}
+	case leaked != "":
+		return fmt.Errorf("close device %d: memory never freed: %s", c.device.Ordinal, leaked)
 	}
-	if leaked != "" && c.lost.Load() == nil {
-		err = errors.Join(err, fmt.Errorf("close device %d: memory never freed: %s", c.device.Ordinal, leaked))
-	}
-	return err
+	return nil
 }
 
 // call runs one driver function with the context current in this OS thread,

@@ -9,11 +9,11 @@
 //	                          └─ Stream ─┬─ Event
 //	                                     └─ Graph     recorded work, launched as one
 //
-// A binary built without the cuda tag, or without cgo, has the same API, and
-// [Open] and [Devices] return an error that wraps [ErrNoDevice]. One built with
-// it needs the C library only: driver/loader.c opens libcuda.so.1 at the first
-// call, or the library that MDLSTM_CUDA_LIBRARY names (kernels/emu builds one
-// that runs the kernels on the processor).
+// A binary built without the cuda tag or cgo, or not for Linux, has the same
+// API, and [Open] and [Devices] return an error that wraps [ErrNoDevice]. One
+// built with them needs the C library only: driver/loader.c opens libcuda.so.1
+// at the first call, or the library that MDLSTM_CUDA_LIBRARY names (kernels/emu
+// builds one that runs the kernels on the processor).
 //
 // Below the exported types lies the unexported interface driver: one method a
 // driver function, returning its [Result]. driver_cuda.go implements it, and is
