@@ -26,6 +26,23 @@ var entries = []Entry{
 	{"gradient_norm", "optimizer", "ppii", 256},
 	{"adam", "optimizer", "ppppppppii", 256},
 	{"sgd", "optimizer", "ppppppii", 256},
+
+	{"rows_gemm", "gemm", "ppppppiiiiiiii", 256},
+	{"rows_gemm_large", "gemm", "ppppppiiiiiiii", 256},
+	{"rows_gemm_narrow", "gemm", "ppppppiiiiiiii", 256},
+	{"outer_rows", "outer", "ppppppppiiiiiiiiiii", 256},
+	{"gather_rows", "rows", "ppppiiii", 256},
+	{"gather_parts", "rows", "pppppiii", 256},
+	{"sum_rows", "rows", "pppppii", 256},
+	{"combine_rows", "rows", "pppiifi", 256},
+	{"split_rows", "rows", "pppiifi", 256},
+	{"dropout_rows", "rows", "ppppppiifi", 256},
+	{"loss_mse", "loss", "ppppppppiii", 256},
+	{"loss_binary", "loss", "pppppppi", 256},
+	{"loss_classes", "loss", "ppppppppi", 256},
+	{"slope_rows", "loss", "pppiii", 256},
+	{"pack_weights", "arena", "pi", 256},
+	{"reduce_slots", "arena", "pi", 256},
 }
 
 // Entries returns a copy of the table of all kernels.

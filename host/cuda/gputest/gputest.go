@@ -102,8 +102,11 @@ func NaNs(n int) []float32 {
 	return x
 }
 
+// Address is where the buffer begins on the device.
+func (b *Buffer[T]) Address() cuda.Address { return b.m.Address() + 4*guard }
+
 // Argument is the buffer as a kernel's argument.
-func (b *Buffer[T]) Argument() cuda.Argument { return cuda.Pointer(b.m.Address() + 4*guard) }
+func (b *Buffer[T]) Argument() cuda.Argument { return cuda.Pointer(b.Address()) }
 
 // Values waits for the device and copies the buffer back.
 func (b *Buffer[T]) Values() []T {

@@ -1,0 +1,250 @@
+//go:build cuda && cgo
+
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/cuda/gputest"
+	"mdlstm-gpu/kernels"
+)
+
+// bench is a device with its kernels and a stream.
+type bench struct {
+	*testing.T
+	c *cuda.Context
+	k *Kernels
+	s *cuda.Stream
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	c := gputest.Open(t)
+	s, err := c.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t, c, NewKernels(c), s}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), b.k.Close()); err != nil && c.Lost() == nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// with is the same device for a subtest.
+func (b *bench) with(t *testing.T) *bench { return &bench{t, b.c, b.k, b.s} }
+
+func (b *bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) floats(name string, x []float32) *gputest.Buffer[float32] {
+	b.Helper()
+	return gputest.New(b.T, b.c, name, x)
+}
+
+func (b *bench) ints(name string, x ...int32) *gputest.Buffer[int32] {
+	b.Helper()
+	return gputest.New(b.T, b.c, name, x)
+}
+
+// jobs uploads a table of jobs.
+func (b *bench) jobs(table []uint64, j Jobs, err error) Jobs {
+	b.Helper()
+	b.must(err)
+	m, err := b.c.Alloc("jobs", int64(8*len(table)))
+	b.must(err)
+	b.Cleanup(func() {
+		if err := m.Free(); err != nil {
+			b.Error(err)
+		}
+	})
+	b.must(cuda.Upload(m, 0, table))
+	j.Table = m.Address()
+	return j
+}
+
+// near fails the test when got is not near want, and logs how near it is.
+func near[W ~float32 | ~float64](b *bench, name string, got []float32, want []W, atol, rtol float64) {
+	b.Helper()
+	share, err := gputest.Near(name, got, want, atol, rtol)
+	if err != nil {
+		b.Error(err)
+	}
+	b.Logf("%s: %.2f of the tolerance", name, share)
+}
+
+// source makes numbers for tests, the same for the same seed.
+type source struct{ *rand.Rand }
+
+func newSource(seed uint64) source { return source{rand.New(rand.NewPCG(20, seed))} }
+
+func (r source) floats(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// rows are n rows below limit, any of which may come again.
+func (r source) rows(n, limit int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(r.IntN(limit))
+	}
+	return x
+}
+
+// untouched checks that the rows of an output behind the first T kept the NaN
+// they began with.
+func (b *bench) untouched(name string, out []float32, rows, width int) {
+	b.Helper()
+	for i, v := range out[rows*width:] {
+		if v == v {
+			b.Errorf("%s: row %d of %d rows was written", name, rows+i/width, rows)
+			return
+		}
+	}
+}
+
+func TestUntouched(t *testing.T) {
+	inner := &testing.T{}
+	b := &bench{T: inner}
+	b.untouched("right", gputest.NaNs(6), 1, 2)
+	if inner.Failed() {
+		t.Error("rows left alone were called written")
+	}
+	out := gputest.NaNs(6)
+	out[2] = 0
+	b.untouched("wrong", out, 1, 2)
+	if !inner.Failed() {
+		t.Error("a written row was not seen")
+	}
+}
+
+// TestLaunchChecks: what no kernel can work with is refused before the launch,
+// by name.
+func TestLaunchChecks(t *testing.T) {
+	b := newBench(t)
+	x := b.floats("x", make([]float32, 64))
+	rows := b.ints("rows", 1)
+	good := GatherArgs{RowsArgs: RowsArgs{rows.Address(), 4}, In: x.Address(), Out: x.Address(), Width: 4}
+	for _, c := range []struct {
+		name   string
+		change func(a *GatherArgs)
+		want   string
+	}{
+		{"no capacity", func(a *GatherArgs) { a.Capacity = 0 }, "Capacity is 0, want 1 to 2147483647"},
+		{"no rows", func(a *GatherArgs) { a.Rows = 0 }, "no array Rows"},
+		{"no input", func(a *GatherArgs) { a.In = 0 }, "no array In"},
+		{"width", func(a *GatherArgs) { a.Width = -1 }, "width is -1"},
+		{"parts without index", func(a *GatherArgs) { a.Parts = 2 }, "no array Index"},
+		{"short index", func(a *GatherArgs) { a.Index, a.IndexRows = rows.Address(), 3 }, "IndexRows is 3, want 4 to"},
+		{"row too wide", func(a *GatherArgs) { a.Width, a.Parts, a.Index = 1<<20, 1<<11, rows.Address() }, "is the product of [1048576 2048]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := good
+			c.change(&a)
+			err := b.k.Gather(b.s, a)
+			if !errors.Is(err, ErrShape) || !contains(err, "kernel gather_rows: ", c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if err := b.k.launch(b.s, "absent", cuda.Dim{X: 1}, 0); !contains(err, "kernel absent") {
+		t.Errorf("got %v", err)
+	}
+	if err := b.k.launch(b.s, "gather_rows", cuda.Dim{X: 1, Y: 65536}, 0); !errors.Is(err, ErrShape) {
+		t.Errorf("got %v", err)
+	}
+	if err := b.k.launch(b.s, "gather_rows", cuda.Dim{X: 1}, 1<<20); !errors.Is(err, ErrShape) {
+		t.Errorf("got %v", err)
+	}
+	b.must(b.k.launch(b.s, "gather_rows", cuda.Dim{}, 0))
+	if v := b.k.Variants(); v["rows"] != 75 && b.c.Device().Emulated {
+		t.Errorf("variants %v", v)
+	}
+}
+
+// TestLoad: every module of the program compiles, again costs nothing.
+func TestLoad(t *testing.T) {
+	b := newBench(t)
+	b.must(b.k.Load("rows", "arena"))
+	if v := b.k.Variants(); len(v) != 2 {
+		t.Errorf("variants %v", v)
+	}
+	b.must(b.k.Load())
+	b.must(b.k.Load())
+	if v := b.k.Variants(); len(v) != len(kernels.Files()) {
+		t.Errorf("variants %v, files %v", v, kernels.Files())
+	}
+	if err := b.k.Load("absent"); !contains(err, "absent") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func contains(err error, parts ...string) bool {
+	for _, p := range parts {
+		if err == nil || !strings.Contains(err.Error(), p) {
+			return false
+		}
+	}
+	return true
+}
+
+// TestOptimizerWrappers runs one update through the wrappers; the kernels' own
+// tests are in package kernels.
+func TestOptimizerWrappers(t *testing.T) {
+	b := newBench(t)
+	for _, adam := range []bool{true, false} {
+		t.Run(fmt.Sprintf("adam=%v", adam), func(t *testing.T) {
+			b := b.with(t)
+			const n = 1300
+			r := newSource(1)
+			grad, w, v := r.floats(n), r.floats(n), make([]float32, n)
+			gradient, weights := b.floats("grad", grad), b.floats("w", w)
+			result := b.floats("result", gputest.NaNs(2))
+			a := OptimizerArgs{
+				Grad: gradient.Address(), Partial: b.floats("partial", gputest.NaNs(3*2)).Address(),
+				Hyper: b.floats("hyper", []float32{0.5, 0.9, 0, 2}).Address(), Step: b.ints("step", 1).Address(),
+				W: weights.Address(), M: b.floats("m", v).Address(), V: b.floats("v", v).Address(), Result: result.Address(), N: n,
+			}
+			b.must(b.k.GradientNorm(b.s, a))
+			want := make([]float64, n)
+			if adam {
+				b.must(b.k.Adam(b.s, a))
+				for i, g := range grad { // the first step goes by the sign alone
+					want[i] = float64(w[i]) - 0.5*sign(g)
+				}
+				near(b, "w", weights.Values(), want, 1e-5, 0)
+				return
+			}
+			b.must(b.k.SGD(b.s, a))
+			for i, g := range grad {
+				want[i] = float64(w[i]) - float64(g)
+			}
+			near(b, "w", weights.Values(), want, 1e-6, 0)
+		})
+	}
+	if err := b.k.Adam(b.s, OptimizerArgs{N: 1}); !errors.Is(err, ErrShape) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func sign(g float32) float64 {
+	if g < 0 {
+		return -1
+	}
+	return 1
+}

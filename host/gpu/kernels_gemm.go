@@ -1,0 +1,107 @@
+package gpu
+
+import (
+	"fmt"
+	"math"
+
+	"mdlstm-gpu/host/cuda"
+)
+
+// Activation is what a dense layer applies to its outputs (activation.cuh).
+type Activation int
+
+// The activations of dense layers. A softmax is the work of the loss.
+const (
+	Linear Activation = iota
+	Tanh
+	Sigmoid
+)
+
+// accumulateFlag is kAccumulate in kernels/gemm.cu.
+const accumulateFlag = 4
+
+// ProductArgs are the arguments of [Kernels.Product]: T rows of a gathered
+// matrix times weights.
+//
+//	out[q, r, n] = activation( Σ_s Σ_k A[p, Index[p, r], k] · B[p, k, n] + Bias[q, n] ( + out[q, r, n]) )
+//
+// Either Products = Q at once, p = q, or one product of Segments = S terms side
+// by side, p = s.
+type ProductArgs struct {
+	Rows     cuda.Address // int32 [1]: T, at most Capacity
+	Capacity int
+
+	A     cuda.Address // rows of AWidth values of which K are read
+	Index cuda.Address // int32 [P, IndexRows] row of A that row r reads; 0: row r
+	B     cuda.Address // [P, K, N]
+	Bias  cuda.Address // [Q, N]; 0: none
+	Out   cuda.Address // [Q, OutRows, N], rows 0 … T-1 (=; += with Accumulate); not A
+
+	K, N      int
+	AWidth    int
+	ARows     int // rows from the A of one p to the next; 0: all share A
+	IndexRows int
+	OutRows   int
+
+	Products, Segments int // 0 means 1; one of them is 1
+	Activation         Activation
+	Accumulate         bool
+}
+
+// Kernel names the kernel that computes a product: a function of its sizes
+// alone. All have the same bits.
+func (a ProductArgs) Kernel() string {
+	products := max(a.Products, 1)
+	switch {
+	case a.N <= 8:
+		return "rows_gemm_narrow"
+	case a.N > 64 && blocksOf(a.Capacity, 128)*blocksOf(a.N, 128)*products >= 256:
+		return "rows_gemm_large"
+	}
+	return "rows_gemm"
+}
+
+// Product queues a product of gathered rows (kernels/gemm.cu).
+func (k *Kernels) Product(s *cuda.Stream, a ProductArgs) error { return k.product(s, a.Kernel(), a) }
+
+// product is Product by a kernel of choice.
+func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
+	a.Products, a.Segments = max(a.Products, 1), max(a.Segments, 1)
+	c := checking(name).positive("Capacity", a.Capacity).positive("K", a.K).positive("N", a.N).
+		within("AWidth", a.AWidth, a.K, math.MaxInt32).within("ARows", a.ARows, 0, math.MaxInt32).
+		within("OutRows", a.OutRows, a.Capacity, math.MaxInt32).within("Products", a.Products, 1, maxGridYZ).
+		within("Segments", a.Segments, 1, math.MaxInt32).within("Activation", int(a.Activation), int(Linear), int(Sigmoid)).
+		product("Segments·K", a.Segments, a.K).
+		present("Rows", a.Rows).present("A", a.A).present("B", a.B).present("Out", a.Out)
+	if a.Index != 0 {
+		c.within("IndexRows", a.IndexRows, a.Capacity, math.MaxInt32)
+	}
+	if c.err == nil && a.Products > 1 && a.Segments > 1 {
+		c.err = fmt.Errorf("kernel %s: %w: %d products of %d segments: one of them must be 1", name, ErrShape, a.Products, a.Segments)
+	}
+	var grid cuda.Dim
+	shared := 0
+	switch name {
+	case "rows_gemm_narrow":
+		c.within("N", a.N, 1, gemmThreads)
+		grid = cuda.Dim{X: blocksOf(a.Capacity, gemmThreads/min(max(a.N, 1), gemmThreads)), Y: 1, Z: a.Products}
+	case "rows_gemm_large":
+		grid, shared = cuda.Dim{X: blocksOf(a.Capacity, 128), Y: blocksOf(a.N, 128), Z: a.Products}, gemmShared(128, 128, 8)
+	default:
+		grid, shared = cuda.Dim{X: blocksOf(a.Capacity, 64), Y: blocksOf(a.N, 64), Z: a.Products}, gemmShared(64, 64, 16)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	flags := int(a.Activation)
+	if a.Accumulate {
+		flags |= accumulateFlag
+	}
+	return k.launch(s, name, grid, shared, ptr(a.A), ptr(a.Index), ptr(a.B), ptr(a.Bias), ptr(a.Out), ptr(a.Rows),
+		i32(a.K), i32(a.N), i32(a.AWidth), i32(a.ARows), i32(a.IndexRows), i32(a.OutRows), i32(a.Segments), i32(flags))
+}
+
+const gemmThreads = 256
+
+// gemmShared is the bytes of two buffers of gemm_tile.
+func gemmShared(rows, columns, depth int) int { return 4 * 2 * depth * (rows + 4 + columns) }

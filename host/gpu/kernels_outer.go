@@ -1,0 +1,132 @@
+package gpu
+
+import (
+	"math"
+
+	"mdlstm-gpu/host/cuda"
+)
+
+// OuterArgs are the arguments of [Kernels.Outer]: the weight gradients of an
+// mdlstm layer (R directions, K inputs, H hidden, N = G·H), or of a dense layer
+// (Axes = 0, H none, R = 1, N units).
+//
+//	partial[q, slot] = Σ_r dz[q, r] ⊗ [ x[Index_q[r]], h[Input_q[Pred_d[r]]] for each d, 1 ]      rows r of the slot
+type OuterArgs struct {
+	Rows     cuda.Address // int32 [1]: T, at most Capacity
+	Capacity int
+
+	X     cuda.Address // rows of XWidth values, of which K are read
+	Index cuda.Address // int32 [R, TableRows] row of X; 0: row r
+	H     cuda.Address // rows of HWidth values: direction q's begin at q·Hidden
+	Input cuda.Address // int32 [R, TableRows] row of H
+	Pred  cuda.Address // int32 [Axes, PredRows]
+	DZ    cuda.Address // [R, DZRows, N]
+
+	// Partial [R, Slots, E] is overwritten, all of it. A slot has the layout of
+	// one direction in the model file: weight_ih [N, K], weight_hh [Axes, N,
+	// Hidden], bias [N] when Bias; E values together.
+	Partial cuda.Address
+
+	Directions, K, Hidden, Axes, N int
+	XWidth, HWidth                 int
+	TableRows, PredRows, DZRows    int
+	Bias                           bool
+}
+
+// columns is how many columns the right factor has.
+func (a OuterArgs) columns() int {
+	m := a.K + a.Axes*a.Hidden
+	if a.Bias {
+		m++
+	}
+	return m
+}
+
+// SlotLength is E, the values of one slot.
+func (a OuterArgs) SlotLength() int { return a.N * a.columns() }
+
+// How the rows are split: into slots that fill a device several times over, of
+// rows enough to be worth their sum. outerLeast, outerTile and outerDepth are
+// kOuterLeast, kOuterTile and kOuterRows in kernels/outer.cu.
+const (
+	outerBlocks   = 1024
+	maxOuterSlots = 256
+	outerLeast    = 128
+	outerTile     = 64
+	outerDepth    = 16
+)
+
+// mostSlots is S, into how many slots the rows of a large batch are split: a
+// function of the shapes alone, so that a batch has the same bits whatever the
+// capacity of its plan.
+func (a OuterArgs) mostSlots() int {
+	tiles := blocksOf(a.columns(), outerTile) * blocksOf(a.N, outerTile) * a.Directions
+	return min(max(outerBlocks/max(tiles, 1), 1), maxOuterSlots)
+}
+
+// Slots is how many slots Partial has: as many of [OuterArgs.mostSlots] as a
+// batch within the capacity can fill.
+func (a OuterArgs) Slots() int { return min(a.mostSlots(), blocksOf(a.Capacity, outerLeast)) }
+
+// PartialLength is how many values Partial has.
+func (a OuterArgs) PartialLength() int {
+	return a.Directions * a.Slots() * a.SlotLength()
+}
+
+// Outer queues the sums over rows of outer products (kernels/outer.cu). What
+// they leave in Partial is added up by the jobs of [OuterArgs.ReduceJobs].
+func (k *Kernels) Outer(s *cuda.Stream, a OuterArgs) error {
+	c := checking("outer_rows").positive("Capacity", a.Capacity).within("Directions", a.Directions, 1, maxGridYZ).
+		positive("K", a.K).positive("N", a.N).within("Axes", a.Axes, 0, math.MaxInt32).
+		within("XWidth", a.XWidth, a.K, math.MaxInt32).within("DZRows", a.DZRows, a.Capacity, math.MaxInt32).
+		present("Rows", a.Rows).present("X", a.X).present("DZ", a.DZ).present("Partial", a.Partial)
+	if a.Index != 0 || a.Axes > 0 {
+		c.within("TableRows", a.TableRows, a.Capacity, math.MaxInt32)
+	}
+	if a.Axes > 0 {
+		c.positive("Hidden", a.Hidden).present("H", a.H).present("Input", a.Input).present("Pred", a.Pred).
+			product("Directions·Hidden", a.Directions, a.Hidden).
+			within("HWidth", a.HWidth, a.Directions*a.Hidden, math.MaxInt32).within("PredRows", a.PredRows, a.Capacity, math.MaxInt32)
+	}
+	if c.err == nil {
+		c.product("Axes·Hidden", a.Axes, a.Hidden)
+	}
+	if c.err == nil {
+		c.product("a slot", a.N, a.columns())
+	}
+	if c.err != nil {
+		return c.err
+	}
+	tail := 0
+	if a.Bias {
+		tail = 1
+	}
+	grid := cuda.Dim{X: blocksOf(a.columns(), outerTile) * blocksOf(a.N, outerTile), Y: a.Slots(), Z: a.Directions}
+	const shared = 4 * 2 * 2 * outerDepth * outerTile
+	return k.launch(s, "outer_rows", grid, shared, ptr(a.X), ptr(a.Index), ptr(a.H), ptr(a.Input), ptr(a.Pred), ptr(a.DZ),
+		ptr(a.Partial), ptr(a.Rows), i32(a.K), i32(a.Hidden), i32(a.Axes), i32(a.N), i32(a.XWidth), i32(a.HWidth),
+		i32(a.TableRows), i32(a.PredRows), i32(a.DZRows), i32(a.mostSlots()), i32(tail))
+}
+
+// ReduceJobs are the jobs that add the slots in Partial into gradients with the
+// layout of the model file: weight_ih [R, N, K], weight_hh [R, Axes, N, Hidden],
+// bias [R, N]; for a dense layer weight [N, K] and bias [N].
+func (a OuterArgs) ReduceJobs(ih, hh, bias cuda.Address) []ReduceJob {
+	slots := a.Slots()
+	var jobs []ReduceJob
+	for q := range a.Directions {
+		from := a.Partial + cuda.Address(4*q*slots*a.SlotLength())
+		add := func(to cuda.Address, count int) {
+			if count > 0 {
+				jobs = append(jobs, ReduceJob{From: from, To: to + cuda.Address(4*q*count), Count: count, Slots: slots, Stride: a.SlotLength()})
+			}
+			from += cuda.Address(4 * count)
+		}
+		add(ih, a.N*a.K)
+		add(hh, a.N*a.Axes*a.Hidden)
+		if a.Bias {
+			add(bias, a.N)
+		}
+	}
+	return jobs
+}
