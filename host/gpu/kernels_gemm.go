@@ -48,18 +48,47 @@ type ProductArgs struct {
 	Accumulate         bool
 }
 
+// gemmTile is a variant of the tiled kernel: rows and columns of a block's tile,
+// and its depth.
+type gemmTile struct {
+	kernel               string
+	rows, columns, depth int
+}
+
+// gemmTiles are those in kernels/gemm.cu, the first for small products.
+var gemmTiles = []gemmTile{
+	{"rows_gemm_small", 64, 64, 16},
+	{"rows_gemm_64", 128, 64, 8},
+	{"rows_gemm_80", 128, 80, 8},
+	{"rows_gemm_128", 128, 128, 8},
+}
+
+// gemmBlocks is how many blocks of large tiles are enough to fill a device.
+const gemmBlocks = 256
+
 // Kernel names the kernel that computes a product: a function of its sizes
 // alone. All have the same bits.
 func (a ProductArgs) Kernel() string {
-	products := max(a.Products, 1)
-	switch {
-	case a.N <= 8:
+	if a.N <= 8 {
 		return "rows_gemm_narrow"
-	case a.N > 64 && blocksOf(a.Capacity, 128)*blocksOf(a.N, 128)*products >= 256:
-		return "rows_gemm_large"
 	}
-	return "rows_gemm"
+	best := gemmTiles[1] // the one that computes least beyond N, of those the widest
+	for _, tile := range gemmTiles[2:] {
+		if tile.padded(a.N) <= best.padded(a.N) {
+			best = tile
+		}
+	}
+	if blocksOf(a.Capacity, best.rows)*blocksOf(a.N, best.columns)*max(a.Products, 1) < gemmBlocks {
+		best = gemmTiles[0]
+	}
+	return best.kernel
 }
+
+// padded is how many columns are computed for n.
+func (t gemmTile) padded(n int) int { return blocksOf(n, t.columns) * t.columns }
+
+// shared is the bytes of two buffers of gemm_tile.
+func (t gemmTile) shared() int { return 4 * 2 * t.depth * (t.rows + 4 + t.columns) }
 
 // Product queues a product of gathered rows (kernels/gemm.cu).
 func (k *Kernels) Product(s *cuda.Stream, a ProductArgs) error { return k.product(s, a.Kernel(), a) }
@@ -81,14 +110,15 @@ func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
 	}
 	var grid cuda.Dim
 	shared := 0
-	switch name {
-	case "rows_gemm_narrow":
-		c.within("N", a.N, 1, gemmThreads)
-		grid = cuda.Dim{X: blocksOf(a.Capacity, gemmThreads/min(max(a.N, 1), gemmThreads)), Y: 1, Z: a.Products}
-	case "rows_gemm_large":
-		grid, shared = cuda.Dim{X: blocksOf(a.Capacity, 128), Y: blocksOf(a.N, 128), Z: a.Products}, gemmShared(128, 128, 8)
-	default:
-		grid, shared = cuda.Dim{X: blocksOf(a.Capacity, 64), Y: blocksOf(a.N, 64), Z: a.Products}, gemmShared(64, 64, 16)
+	if name == "rows_gemm_narrow" {
+		c.within("N", a.N, 1, narrowThreads)
+		grid = cuda.Dim{X: blocksOf(a.Capacity, narrowThreads/min(max(a.N, 1), narrowThreads)), Y: 1, Z: a.Products}
+	}
+	for _, tile := range gemmTiles {
+		if tile.kernel == name {
+			grid = cuda.Dim{X: blocksOf(a.Capacity, tile.rows), Y: blocksOf(a.N, tile.columns), Z: a.Products}
+			shared = tile.shared()
+		}
 	}
 	if c.err != nil {
 		return c.err
@@ -101,7 +131,5 @@ func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
 		i32(a.K), i32(a.N), i32(a.AWidth), i32(a.ARows), i32(a.IndexRows), i32(a.OutRows), i32(a.Segments), i32(flags))
 }
 
-const gemmThreads = 256
-
-// gemmShared is the bytes of two buffers of gemm_tile.
-func gemmShared(rows, columns, depth int) int { return 4 * 2 * depth * (rows + 4 + columns) }
+// narrowThreads is kNarrowThreads in kernels/gemm.cu.
+const narrowThreads = 256

@@ -128,7 +128,7 @@ func sameOrNaN(b *bench, name string, got []float32, want []float64, atol float6
 	near(b, name, x, y, atol, 0)
 }
 
-var productKernels = []string{"rows_gemm", "rows_gemm_large", "rows_gemm_narrow"}
+var productKernels = []string{"rows_gemm_small", "rows_gemm_64", "rows_gemm_80", "rows_gemm_128", "rows_gemm_narrow"}
 
 func TestProduct(t *testing.T) {
 	b := newBench(t)
@@ -174,8 +174,9 @@ func TestProductChoice(t *testing.T) {
 		rows, n, products int
 		want              string
 	}{
-		{1024, 1, 1, "rows_gemm_narrow"}, {1 << 20, 8, 4, "rows_gemm_narrow"}, {1024, 9, 1, "rows_gemm"}, {1024, 640, 4, "rows_gemm"},
-		{1 << 18, 64, 4, "rows_gemm"}, {1 << 18, 640, 4, "rows_gemm_large"},
+		{1024, 1, 1, "rows_gemm_narrow"}, {1 << 20, 8, 4, "rows_gemm_narrow"}, {1024, 9, 1, "rows_gemm_small"},
+		{1024, 80, 4, "rows_gemm_small"}, {1 << 18, 64, 4, "rows_gemm_64"}, {1 << 17, 80, 4, "rows_gemm_80"}, {50176, 160, 4, "rows_gemm_80"},
+		{1 << 18, 640, 4, "rows_gemm_128"}, {1 << 18, 256, 4, "rows_gemm_128"}, {1 << 18, 50, 1, "rows_gemm_64"},
 	} {
 		a := ProductArgs{Capacity: c.rows, N: c.n, Products: c.products}
 		if got := a.Kernel(); got != c.want {

@@ -1,0 +1,126 @@
+package gpu
+
+import (
+	"fmt"
+
+	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/engine/batch"
+	"mdlstm-gpu/host/nn"
+)
+
+// lossStage compares the head's outputs with the targets and leaves
+// ∂loss/∂(head's pre-activation) behind; it also turns logits into outputs.
+type lossStage struct {
+	p    *plan
+	name string
+	head *field
+
+	target   array // [C, units] or int32 [C], in row order
+	relevant array // int32 [C] rows
+	control  array // int32 [LossControls]
+	scale    array // [1] 1/normaliser
+	sums     array // partial sums, as the kernel leaves them
+	read     *cuda.Pinned
+	partial  []float32 // read itself
+
+	batch   batch.Targets
+	targets bool
+	total   engine.Loss // weight and count of relevant cells of the batch loaded last
+}
+
+func newLossStage(p *plan, head *field) *lossStage {
+	s := &lossStage{p: p, name: p.e.model.Config.Loss, head: head}
+	if s.name == nn.CrossEntropy {
+		s.target = p.inputs.take(head.rows)
+	} else {
+		s.target = p.inputs.take(head.rows, head.width)
+	}
+	if s.name == nn.MSE {
+		s.relevant = p.inputs.take(head.rows)
+	}
+	s.control = p.inputs.take(LossControls)
+	s.scale = p.scalars.take(1)
+	s.sums = p.work.take(s.blocks())
+	return s
+}
+
+// blocks is how many partial sums there are.
+func (s *lossStage) blocks() int {
+	a := s.args(false)
+	return a.SumBlocks() + a.RelevantBlocks()
+}
+
+func (s *lossStage) args(gradient bool) LossArgs {
+	a := LossArgs{
+		RowsArgs: s.head.args(), Units: s.head.width, Out: s.head.data.address(), Target: s.target.address(),
+		Weight: s.p.e.classWeights.address(), Control: s.control.address(), Scale: s.scale.address(), Sums: s.sums.address(),
+		Activation: activations[s.p.e.model.Config.Head.Activation],
+	}
+	if s.name == nn.MSE {
+		a.Relevant, a.RelevantCapacity = s.relevant.address(), s.head.rows
+	}
+	if gradient {
+		a.Grad = s.head.grad.address()
+	}
+	return a
+}
+
+// load checks a batch's targets, writes them into a slot and returns their
+// weight.
+func (s *lossStage) load(b *engine.Batch, k *slot) (weight float64, err error) {
+	s.batch.Y, s.batch.Class = part(s.target, k.floats), part(s.target, k.ints)
+	sched := s.head.sched
+	if weight, err = s.batch.Load(s.p.e.model, b, sched); err != nil {
+		return 0, err
+	}
+	s.targets = b.Y != nil || b.Class != nil
+	s.total = engine.Loss{Weight: weight, RelevantCount: float64(len(s.batch.Relevant))}
+	control := part(s.control, k.ints)
+	control[ControlTargets], control[ControlRelevant] = 0, int32(len(s.batch.Relevant))
+	if s.targets {
+		control[ControlTargets] = 1
+		k.changed(s.target, sched.Rows*int(s.target.n)/s.head.rows)
+	}
+	if n := len(s.batch.Relevant); n > 0 { // mse, or Load would have refused it
+		if n > s.head.rows {
+			return 0, fmt.Errorf("%w: %d relevant cells, the plan has room for %d: list each once", engine.ErrShape, n, s.head.rows)
+		}
+		copy(part(s.relevant, k.ints), s.batch.Relevant)
+		k.changed(s.relevant, n)
+	}
+	k.changed(s.control, LossControls)
+	return weight, nil
+}
+
+// run queues the loss of the outputs computed last and the copy of its partial
+// sums to the host.
+func (s *lossStage) run(q *cuda.Stream, gradient bool) (err error) {
+	a, k := s.args(gradient), s.p.e.kernels
+	switch s.name {
+	case nn.CrossEntropy:
+		err = k.LossClasses(q, a)
+	case nn.BinaryCrossEntropy:
+		err = k.LossBinary(q, a)
+	default:
+		err = k.LossMSE(q, a)
+	}
+	if err != nil {
+		return err
+	}
+	return q.Download(s.read, 0, s.sums.of.memory, 4*s.sums.at, 4*s.sums.n)
+}
+
+// measured adds the partial sums up, once the host has them.
+func (s *lossStage) measured() engine.Loss {
+	loss := s.total
+	blocks := s.args(false).SumBlocks()
+	for i, sum := range s.partial[:s.sums.n] {
+		if i < blocks {
+			loss.Sum += float64(sum)
+		} else {
+			loss.Relevant += float64(sum)
+		}
+	}
+	return loss
+}

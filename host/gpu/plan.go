@@ -1,0 +1,205 @@
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/engine/batch"
+	"mdlstm-gpu/host/grid"
+)
+
+// plan holds the stages of a model with room for batches up to a capacity.
+type plan struct {
+	e        *Engine
+	capacity engine.Capacity
+	least    []room // that levels get, beyond what the capacity asks for
+	evicted  bool
+
+	// What build makes and release gives back.
+	layout
+	slots    [2]*slot
+	pinned   *cuda.Pinned // the host's copy of the scalars
+	words    []uint32     // the same
+	graphs   map[graphKey]*cuda.Graph
+	measured *cuda.Event  // the loss is on the host
+	jobs     *cuda.Memory // table of reducing
+
+	begin   []int32 // [samples+1] where samples begin in packed cells; nil without a view
+	current int     // slot of the batch loaded last
+	loaded  bool
+	first   int64 // Batch.First
+	train   bool  // the last pass was one of training
+	sent    []uint32
+}
+
+// Plan returns a plan for batches like samples. See [engine.Engine].
+func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan, error) {
+	need, err := batch.Needs(e.model, samples)
+	if err != nil {
+		return nil, err
+	}
+	want := engine.Capacity{
+		Rows: max(need.Rows, least.Rows), Wavefronts: max(need.Wavefronts, least.Wavefronts), Samples: max(need.Samples, least.Samples),
+	}
+	for i, p := range slices.Backward(e.plans) {
+		if batch.Fits(want, p.capacity) {
+			e.plans = append(slices.Delete(e.plans, i, i+1), p)
+			return p, nil
+		}
+	}
+	p := &plan{e: e, capacity: want}
+	in, err := p.schedule(samples)
+	if err == nil {
+		err = p.build(in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(e.plans) == engine.PlanLimit {
+		old := e.plans[0]
+		e.plans = slices.Delete(e.plans, 0, 1)
+		old.evicted = true
+		if err := old.release(); err != nil {
+			return nil, errors.Join(err, p.release())
+		}
+	}
+	e.plans = append(e.plans, p)
+	return p, nil
+}
+
+// schedule is that of a batch behind the model's view.
+func (p *plan) schedule(samples []grid.Shape) (*grid.Schedule, error) {
+	view := p.e.model.Config.View
+	if view == grid.ViewGrid {
+		return p.e.grids.Get(samples)
+	}
+	p.begin = append(p.begin[:0], 0)
+	for _, s := range samples {
+		p.begin = append(p.begin, p.begin[len(p.begin)-1]+int32(s.Cells()))
+	}
+	viewed, err := grid.View(view, samples)
+	if err != nil {
+		return nil, err
+	}
+	return p.e.grids.Get(viewed)
+}
+
+// bind makes the schedules of a batch current, and builds the plan anew when a
+// deeper grid has more rows than it was given in proportion.
+func (p *plan) bind(in *grid.Schedule) error {
+	if p.work != nil {
+		p.levels[0].sched = in
+		for _, s := range p.stages {
+			if err := s.bind(); err != nil {
+				return err
+			}
+		}
+		if !slices.ContainsFunc(p.levels, func(l *level) bool { return !l.holds(l.sched) }) {
+			return nil
+		}
+	}
+	before := slices.Clone(p.least)
+	p.least = p.least[:0]
+	for i, l := range p.levels {
+		r := l.room.with(roomOf(l.sched))
+		if i < len(before) {
+			r = r.with(before[i])
+		}
+		p.least = append(p.least, r)
+	}
+	err := p.release()
+	if err == nil {
+		err = p.build(in)
+	}
+	if err != nil {
+		p.least = before
+	}
+	return err
+}
+
+// Load copies a batch in. See [engine.Plan].
+func (p *plan) Load(b *engine.Batch) (float64, error) {
+	p.loaded = false
+	if err := p.usable(); err != nil {
+		return 0, err
+	}
+	need, err := batch.Needs(p.e.model, b.Samples)
+	if err == nil {
+		err = batch.Within(need, p.capacity)
+	}
+	if err != nil {
+		return 0, err
+	}
+	in, err := p.schedule(b.Samples)
+	if err == nil {
+		err = p.bind(in)
+	}
+	if err != nil {
+		return 0, err
+	}
+	other := 1 - p.current
+	weight, err := p.fill(p.slots[other], b, in)
+	if err != nil {
+		return 0, err
+	}
+	p.current, p.first, p.loaded = other, b.First, true
+	return weight, nil
+}
+
+// fill writes a batch and its tables into a slot and queues their upload.
+func (p *plan) fill(k *slot, b *engine.Batch, in *grid.Schedule) (weight float64, err error) {
+	if err := k.fresh(); err != nil {
+		return 0, err
+	}
+	if err := batch.Inputs(part(p.input.data, k.floats), b, p.input.width, in); err != nil {
+		return 0, err
+	}
+	k.changed(p.input.data, in.Rows*p.input.width)
+	if k.tables != in {
+		k.tables = nil // until they are on their way
+		for _, l := range p.levels {
+			l.write(k.ints)
+		}
+		for _, s := range p.stages {
+			s.write(k.ints)
+		}
+		k.changed(p.tables, int(p.tables.n))
+	}
+	if weight, err = p.loss.load(b, k); err != nil {
+		return 0, err
+	}
+	if err := k.upload(p.e.copies); err != nil {
+		return 0, err
+	}
+	k.tables = in
+	return weight, nil
+}
+
+func (p *plan) usable() error {
+	if p.e.closed {
+		return fmt.Errorf("the engine of this plan: %w", cuda.ErrClosed)
+	}
+	if p.evicted {
+		return fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
+	}
+	return nil
+}
+
+func (p *plan) ready() error {
+	if err := p.usable(); err != nil {
+		return err
+	}
+	if !p.loaded {
+		return fmt.Errorf("%w: no batch is loaded", engine.ErrData)
+	}
+	return nil
+}
+
+// Bytes is the device memory of the plan.
+func (p *plan) Bytes() (int64, float64) {
+	n := p.bytes()
+	return n, float64(n) / float64(p.capacity.Rows)
+}

@@ -1,0 +1,97 @@
+package gpu
+
+import (
+	"fmt"
+	"math"
+
+	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/kernels"
+)
+
+// Where the pinned scalars of an update lie, in words.
+const (
+	wordHyper   = 0
+	wordStep    = wordHyper + kernels.HyperLength
+	wordResult  = wordStep + 1
+	updateWords = wordResult + kernels.ResultLength
+)
+
+// maxUpdates bounds the count of updates: kernels have it in 32 bits.
+const maxUpdates = math.MaxInt32
+
+// Update applies the arena's gradients. See [engine.Engine].
+func (e *Engine) Update(u engine.Update) (engine.UpdateResult, error) {
+	if u.Optimizer != engine.Adam && u.Optimizer != engine.SGD {
+		return engine.UpdateResult{}, fmt.Errorf("optimizer %q: want %q or %q", u.Optimizer, engine.Adam, engine.SGD)
+	}
+	if e.updates+1 >= maxUpdates {
+		return engine.UpdateResult{}, fmt.Errorf("%w: %d updates are the most", engine.ErrData, maxUpdates-1)
+	}
+	if u.Scale == 0 {
+		u.Scale = 1
+	}
+	host := cuda.Slice[float32](e.scalars)
+	host[wordHyper+kernels.HyperLR] = float32(u.LR)
+	host[wordHyper+kernels.HyperMomentum] = float32(u.Momentum)
+	host[wordHyper+kernels.HyperClip] = float32(u.Clip)
+	host[wordHyper+kernels.HyperScale] = float32(u.Scale)
+	cuda.Slice[int32](e.scalars)[wordStep] = int32(e.updates + 1)
+	if err := e.launchUpdate(u.Optimizer); err != nil {
+		return engine.UpdateResult{}, err
+	}
+	if err := e.stream.Wait(); err != nil {
+		return engine.UpdateResult{}, err
+	}
+	r := engine.UpdateResult{
+		Norm:   float64(host[wordResult+kernels.ResultNorm]),
+		Finite: host[wordResult+kernels.ResultFinite] == 1,
+	}
+	if r.Finite {
+		e.updates++
+		e.packed = true
+	}
+	return r, nil
+}
+
+// launchUpdate queues the update as one graph, recorded at its first use.
+func (e *Engine) launchUpdate(o engine.Optimizer) error {
+	if e.graphs[o] == nil {
+		g, err := e.c.Capture("update "+string(o), e.stream, func(q *cuda.Stream) error { return e.recordUpdate(q, o) })
+		if err != nil {
+			return err
+		}
+		e.graphs[o] = g
+	}
+	return e.graphs[o].Launch(e.stream)
+}
+
+// recordUpdate queues scalars to the device, norm, optimizer, packing, and the
+// result to the host.
+func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
+	m := e.block.memory
+	if err := q.Upload(m, 4*e.hyper.at, e.scalars, 4*wordHyper, 4*kernels.HyperLength); err != nil {
+		return err
+	}
+	if err := q.Upload(m, 4*e.step.at, e.scalars, 4*wordStep, 4); err != nil {
+		return err
+	}
+	a := OptimizerArgs{
+		Grad: e.grads.address(), Partial: e.normParts.address(), Hyper: e.hyper.address(), Step: e.step.address(),
+		W: e.params.address(), M: e.moment.address(), V: e.square.address(), Result: e.result.address(), N: e.model.Size(),
+	}
+	if err := e.kernels.GradientNorm(q, a); err != nil {
+		return err
+	}
+	rule := e.kernels.Adam
+	if o == engine.SGD {
+		rule = e.kernels.SGD
+	}
+	if err := rule(q, a); err != nil {
+		return err
+	}
+	if err := e.kernels.Pack(q, e.packing); err != nil {
+		return err
+	}
+	return q.Download(e.scalars, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
+}
