@@ -13,26 +13,27 @@
 //   rows   in   int32 [1]: T, on the device so that a recorded graph serves every batch
 //   flags       activation (0 linear, 1 tanh, 2 sigmoid), +4: accumulate
 //
-// rows_gemm: a block computes 64 rows × 64 outputs, a thread 4 × 4, from tiles of 16 inputs in shared memory, double
-// buffered: 2·16·(68+64)·4 = 16.5 KiB, one barrier a tile. rows_gemm_large: 128 × 128, a thread 8 × 8, tiles of 8.
-// rows_gemm_narrow: a thread an output, for few outputs, no shared memory. Blocks of rows beyond T return at once.
-// Every output is one chain of fused multiply-adds over s, then k: all three give the same bits, on any grid.
+// rows_gemm_W: a block computes 128 rows × W outputs, a thread 8 × 8, from tiles of 8 inputs in shared memory, double
+// buffered, one barrier a tile: 2·8·(132+W)·4 bytes, 8.1 KiB at W = 64. rows_gemm_small: 64 × 64, a thread 4 × 4, tiles of 16.
+// Four neighbours are loaded and stored at once where rows are aligned so. rows_gemm_narrow: a thread an output, for few
+// outputs, no shared memory. Blocks of rows beyond T return at once.
+// Every output is one chain of fused multiply-adds over s, then k: all have the same bits, on any grid.
 // Specification: host/ref, dense and the input part of mdlstm.
 
 #include "activation.cuh"
 
 extern __shared__ __align__(16) float shared[];
 
-constexpr int kGemmThreads = 256;  // kernels.go: Threads of all three
+constexpr int kNarrowThreads = 256;  // kernels.go: Threads of rows_gemm_narrow
 constexpr int kAccumulate = 4;
 
-// What all variants do with a finished sum.
-static __device__ __forceinline__ void write_output(float* __restrict__ out, size_t at, float sum, const float* __restrict__ bias,
-                                                    int column, int flags) {
-    if (flags & kAccumulate) { sum += out[at]; }
-    if (bias != nullptr) { sum += bias[column]; }
-    out[at] = activate(sum, flags & 3);
+// The four values from p on, of which `left` exist; zeros for the others. aligned: p is a multiple of 16 bytes.
+static __device__ __forceinline__ float4 load4(const float* __restrict__ p, int left, bool aligned) {
+    if (aligned && left >= 4) { return *reinterpret_cast<const float4*>(p); }
+    return make_float4(left > 0 ? p[0] : 0.0f, left > 1 ? p[1] : 0.0f, left > 2 ? p[2] : 0.0f, left > 3 ? p[3] : 0.0f);
 }
+
+static __device__ __forceinline__ bool aligned16(const float* p) { return reinterpret_cast<size_t>(p) % 16 == 0; }
 
 // A tile of kRows × kColumns outputs; a thread has kM × kN of them, in groups of four that lie kRows·4/kM apart, so that
 // the threads of a warp read neighbouring words of shared memory.
@@ -41,12 +42,14 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
                                                  const float* __restrict__ B, const float* __restrict__ bias,
                                                  float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
                                                  int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
-    constexpr int kAcross = kColumns / kN;                  // threads side by side
-    constexpr int kStride = kRows + 4;                      // of A's tile, which is stored [input, row]
-    constexpr int kLoadsA = kRows * kDepth / kGemmThreads;  // of a thread for a tile
-    constexpr int kLoadsB = kColumns * kDepth / kGemmThreads;
+    constexpr int kAcross = kColumns / kN;  // threads side by side
+    constexpr int kThreads = kAcross * (kRows / kM);
+    constexpr int kStride = kRows + 4;  // of A's tile, which is stored [input, row]
     constexpr int kBuffer = kDepth * (kStride + kColumns);
-    static_assert(kAcross * (kRows / kM) == kGemmThreads, "the block is the tile");
+    constexpr int kQuadsA = kRows * kDepth / 4;     // loads of four inputs of a row
+    constexpr int kQuadsB = kColumns * kDepth / 4;  // loads of four outputs of an input
+    constexpr int kLoadsA = (kQuadsA + kThreads - 1) / kThreads;
+    constexpr int kLoadsB = (kQuadsB + kThreads - 1) / kThreads;
 
     const int T = rows[0];
     const int row0 = blockIdx.x * kRows;
@@ -54,14 +57,15 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
     const int column0 = blockIdx.y * kColumns;
     const int q = blockIdx.z;
     const int t = threadIdx.x;
+    const bool alignedA = lda % 4 == 0 && aligned16(A);
+    const bool alignedB = N % 4 == 0 && aligned16(B);
 
-    const int inputA = t % kDepth;  // this thread loads input inputA of rows t/kDepth, t/kDepth + kGemmThreads/kDepth, …
-    const float* rowA[kLoadsA];
+    const float* rowA[kLoadsA];  // null: no such row
     const float* segmentB = B;
     int segment = q - 1;  // p of the tile being loaded
     int input0 = K;       // and its first input
-    float nextA[kLoadsA];
-    float nextB[kLoadsB];
+    float4 nextA[kLoadsA];
+    float4 nextB[kLoadsB];
 
     // Loads the next tile into registers, zeros beyond the edges.
     auto fetch = [&]() {
@@ -72,22 +76,26 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
             segmentB = B + (size_t)segment * K * N;
 #pragma unroll
             for (int i = 0; i < kLoadsA; ++i) {
-                const int r = row0 + t / kDepth + i * (kGemmThreads / kDepth);
+                const int quad = t + i * kThreads;
+                const int r = row0 + quad / (kDepth / 4);
                 rowA[i] = nullptr;
-                if (r < T) {
+                if (quad < kQuadsA && r < T) {
                     const int at = index != nullptr ? index[(size_t)segment * rowsIndex + r] : r;
                     rowA[i] = A + ((size_t)segment * rowsA + at) * lda;
                 }
             }
         }
-        const int k = input0 + inputA;
 #pragma unroll
-        for (int i = 0; i < kLoadsA; ++i) { nextA[i] = rowA[i] != nullptr && k < K ? rowA[i][k] : 0.0f; }
+        for (int i = 0; i < kLoadsA; ++i) {
+            const int k = input0 + (t + i * kThreads) % (kDepth / 4) * 4;
+            nextA[i] = load4(rowA[i] + k, rowA[i] != nullptr ? K - k : 0, alignedA);
+        }
 #pragma unroll
         for (int i = 0; i < kLoadsB; ++i) {
-            const int kb = input0 + (t + i * kGemmThreads) / kColumns;
-            const int n = column0 + (t + i * kGemmThreads) % kColumns;
-            nextB[i] = kb < K && n < N ? segmentB[(size_t)kb * N + n] : 0.0f;
+            const int quad = t + i * kThreads;
+            const int k = input0 + quad / (kColumns / 4);
+            const int n = column0 + quad % (kColumns / 4) * 4;
+            nextB[i] = load4(segmentB + (size_t)k * N + n, quad < kQuadsB && k < K ? N - n : 0, alignedB);
         }
     };
 
@@ -105,9 +113,21 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
         float* tileA = shared + (tile % 2) * kBuffer;
         float* tileB = tileA + kDepth * kStride;
 #pragma unroll
-        for (int i = 0; i < kLoadsA; ++i) { tileA[inputA * kStride + t / kDepth + i * (kGemmThreads / kDepth)] = nextA[i]; }
+        for (int i = 0; i < kLoadsA; ++i) {
+            const int quad = t + i * kThreads;
+            if (kQuadsA % kThreads == 0 || quad < kQuadsA) {
+                float* to = tileA + quad % (kDepth / 4) * 4 * kStride + quad / (kDepth / 4);
+                to[0] = nextA[i].x;
+                to[kStride] = nextA[i].y;
+                to[2 * kStride] = nextA[i].z;
+                to[3 * kStride] = nextA[i].w;
+            }
+        }
 #pragma unroll
-        for (int i = 0; i < kLoadsB; ++i) { tileB[t + i * kGemmThreads] = nextB[i]; }
+        for (int i = 0; i < kLoadsB; ++i) {
+            const int quad = t + i * kThreads;
+            if (kQuadsB % kThreads == 0 || quad < kQuadsB) { *reinterpret_cast<float4*>(tileB + quad * 4) = nextB[i]; }
+        }
         const int depth = min(kDepth, K - input0);
         __syncthreads();  // one is enough: the buffer written next was read before it
         if (tile + 1 < tiles) { fetch(); }
@@ -141,50 +161,89 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
     }
 
     if (bias != nullptr) { bias += (size_t)q * N; }
+    const bool alignedOut = N % 4 == 0 && aligned16(out);
+    auto row_of = [&](int i) { return row0 + threadRow + i / 4 * (kRows * 4 / kM) + i % 4; };
+    auto column_of = [&](int j) { return column0 + threadColumn + j / 4 * (kColumns * 4 / kN); };
 #pragma unroll
     for (int i = 0; i < kM; ++i) {
-        const int r = row0 + threadRow + (i / 4) * (kRows * 4 / kM) + i % 4;
-        if (r >= T) { continue; }
-        const size_t at = ((size_t)q * rowsOut + r) * N;
+        if (row_of(i) >= T) { continue; }
+        float* __restrict__ to = out + ((size_t)q * rowsOut + row_of(i)) * N;
 #pragma unroll
-        for (int j = 0; j < kN; ++j) {
-            const int n = column0 + threadColumn + (j / 4) * (kColumns * 4 / kN) + j % 4;
-            if (n < N) { write_output(out, at + n, sum[i][j], bias, n, flags); }
+        for (int j = 0; j < kN; j += 4) {
+            const int n = column_of(j);
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                if (n + e < N && flags >= kAccumulate) { sum[i][j + e] += to[n + e]; }
+                if (n + e < N && bias != nullptr) { sum[i][j + e] += bias[n + e]; }
+            }
+            if (alignedOut && n < N) {
+                *reinterpret_cast<float4*>(to + n) = make_float4(sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]);
+            } else {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    if (n + e < N) { to[n + e] = sum[i][j + e]; }
+                }
+            }
+        }
+    }
+    // Over what this thread wrote, in a loop: unrolled with the sums it would be most of the kernel.
+    if (flags % kAccumulate != kLinear) {
+#pragma unroll 1
+        for (int i = 0; i < kM; ++i) {
+            if (row_of(i) >= T) { continue; }
+            float* __restrict__ to = out + ((size_t)q * rowsOut + row_of(i)) * N;
+#pragma unroll 1
+            for (int j = 0; j < kN; ++j) {
+                const int n = column_of(j) + j % 4;
+                if (n < N) { to[n] = activate(to[n], flags % kAccumulate); }
+            }
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(kGemmThreads)
-rows_gemm(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,
-          const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
-          int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
-    gemm_tile<64, 64, 16, 4, 4>(A, index, B, bias, out, rows, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags);
-}
+#define ROWS_GEMM(name, threads, ...)                                                                                        \
+    extern "C" __global__ void __launch_bounds__(threads)                                                                    \
+    name(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,                            \
+         const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,       \
+         int rowsA, int rowsIndex, int rowsOut, int S, int flags) {                                                          \
+        gemm_tile<__VA_ARGS__>(A, index, B, bias, out, rows, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags);                \
+    }
+ROWS_GEMM(rows_gemm_small, 256, 64, 64, 16, 4, 4)
+ROWS_GEMM(rows_gemm_64, 128, 128, 64, 8, 8, 8)
+ROWS_GEMM(rows_gemm_80, 160, 128, 80, 8, 8, 8)
+ROWS_GEMM(rows_gemm_128, 256, 128, 128, 8, 8, 8)
 
-extern "C" __global__ void __launch_bounds__(kGemmThreads)
-rows_gemm_large(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,
-                const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
-                int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
-    gemm_tile<128, 128, 8, 8, 8>(A, index, B, bias, out, rows, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags);
-}
-
-extern "C" __global__ void __launch_bounds__(kGemmThreads)
+extern "C" __global__ void __launch_bounds__(kNarrowThreads)
 rows_gemm_narrow(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,
                  const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
                  int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
     const int T = rows[0];
     const int q = blockIdx.z;
-    const int rowsBlock = kGemmThreads / N;  // N is at most kGemmThreads
+    const int rowsBlock = kNarrowThreads / N;  // N is at most kNarrowThreads
     const int r = blockIdx.x * rowsBlock + threadIdx.x / N;
     const int n = threadIdx.x % N;
     if (threadIdx.x >= rowsBlock * N || r >= T) { return; }  // no barrier below
+    const bool aligned = lda % 4 == 0 && aligned16(A);
     float sum = 0.0f;
     for (int s = 0; s < S; ++s) {
         const int p = q + s;
         const int at = index != nullptr ? index[(size_t)p * rowsIndex + r] : r;
-        const float* a = A + ((size_t)p * rowsA + at) * lda;
-        const float* b = B + (size_t)p * K * N + n;
-        for (int k = 0; k < K; ++k) { sum = fmaf(a[k], b[(size_t)k * N], sum); }
+        const float* __restrict__ a = A + ((size_t)p * rowsA + at) * lda;
+        const float* __restrict__ b = B + (size_t)p * K * N + n;
+        int k = 0;
+#pragma unroll 2
+        for (; k + 4 <= K; k += 4) {
+            const float4 v = load4(a + k, 4, aligned);
+            sum = fmaf(v.x, b[(size_t)k * N], sum);
+            sum = fmaf(v.y, b[(size_t)(k + 1) * N], sum);
+            sum = fmaf(v.z, b[(size_t)(k + 2) * N], sum);
+            sum = fmaf(v.w, b[(size_t)(k + 3) * N], sum);
+        }
+#pragma unroll 1
+        for (; k < K; ++k) { sum = fmaf(a[k], b[(size_t)k * N], sum); }
     }
-    write_output(out, ((size_t)q * rowsOut + r) * N + n, sum, bias != nullptr ? bias + (size_t)q * N : nullptr, n, flags);
+    const size_t at = ((size_t)q * rowsOut + r) * N + n;
+    if (flags >= kAccumulate) { sum += out[at]; }
+    if (bias != nullptr) { sum += bias[(size_t)q * N + n]; }
+    out[at] = activate(sum, flags % kAccumulate);
 }
