@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Feeds every gate a module that it must pass and one that it must refuse.
-# Imports that point the wrong way are imports_test.go's, tested there.
+# Feeds every gate a module that it must pass and one that it must refuse, and
+# the tables of the benchmarks figures whose medians are known. Imports that
+# point the wrong way are imports_test.go's, tested there.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/gates.sh"
 repository_root
 MDLSTM_TOOLS=$PWD/build/tools
+tables=$PWD/scripts
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 checked=0
@@ -72,9 +74,14 @@ refuses "the mistake is in this variant" 'Printf format %d' gate_vet openblas
 
 if tool_binary "$staticcheck" >/dev/null 2>&1; then
   fresh
-  passes "no findings" gate_staticcheck ""
-  printf 'package sample\n\nfunc unused() {}\n' >bad.go
-  refuses "unused function" U1000 gate_staticcheck ""
+  matrix=$'plain:\nopenblas: -tags=openblas'
+  passes "no findings" gate_staticcheck <<<"$matrix"
+  printf 'package sample\n\nfunc rare() {}\n' >rare.go
+  refuses "unused function" 'rare.*U1000' gate_staticcheck <<<"$matrix"
+  printf '//go:build openblas\n\npackage sample\n\nfunc init() { rare() }\n' >use.go
+  passes "one variant uses it" gate_staticcheck <<<"$matrix"
+  printf '//go:build openblas\n\npackage sample\n\nfunc init() { rare() }\n\n// Same is true.\nfunc Same(x int) bool { return x == x }\n' >use.go
+  refuses "fault in one variant" SA4000 gate_staticcheck <<<"$matrix"
 else
   say "not tried: staticcheck"
 fi
@@ -116,5 +123,43 @@ mkdir "$dir/bin"
 ln -s "$(command -v awk)" "$dir/bin/awk"
 without_go() { PATH=$dir/bin require_go; }
 refuses "no go" 'go is not on PATH: install Go 1.24' without_go
+
+# has WHAT LINE TABLE… wants a line in what the command prints.
+has() {
+  local what=$1 line=$2
+  shift 2
+  "$@" >"$dir/output" || fault "$what: $* fails"
+  grep -qFx -- "$line" "$dir/output" || fault "$what: no line '$line'"
+  checked=$((checked + 1))
+}
+
+columns() { tr ' ' '\t' >"$dir/tsv"; }
+columns <<'TSV'
+case round engine threads step_ms step_min_ms forward_ms forward_min_ms
+small 1 torch 1 9 8 4 4
+small 1 gonum 1 2 1 1 1
+small 1 gonum 2 1 1 1 1
+small 2 torch 1 100.4 8 5 4
+small 2 gonum 1 10 1 1 1
+small 2 gonum 2 1.5 1 1 1
+small 3 torch 1 6 6 3 3
+small 3 gonum 1 3 1 1 1
+small 3 gonum 2 0.5 1 1 1
+TSV
+bench_table() { awk -f "$tables/stats.awk" -f "$tables/bench_table.awk" "$dir/tsv"; }
+has "peer" '| small | torch | 1 | 9.00 | 6.00 to 100 | 4.00 |  |  |' bench_table
+has "one thread" '| small | gonum | 1 | 3.00 | 2.00 to 10.0 | 1.00 | 3.00 |  |' bench_table
+has "two threads" '| small | gonum | 2 | 1.00 | 0.5 to 1.50 | 1.00 | 9.00 | 3.00 |' bench_table
+
+columns <<'TSV'
+flags seed overall_loss relevant_loss seconds
+--clip 1 0.01 0.001 1
+--clip 2 0.02 0.9 1
+--clip 3 0.03 0.003 1
+--clip 4 0.04 0.0012 1
+TSV
+seeds_table() { awk -f "$tables/stats.awk" -f "$tables/seeds_table.awk" "$dir/tsv"; }
+has "even number of runs" "| \`--clip\` | 4 | 0.0021 | 0.0010 to 0.9000 | 2 | 1 | 0.0250 |" seeds_table
+has "number in JSON" 0.25 json_number step_ms <<<'{"step_min_ms": 0.1, "step_ms": 0.25, "forward_ms": 3}'
 
 say "$checked expectations of the gates hold"

@@ -63,7 +63,7 @@ C
 # openblas_missing says why openblas_version failed and what to do.
 openblas_missing() {
   if [ "$(go env CGO_ENABLED)" != 1 ]; then
-    say "cgo is off: install a C compiler (apt-get install gcc libc6-dev), unset CGO_ENABLED"
+    say "cgo is off: unset CGO_ENABLED, and install a C compiler (apt-get install gcc libc6-dev)"
   elif ! c_compiler >/dev/null; then
     say "no C compiler $(go env CC): apt-get install gcc libc6-dev"
   else

@@ -68,7 +68,7 @@ in_variant() {
   local variant=$1 experiment=${GOEXPERIMENT:-}
   shift
   case $variant in
-    plain) CGO_ENABLED=0 "$@" ;;
+    plain) CGO_ENABLED=0 GOEXPERIMENT=$experiment "$@" ;;
     simd) CGO_ENABLED=0 GOEXPERIMENT=$(with_simd) "$@" ;;
     openblas)
       if simd_known; then experiment=$(with_simd); fi
@@ -80,6 +80,15 @@ in_variant() {
 # tags_of VARIANT prints its build tags.
 tags_of() { if [ "$1" = openblas ]; then say openblas; fi; }
 
+# matrix describes the variants to staticcheck.
+matrix() {
+  local v
+  for v in "${variants[@]}"; do
+    # shellcheck disable=SC2016 # the variables are in_variant's
+    in_variant "$v" bash -c 'echo "$0: CGO_ENABLED=$CGO_ENABLED GOEXPERIMENT=$GOEXPERIMENT -tags=$1"' "$v" "$(tags_of "$v")"
+  done
+}
+
 lint() {
   local v
   step gofmt gate_format
@@ -87,9 +96,7 @@ lint() {
     step "go vet, $v" in_variant "$v" gate_vet "$(tags_of "$v")"
   done
   if tool_binary "$staticcheck" >/dev/null; then
-    for v in "${variants[@]}"; do
-      step "staticcheck, $v" in_variant "$v" gate_staticcheck "$(tags_of "$v")"
-    done
+    step "staticcheck, ${variants[*]}" gate_staticcheck < <(matrix)
   else
     skip staticcheck "$staticcheck can neither be found nor fetched"
   fi
@@ -107,7 +114,7 @@ race() {
   fi
   # The last variant has the most code of ours in it.
   local v=${variants[-1]}
-  CGO_ENABLED=1 step "race detector, $v" in_variant "$v" race_tests "$(tags_of "$v")"
+  step "race detector, $v" in_variant "$v" race_tests "$(tags_of "$v")"
 }
 race_tests() { CGO_ENABLED=1 gate_tests "$logs/race.log" -race -short -tags "$1" "${concurrent[@]}"; }
 
