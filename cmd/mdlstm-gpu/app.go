@@ -28,7 +28,8 @@ func newApp(s streams) *cli.App {
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
 			return flagError(err, versionSwitch)
 		},
-		Flags: []cli.Flag{versionSwitch[0].flag()},
+		// Beside a command of the name help the library leaves the flag out.
+		Flags: []cli.Flag{versionSwitch[0].flag(), cli.HelpFlag},
 		BashComplete: func(*cli.Context) {
 			for _, c := range commands {
 				fmt.Fprintln(s.out, c.Name)

@@ -3,11 +3,14 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/npy"
 )
 
 // TestBadInput runs command lines that must be refused: with the right code, one
@@ -23,8 +26,11 @@ func TestBadInput(t *testing.T) {
 	array(t, "sizes.npy", 3, 2)
 	integers(t, "beyond.npy", []int64{4, 4, 4, 5, 1, 1}, 3, 2)
 	integers(t, "classes.npy", make([]int64, 48), 3, 4, 4)
-	must(t, quick("--out", "run")...)
-	must(t, quick("--out", "fields", "--task", "fields")...)
+	trained(t, "run", nil)
+	trained(t, "fields", func(o *trainOptions) { o.Task = taskFields })
+	if err := npy.Write("nan.npy", []int{1, 3, 3, 1}, []float32{0, 0, 0, 0, float32(math.NaN()), 0, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
 	write := func(name, text string) {
 		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
@@ -170,11 +176,14 @@ func TestBadInput(t *testing.T) {
 		{"predict --model run --in x.npy", usage, "--out is missing"},
 		{"predict --model run --in x.npy --out y.npy", failed, "--out y.npy: it exists"},
 		{"predict --model run --in x.npy --out run", failed, "it is a folder"},
+		{"predict --model run --in x.npy --out /dev/null --overwrite", failed, "not a regular file"},
 		{"predict --model run --in x.npy --out no/where.npy", failed, "--out no/where.npy"},
 		{"predict --model run --in x.npy --out o.npy --batch 0", usage, "--batch 0"},
 		{"predict --model nope --in x.npy --out o.npy", failed, "nope"},
 		{"predict --model text --in x.npy --out o.npy", failed, "text"},
 		{"predict --model run --in nope.npy --out o.npy", failed, "nope.npy"},
+		{"predict --model run --in nan.npy --out o.npy", failed, "nan.npy: sample 0, cell [1 1], channel 0 is NaN"},
+		{"train --x nan.npy --y nan.npy", failed, "nan.npy: sample 0, cell [1 1]"},
 		{"predict --model run --in two.npy --out o.npy", failed, "two.npy: shape [3 4 4 2] has 2 channels, the model wants 1"},
 		{"predict --model run --in x.npy --sizes sizes.npy --out o.npy", failed, "sizes.npy"},
 		{"predict --model run --in x.npy --sizes beyond.npy --out o.npy", failed, "beyond.npy: sample 1 has the size 5 on axis 1"},

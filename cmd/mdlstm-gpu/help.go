@@ -26,16 +26,15 @@ const exitCodes = `Exit codes:
 func helpCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "help", brief: "show the help of a command", args: "[COMMAND]",
-		about: "Shows what --help of a command shows.",
 	}, nil, func(ctx *cli.Context, _ given) error {
 		name, commands := ctx.Args().First(), ctx.App.Commands
 		for _, c := range commands {
-			if c.Name == name {
+			if c.Name == name && name != "help" {
 				_, err := fmt.Fprint(s.out, c.CustomHelpTemplate)
 				return err
 			}
 		}
-		if name != "" {
+		if name != "" && name != "help" {
 			return noCommand(name, commands)
 		}
 		_, err := fmt.Fprint(s.out, appHelp(commands))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/npy"
+	"mdlstm-gpu/host/train"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -78,6 +80,30 @@ func refused(t *testing.T, r result, code int, fragment string) {
 // quick are flags of a training that takes a few milliseconds.
 func quick(more ...string) []string {
 	return append([]string{"train", "--size", "4x4", "--batch", "2", "--hidden", "3", "--threads", "1", "--steps", "6"}, more...)
+}
+
+// trained makes the run folder of a small training without its report, whose
+// pictures take most of the time of a test.
+func trained(t *testing.T, dir string, change func(o *trainOptions)) {
+	t.Helper()
+	o := defaultTrain()
+	o.Size, o.Batch, o.Hidden, o.Threads, o.Steps = "4x4", 2, 3, 1, 6
+	if change != nil {
+		change(&o)
+	}
+	p, err := prepare(o, given{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := streams{io.Discard, io.Discard}
+	run, err := p.start(o.computeOptions, s, func() (string, error) { return dir, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.close()
+	if err := run.run.Train(t.Context(), run.engine, run.source, train.Observer{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // files lists what is in a folder, hidden names too.

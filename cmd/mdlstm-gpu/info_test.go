@@ -15,7 +15,7 @@ import (
 
 func TestInfo(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, quick("--out", "run")...)
+	trained(t, "run", nil)
 	for _, c := range []struct {
 		args string
 		want []string

@@ -40,7 +40,7 @@ func predictCommand(s streams) *cli.Command {
 		about: "Computes a model's outputs, after the head's activation, for NumPy arrays.",
 		examples: []string{
 			"predict --model runs/mine/model.safetensors --in X.npy --out Y.npy",
-			"predict --model runs/mine --in a.npz:x --sizes a.npz:sizes --out Y.npy",
+			"predict --model runs/mine --in a.npz:x --sizes a.npz:s --out Y.npy",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runPredict(ctx.Context, o, set, s) })
 }
@@ -149,7 +149,9 @@ func checkOut(path string, overwrite bool) error {
 		return fmt.Errorf("--out: %w", err)
 	case info.IsDir():
 		return fmt.Errorf("--out %s: it is a folder: name a file in it", path)
-	case info.Mode().IsRegular() && !overwrite:
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("--out %s: it is not a regular file: name another", path)
+	case !overwrite:
 		return fmt.Errorf("--out %s: it exists: choose another name, or give --overwrite", path)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {

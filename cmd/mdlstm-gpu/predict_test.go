@@ -13,7 +13,7 @@ import (
 // eval prints, also where samples are smaller than the array.
 func TestPredictAgreesWithEval(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, quick("--out", "run", "--directions", "all")...)
+	trained(t, "run", func(o *trainOptions) { o.Directions = "all" })
 	const samples, rows, columns = 5, 4, 3
 	array(t, "x.npy", samples, rows, columns, 1)
 	array(t, "y.npy", samples, rows, columns, 1)
@@ -75,7 +75,7 @@ func TestPredictAgreesWithEval(t *testing.T) {
 // the samples do not depend on the run.
 func TestEvalGenerated(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, quick("--out", "run")...)
+	trained(t, "run", nil)
 	first := must(t, "eval", "--model", "run/model.safetensors", "--size", "4x5", "--steps", "3")
 	if !strings.Contains(first, "relevant_loss") || !strings.Contains(first, "batches        3\n") {
 		t.Errorf("got %q", first)

@@ -63,7 +63,7 @@ func codeOf(t *testing.T, err error) int {
 // checkpoint, and what is resumed has the bits of a run that was not stopped.
 func TestSignals(t *testing.T) {
 	t.Chdir(t.TempDir())
-	const steps = "3000" // about a second: the signals come long before the end
+	const steps = "1500" // so many that the signals come long before the end
 	must(t, quick("--out", "whole", "--steps", steps)...)
 	c := process(".", quick("--out", "parts", "--steps", steps)...)
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -137,6 +137,9 @@ func TestExitCodes(t *testing.T) {
 		{"version", exitDone},
 		{"", exitDone},
 		{"--version", exitDone},
+		{"--help", exitDone},
+		{"-h", exitDone},
+		{"help", exitDone},
 		{"train --help", exitDone},
 		{"info --require gpu", exitFailed},
 		{"nothing", exitUsage},

@@ -132,7 +132,7 @@ func TestResumeElsewhere(t *testing.T) {
 
 func TestInit(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, quick("--out", "first", "--cell", "stable", "--model", "SNAKE_SD_LSTM", "--channels", "2")...)
+	trained(t, "first", func(o *trainOptions) { o.Cell, o.Model, o.Channels = nn.CellStable, modelSnake, 2 })
 	must(t, "train", "--init", "first", "--size", "5x5", "--batch", "2", "--steps", "3", "--out", "second")
 	record, err := train.ReadRecord("second")
 	if err != nil {
@@ -142,7 +142,6 @@ func TestInit(t *testing.T) {
 	if s.Name != modelSnake || s.Model.Layers[0].Cell != nn.CellStable || s.Model.Layers[0].Hidden != 3 || s.Data["channels"] != "2" {
 		t.Errorf("got settings %+v, want the architecture of the first run", s)
 	}
-	must(t, "train", "--resume", "second", "--steps", "4")
 	// The parameters are those of the file: at step 0 nothing is drawn.
 	if slices.Equal(firstParams(s, mustModel(t, s.Model)), mustModel(t, s.Model).Init(s.Seed)) {
 		t.Error("the run began with drawn parameters")
@@ -266,7 +265,7 @@ func TestFullOutput(t *testing.T) {
 // TestRecordNamesEngine: config.json says what computed.
 func TestRecordNamesEngine(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, quick("--out", "run", "--blas", "gonum")...)
+	trained(t, "run", func(o *trainOptions) { o.BLAS = "gonum" })
 	var record struct {
 		Engine struct {
 			Engine   string
