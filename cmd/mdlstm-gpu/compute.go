@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 
@@ -107,12 +106,4 @@ func sameBLAS(record train.Record) string {
 		return "gonum"
 	}
 	return "auto"
-}
-
-// count is "1 thread", "2 threads".
-func count[N int | int64](n N, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"mdlstm-gpu/host/engine"
@@ -68,15 +67,4 @@ func oneStep(e engine.Engine, p *prepared, t int64) (seconds float64, err error)
 		Optimizer: p.settings.Optimizer, LR: p.settings.LR, Momentum: p.settings.Momentum, Clip: p.settings.Clip,
 	})
 	return time.Since(began).Seconds(), err
-}
-
-// formatBytes writes a size in the unit a person would use.
-func formatBytes(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 }

@@ -159,15 +159,3 @@ func checkOut(path string, overwrite bool) error {
 	}
 	return nil
 }
-
-// shapeText writes a shape as "[4, 8, 8, 1]".
-func shapeText(shape []int) string {
-	text := "["
-	for i, n := range shape {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprint(n)
-	}
-	return text + "]"
-}

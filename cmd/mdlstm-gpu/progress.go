@@ -151,6 +151,3 @@ func (p *progress) finish() {
 		p.bar = nil
 	}
 }
-
-// formatLoss writes a loss with three digits.
-func formatLoss(v float64) string { return fmt.Sprintf("%.3g", v) }

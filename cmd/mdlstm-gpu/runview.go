@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -251,45 +250,3 @@ func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 		extend,
 	}
 }
-
-// quote makes one word of a path for a POSIX shell.
-func quote(path string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r)
-	}
-	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
-
-// upper is a key as a heading.
-func upper(key string) string {
-	if key == "blas" {
-		return "BLAS"
-	}
-	return strings.ToUpper(key[:1]) + key[1:]
-}
-
-// lastMean is the mean of a column's last steps, NaN without any.
-func lastMean(column []float64) float64 {
-	last := column[max(0, len(column)-lastSteps):]
-	sum := 0.0
-	for _, v := range last {
-		sum += v
-	}
-	return sum / float64(len(last))
-}
-
-// median of some numbers, NaN without any.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// formatMillis writes seconds as milliseconds.
-func formatMillis(seconds float64) string { return fmt.Sprintf("%.3g ms", 1000*seconds) }

@@ -28,6 +28,21 @@ type training struct {
 	wall float64 // seconds of the whole run; 0 when it was done in parts
 }
 
+// announce says what is about to happen.
+func (t *training) announce() {
+	settings := t.run.Settings()
+	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
+		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, count(settings.Batch, "sample"))
+	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
+	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+}
+
+// close gives the run and the engine free. All that matters is on disk before.
+func (t *training) close() {
+	t.run.Close()
+	t.engine.Close()
+}
+
 // train runs the steps that are left, shows them, and writes the report. A
 // training that was interrupted or met NaN has a report too, which says so.
 func (t *training) train(ctx context.Context) error {
@@ -108,17 +123,4 @@ func (t *training) summary(out io.Writer) error {
 		p.line("  %s", c.Line)
 	}
 	return p.err
-}
-
-// printer writes lines and keeps the first error: results that cannot be
-// written are a failure.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
-	}
 }
