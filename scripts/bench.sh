@@ -93,6 +93,7 @@ cp "$table" bench/cpu.tsv
   say
   describe_machine
   say "- PyTorch: ${torch:-none}${torch:+ (scripts/peers/torch_mdlstm.py)}"
+  if [ -n "${PEER:-}" ]; then say "- peer: another PyTorch script for the same layer (PEER=$(basename "$PEER"))"; fi
   say "- load average: $before before, $(load_average) after; $(date -u +%Y-%m-%d)"
   say
   awk -f scripts/stats.awk -f scripts/bench_table.awk bench/cpu.tsv
