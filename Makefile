@@ -1,12 +1,44 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+
+# Choices: make build BLAS=gonum SIMD=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
+STEPS ?= 1000
+FUZZTIME ?= 30s
+export BLAS SIMD PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
 
 include kernels/kernels.mk
 
-.PHONY: build help
-build: driver ## compile everything with the cuda tag
-	go build -tags cuda ./...
+.PHONY: build install test test-short lint race demo bench fuzz clean help
+
+build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum SIMD=auto|1|0)
+	scripts/build.sh
+
+install: build ## copy it to PREFIX/bin (default /usr/local for root, ~/.local for others)
+	scripts/install.sh
+
+test: ## everything that can be tested here, as in CI (STRICT=1: skips are failures)
+	scripts/test.sh
+
+test-short: ## go test -short in plain Go
+	scripts/test.sh short
+
+lint: ## gofmt, go vet, staticcheck, shellcheck
+	scripts/test.sh lint
+
+race: ## the race detector on the packages with goroutines
+	scripts/test.sh race
+
+demo: build ## train the three models on the random diagonal task and compare them (STEPS=1000)
+	scripts/demo.sh
+
+bench: build ## the CPU benchmark, against PyTorch where there is one (PYTHON=python3)
+	scripts/bench.sh
+
+fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
+	scripts/fuzz.sh
+
+clean: ## remove what make built; runs are kept
+	rm -rf bin build
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sort | sed 's/:.* ## /\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/:.* ## /\t/' | expand -t 14

@@ -44,8 +44,13 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
+// bytesPerParameter is what an engine keeps of each parameter: itself, its
+// gradient, two moments, and two packed copies in a plan, all float32.
+const bytesPerParameter = 24
+
 // New makes an engine for m with all parameters zero. It refuses a model of
-// more than 8 axes.
+// more than 8 axes ([engine.ErrShape]), and one whose parameters alone do not fit into
+// memory ([engine.ErrMemory]).
 func New(m *nn.Model, o Options) (*Engine, error) {
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("threads %d: must be 0 (all cores) or more", o.Threads)
@@ -62,10 +67,14 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	}
 	for i := range m.Stages {
 		if a := m.Stages[i].Axes; a > maxAxes {
-			return nil, fmt.Errorf("%s: %d axes, at most %d are supported", m.Stages[i].Name, a, maxAxes)
+			return nil, fmt.Errorf("%w: %s has %d axes, at most %d are supported", engine.ErrShape, m.Stages[i].Name, a, maxAxes)
 		}
 	}
 	n := m.Size()
+	if need, free := int64(n)*bytesPerParameter, availableMemory(); free > 0 && need > free {
+		return nil, fmt.Errorf("%w: a model of %d parameters needs %s before its first batch, %s are free: use fewer hidden units",
+			engine.ErrMemory, n, gib(need), gib(free))
+	}
 	e.params, e.grads = make([]float32, n), make([]float32, n)
 	e.moment, e.square = make([]float32, n), make([]float32, n)
 	e.norms = make([]float64, chunksOf(n, updateValues))

@@ -47,14 +47,16 @@ func vectorKernels() *kernels {
 	}
 }
 
+// Pointers never move past an array's end, not even unused: the collector
+// would take them for another object's. Loops count offsets instead.
+
 func base(s []float32) ptr { return ptr(unsafe.SliceData(s)) }
 func load(p ptr, off uintptr) vec {
 	return archsimd.LoadFloat32x8((*[lanes]float32)(unsafe.Add(p, off)))
 }
-func store(v vec, p ptr, off uintptr)  { v.Store((*[lanes]float32)(unsafe.Add(p, off))) }
-func spread(x float32) vec             { return archsimd.BroadcastFloat32x8(x) }
-func limitTo(x vec, hi, lo vec) vec    { x = hi.Merge(x, x.Greater(hi)); return lo.Merge(x, x.Less(lo)) } // NaN stays: Min and Max would swallow it
-func advance(p ptr, bytes uintptr) ptr { return unsafe.Add(p, bytes) }
+func store(v vec, p ptr, off uintptr) { v.Store((*[lanes]float32)(unsafe.Add(p, off))) }
+func spread(x float32) vec            { return archsimd.BroadcastFloat32x8(x) }
+func limitTo(x vec, hi, lo vec) vec   { x = hi.Merge(x, x.Greater(hi)); return lo.Merge(x, x.Less(lo)) } // NaN stays: Min and Max would swallow it
 
 // total puts the sum of all lanes into every lane.
 func total(x vec) vec {
@@ -85,15 +87,15 @@ func activateVector(dst, src []float32, rows, stride int, t table) {
 	in, out := base(src), base(dst)
 	weight, shift, scale, offset := base(t.weight), base(t.shift), base(t.scale), base(t.offset)
 	n, step := uintptr(len(t.weight))*4, uintptr(stride)*4
-	for range rows {
+	for r := range uintptr(rows) {
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			x := limitTo(load(in, o).MulAdd(load(weight, o), load(shift, o)), hi, lo)
+			at := r*step + o
+			x := limitTo(load(in, at).MulAdd(load(weight, o), load(shift, o)), hi, lo)
 			u := x.Mul(x)
 			p := u.MulAdd(p4, p3).MulAdd(u, p2).MulAdd(u, p1).MulAdd(u, one)
 			q := u.MulAdd(q4, q3).MulAdd(u, q2).MulAdd(u, q1).MulAdd(u, one)
-			store(x.Mul(p).Div(q).MulAdd(load(scale, o), load(offset, o)), out, o)
+			store(x.Mul(p).Div(q).MulAdd(load(scale, o), load(offset, o)), out, at)
 		}
-		in, out = advance(in, step), advance(out, step)
 	}
 }
 
@@ -113,68 +115,72 @@ func normaliseVector(dst, src []float32, inverse []float32, stride, rows, groups
 	mask, inv, one, eps := partial(p, hidden), spread(1/float32(hidden)), spread(1), spread(normEpsilon)
 	n := uintptr(p) * 4
 	last := n - 4*lanes
+	at := uintptr(0) // of the group
 	for r := range rows {
 		inverse := inverse[r*stride:][:groups]
 		for g := range inverse {
 			if last == 4*lanes { // 16 units: everything stays in registers
-				a, b := load(in, 0), load(in, last)
+				a, b := load(in, at), load(in, at+last)
 				mean := total(a.Add(b)).Mul(inv)
 				a, b = a.Sub(mean), b.Sub(mean).Mul(mask)
 				s := one.Div(total(a.MulAdd(a, b.Mul(b))).MulAdd(inv, eps).Sqrt())
-				store(a.Mul(s), out, 0)
-				store(b.Mul(s), out, last)
+				store(a.Mul(s), out, at)
+				store(b.Mul(s), out, at+last)
 				inverse[g] = first(s)
-				in, out = advance(in, n), advance(out, n)
+				at += n
 				continue
 			}
 			var sum vec
 			for o := uintptr(0); o < n; o += 4 * lanes {
-				sum = sum.Add(load(in, o))
+				sum = sum.Add(load(in, at+o))
 			}
 			mean := total(sum).Mul(inv)
 			sum = vec{}
 			for o := uintptr(0); o < n; o += 4 * lanes {
-				d := load(in, o).Sub(mean)
+				d := load(in, at+o).Sub(mean)
 				if o == last {
 					d = d.Mul(mask)
 				}
 				sum = d.MulAdd(d, sum)
-				store(d, out, o)
+				store(d, out, at+o)
 			}
 			s := one.Div(total(sum).MulAdd(inv, eps).Sqrt())
 			for o := uintptr(0); o < n; o += 4 * lanes {
-				store(load(out, o).Mul(s), out, o)
+				store(load(out, at+o).Mul(s), out, at+o)
 			}
 			inverse[g] = first(s)
-			in, out = advance(in, n), advance(out, n)
+			at += n
 		}
 	}
 }
 
 func denormaliseVector(d, hat, weight, inverse []float32, stride, rows, groups, p, hidden int, dWeight, dBias []float32) {
 	dy, x := base(d), base(hat)
+	w, dw, db := base(weight), base(dWeight), base(dBias)
 	inv := spread(1 / float32(hidden))
 	n := uintptr(p) * 4
+	at := uintptr(0) // of the group; its column begins at gate
 	for r := range rows {
-		w, dw, db := base(weight), base(dWeight), base(dBias)
+		gate := uintptr(0)
 		for _, s := range inverse[r*stride:][:groups] {
 			var mean, slope vec
 			for o := uintptr(0); o < n; o += 4 * lanes {
-				v, h := load(dy, o), load(x, o)
-				store(v.MulAdd(h, load(dw, o)), dw, o)
-				store(v.Add(load(db, o)), db, o)
-				v = v.Mul(load(w, o))
-				store(v, dy, o)
+				v, h := load(dy, at+o), load(x, at+o)
+				store(v.MulAdd(h, load(dw, gate+o)), dw, gate+o)
+				store(v.Add(load(db, gate+o)), db, gate+o)
+				v = v.Mul(load(w, gate+o))
+				store(v, dy, at+o)
 				mean = mean.Add(v)
 				slope = v.MulAdd(h, slope)
 			}
 			mean, slope = total(mean).Mul(inv), total(slope).Mul(inv)
 			scale := spread(s)
 			for o := uintptr(0); o < n; o += 4 * lanes {
-				v := load(dy, o).Sub(mean).Sub(load(x, o).Mul(slope))
-				store(v.Mul(scale), dy, o)
+				v := load(dy, at+o).Sub(mean).Sub(load(x, at+o).Mul(slope))
+				store(v.Mul(scale), dy, at+o)
 			}
-			dy, x, w, dw, db = advance(dy, n), advance(x, n), advance(w, n), advance(dw, n), advance(db, n)
+			at += n
+			gate += n
 		}
 	}
 }
@@ -217,11 +223,11 @@ func outputPeepholeVector(t *tile) {
 	n := t.bytes()
 	cell, po := base(t.c), base(t.peepO)
 	for r := range t.n {
+		row := uintptr(r) * n
 		gate := base(t.gate(r, 2+t.axes))
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			store(load(cell, o).MulAdd(load(po, o), load(gate, o)), gate, o)
+			store(load(cell, row+o).MulAdd(load(po, o), load(gate, o)), gate, o)
 		}
-		cell = advance(cell, n)
 	}
 }
 
@@ -229,15 +235,15 @@ func additiveVector(t *tile) {
 	n, axes := t.bytes(), uintptr(t.axes)
 	cell := base(t.c)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
 		for o := uintptr(0); o < n; o += 4 * lanes {
 			x := load(c.gates, o).Mul(load(c.gates, o+n))
 			for d := range axes {
 				x = load(c.gates, o+(2+d)*n).MulAdd(load(c.cells[d], o), x)
 			}
-			store(x, cell, o)
+			store(x, cell, row+o)
 		}
-		cell = advance(cell, n)
 	}
 }
 
@@ -254,12 +260,12 @@ func stableVector(t *tile) {
 	n := t.bytes()
 	cell := base(t.c)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
 		for o := uintptr(0); o < n; o += 4 * lanes {
 			x := load(c.gates, o).Mul(load(c.gates, o+n))
-			store(load(c.gates, o+2*n).MulAdd(c.mix(t.axes, n, o), x), cell, o)
+			store(load(c.gates, o+2*n).MulAdd(c.mix(t.axes, n, o), x), cell, row+o)
 		}
-		cell = advance(cell, n)
 	}
 }
 
@@ -267,12 +273,12 @@ func leakyVector(t *tile) {
 	n := t.bytes()
 	cell := base(t.c)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
 		for o := uintptr(0); o < n; o += 4 * lanes {
 			g, f := load(c.gates, o+n), load(c.gates, o+2*n)
-			store(f.MulAdd(c.mix(t.axes, n, o).Sub(g), g), cell, o)
+			store(f.MulAdd(c.mix(t.axes, n, o).Sub(g), g), cell, row+o)
 		}
-		cell = advance(cell, n)
 	}
 }
 
@@ -280,11 +286,11 @@ func hiddenVector(t *tile) {
 	n := t.bytes()
 	tc, h := base(t.tc), base(t.h)
 	for r := range t.n {
+		row := uintptr(r) * n
 		gate := base(t.gate(r, 2+t.axes))
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			store(load(tc, o).Mul(load(gate, o)), h, o)
+			store(load(tc, row+o).Mul(load(gate, o)), h, row+o)
 		}
-		tc, h = advance(tc, n), advance(h, n)
 	}
 }
 
@@ -292,14 +298,14 @@ func mixedVector(t *tile) {
 	n := t.bytes()
 	cell, tc, h := base(t.c), base(t.tc), base(t.h)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
-		out := advance(c.gates, uintptr(2+t.axes)*n)
+		out := unsafe.Add(c.gates, uintptr(2+t.axes)*n)
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			y := tanhVector(load(out, o).MulAdd(load(cell, o), load(c.gates, o).Mul(c.mix(t.axes, n, o))))
-			store(y, tc, o)
-			store(y, h, o)
+			y := tanhVector(load(out, o).MulAdd(load(cell, row+o), load(c.gates, o).Mul(c.mix(t.axes, n, o))))
+			store(y, tc, row+o)
+			store(y, h, row+o)
 		}
-		cell, tc, h = advance(cell, n), advance(tc, n), advance(h, n)
 	}
 }
 
@@ -307,14 +313,14 @@ func outputVector(t *tile) {
 	n, one := t.bytes(), spread(1)
 	tc, dh := base(t.tc), base(t.dh)
 	for r := range t.n {
+		row := uintptr(r) * n
 		gate := base(t.gate(r, 2+t.axes))
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			v, g := load(tc, o), load(gate, o)
-			x := load(dh, o).Mul(g)
+			v, g := load(tc, row+o), load(gate, o)
+			x := load(dh, row+o).Mul(g)
 			store(x.Mul(v).Mul(one.Sub(g)), gate, o)
-			store(x.Mul(one.Sub(v.Mul(v))), dh, o)
+			store(x.Mul(one.Sub(v.Mul(v))), dh, row+o)
 		}
-		tc, dh = advance(tc, n), advance(dh, n)
 	}
 }
 
@@ -326,13 +332,14 @@ func additiveBackVector(t *tile) {
 	pi, po, pf := base(t.peepI), base(t.peepO), base(t.peepF)
 	dpi, dpo, dpf := base(t.dPeepI), base(t.dPeepO), base(t.dPeepF)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			dc := load(dh, o).Add(load(dcs, o))
+			dc := load(dh, row+o).Add(load(dcs, row+o))
 			if peep {
 				out := load(c.gates, o+(2+axes)*n)
 				dc = out.MulAdd(load(po, o), dc)
-				store(out.MulAdd(load(cell, o), load(dpo, o)), dpo, o)
+				store(out.MulAdd(load(cell, row+o), load(dpo, o)), dpo, o)
 			}
 			dc = limitTo(dc, hi, lo)
 			i, g := load(c.gates, o), load(c.gates, o+n)
@@ -352,10 +359,9 @@ func additiveBackVector(t *tile) {
 					back = di.MulAdd(load(pi, o), back)
 					back = df.MulAdd(load(pf, o+d*n), back)
 				}
-				store(back, dcp, o+d*n)
+				store(back, dcp, row*axes+o+d*n)
 			}
 		}
-		dh, dcs, dcp, cell = advance(dh, n), advance(dcs, n), advance(dcp, axes*n), advance(cell, n)
 	}
 }
 
@@ -393,18 +399,18 @@ func stableBackVector(t *tile) {
 	hi, lo := spread(t.clip), spread(-t.clip)
 	dh, dcs, dcp := base(t.dh), base(t.dcs), base(t.dcp)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			dc := limitTo(load(dh, o).Add(load(dcs, o)), hi, lo)
+			dc := limitTo(load(dh, row+o).Add(load(dcs, row+o)), hi, lo)
 			i, g, f := load(c.gates, o), load(c.gates, o+n), load(c.gates, o+2*n)
 			di := dc.Mul(i)
 			store(di.Mul(one.Sub(g.Mul(g))), c.gates, o+n)
 			store(di.Mul(g).Mul(one.Sub(i)), c.gates, o)
 			dm := dc.Mul(f)
 			store(dm.Mul(c.mix(t.axes, n, o)).Mul(one.Sub(f)), c.gates, o+2*n)
-			c.mixBack(dcp, t.axes, n, o, dm)
+			c.mixBack(unsafe.Add(dcp, row*uintptr(t.axes)), t.axes, n, o, dm)
 		}
-		dh, dcs, dcp = advance(dh, n), advance(dcs, n), advance(dcp, uintptr(t.axes)*n)
 	}
 }
 
@@ -413,23 +419,22 @@ func leakyBackVector(t *tile) {
 	hi, lo := spread(t.clip), spread(-t.clip)
 	dh, dcs, dcp, cell, tc := base(t.dh), base(t.dcs), base(t.dcp), base(t.c), base(t.tc)
 	for r := range t.n {
+		row := uintptr(r) * n
 		c := t.at(r)
-		out := advance(c.gates, uintptr(2+t.axes)*n)
+		out := unsafe.Add(c.gates, uintptr(2+t.axes)*n)
 		for o := uintptr(0); o < n; o += 4 * lanes {
-			m, h := c.mix(t.axes, n, o), load(tc, o)
-			u := load(dh, o).Mul(one.Sub(h.Mul(h)))
+			m, h := c.mix(t.axes, n, o), load(tc, row+o)
+			u := load(dh, row+o).Mul(one.Sub(h.Mul(h)))
 			i, g, f, og := load(c.gates, o), load(c.gates, o+n), load(c.gates, o+2*n), load(out, o)
-			dc := limitTo(u.MulAdd(og, load(dcs, o)), hi, lo)
+			dc := limitTo(u.MulAdd(og, load(dcs, row+o)), hi, lo)
 			dm := dc.Mul(f).Add(u.Mul(i))
-			store(u.Mul(load(cell, o)).Mul(og).Mul(one.Sub(og)), out, o)
+			store(u.Mul(load(cell, row+o)).Mul(og).Mul(one.Sub(og)), out, o)
 			store(u.Mul(m).Mul(i).Mul(one.Sub(i)), c.gates, o)
 			keep := dc.Mul(one.Sub(f))
 			store(keep.Mul(f).Mul(m.Sub(g)), c.gates, o+2*n)
 			store(keep.Mul(one.Sub(g.Mul(g))), c.gates, o+n)
-			c.mixBack(dcp, t.axes, n, o, dm)
+			c.mixBack(unsafe.Add(dcp, row*uintptr(t.axes)), t.axes, n, o, dm)
 		}
-		dh, dcs, dcp = advance(dh, n), advance(dcs, n), advance(dcp, uintptr(t.axes)*n)
-		cell, tc = advance(cell, n), advance(tc, n)
 	}
 }
 

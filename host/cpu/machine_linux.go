@@ -8,18 +8,29 @@ import (
 	"strings"
 )
 
-// availableMemory is what the kernel says can be taken without swapping, in
-// bytes; 0 when it does not say.
+// availableMemory is what can be taken without swapping, in bytes: what the
+// kernel says, or what the limit of this container leaves where that is less. 0
+// when nobody says.
 func availableMemory() int64 {
 	text, ok := lookup("/proc/meminfo", "MemAvailable:")
-	if !ok {
-		return 0
-	}
 	kib, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
-	if err != nil {
+	if !ok || err != nil {
 		return 0
 	}
-	return kib << 10
+	free := kib << 10
+	limit, limited := number("/sys/fs/cgroup/memory.max") // "max" when there is none
+	used, known := number("/sys/fs/cgroup/memory.current")
+	if limited && known {
+		free = min(free, max(limit-used, 1))
+	}
+	return free
+}
+
+// number reads a file that holds one number.
+func number(path string) (int64, bool) {
+	text, ok := lookup(path, "")
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, ok && err == nil
 }
 
 // processor is the processor's name, as the kernel knows it.

@@ -138,4 +138,19 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(m, Options{Threads: -1}); err == nil {
 		t.Error("-1 threads are accepted")
 	}
+	if m, err = nn.New(nn.Config{Input: 1, Layers: []nn.Layer{{Type: "mdlstm", Cell: "plain", Hidden: 2, Directions: []string{"+++++++++"}}}, Head: nn.Head{Units: 1, Activation: "tanh"}, Loss: "mse"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(m, Options{}); !errors.Is(err, engine.ErrShape) {
+		t.Errorf("9 axes: %v", err)
+	}
+	if availableMemory() == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	if m, err = nn.New(oneLayer("plain", 1, 14000, 2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(m, Options{}); !errors.Is(err, engine.ErrMemory) {
+		t.Errorf("2 billion parameters: %v", err)
+	}
 }

@@ -41,7 +41,6 @@ const (
 // index. One is used by one worker at a time.
 type products struct {
 	blas   BLAS
-	kernel *kernels
 	panels bool // cut every product to gonum's serial size
 	left   []float32
 }

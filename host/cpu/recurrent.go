@@ -69,9 +69,6 @@ type recurrentScratch struct {
 
 func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error) {
 	st := e.model.Stages[index]
-	if st.Axes > maxAxes {
-		return nil, fmt.Errorf("%s: %d axes, at most %d are supported", st.Name, st.Axes, maxAxes)
-	}
 	s := &recurrentStage{e: e, index: index, Stage: st, in: in}
 	s.clip = float32(math.Inf(1))
 	if st.ClipError > 0 {

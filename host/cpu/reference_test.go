@@ -93,10 +93,10 @@ func gradients(t testing.TB, e *Engine, b *engine.Batch) (engine.Loss, []float32
 	return loss, slices.Clone(e.grads)
 }
 
-// TestLanesAgainstReference covers what the conformance suite's sizes do not
-// reach: wavefronts that are cut into lanes, in lockstep and one after the
-// other, and groups of very unequal samples.
-func TestLanesAgainstReference(t *testing.T) {
+// TestAgainstReference covers what the conformance suite's sizes do not reach:
+// wavefronts that are cut into lanes, in lockstep and one after the other,
+// groups of very unequal samples, and more than 4 axes.
+func TestAgainstReference(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		config  nn.Config
@@ -107,6 +107,8 @@ func TestLanesAgainstReference(t *testing.T) {
 		{"layernorm 3-D", oneLayer("layernorm", 1, 16, 3, 1), []grid.Shape{{19, 20, 18}}, 2e-4},
 		{"graves", oneLayer("graves", 2, 3, 2, 2), []grid.Shape{{140, 131}}, 2e-5},
 		{"stable", oneLayer("stable", 1, 9, 2, 1), []grid.Shape{{150, 150}}, 2e-5},
+		{"6 axes", oneLayer("leakylp", 1, 5, 6, 40), []grid.Shape{{2, 3, 2, 2, 3, 2}}, 2e-5},
+		{"8 axes", oneLayer("graves", 1, 2, 8, 1), []grid.Shape{{2, 1, 2, 2, 3, 2, 2, 2}, {1, 2, 1, 2, 1, 2, 1, 2}}, 2e-5},
 		{"unequal groups", oneLayer("plain", 1, 4, 2, 1), []grid.Shape{{130, 130}, {1, 1}, {2, 300}, {3, 4}, {100, 101}}, 2e-5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,7 +116,7 @@ func TestLanesAgainstReference(t *testing.T) {
 			b := batch(c.config.Input, 1, c.samples...)
 			loss, grads := gradients(t, e, b)
 			s := e.plans[0].stages[0].(*recurrentStage)
-			if s.cut.lanes < 2 && len(s.cut.strands) < 2 {
+			if s.cut.lanes < 2 && len(s.cut.strands) < 2 && s.Axes <= 4 {
 				t.Fatalf("%d strands of %d lanes: this case covers nothing", len(s.cut.strands), s.cut.lanes)
 			}
 			compareWithReference(t, e, b, loss, grads, c.within)

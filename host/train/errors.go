@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Sentinels that callers branch on with errors.Is.
@@ -46,6 +47,12 @@ type NonFiniteError struct {
 
 // Error names the step, the place and the checkpoint that is left.
 func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("step %d: NaN or infinity in %s: lower --lr, or set --clip or --clip-error; "+
-		"the checkpoint of step %d is kept in %s", e.Step, e.Where, e.GoodStep, e.Checkpoint)
+	advice := "lower --lr, or set --clip or --clip-error"
+	if strings.Contains(e.Where, " cell") {
+		// a cell adds up its predecessors' states, so only its growth from one
+		// wavefront to the next can be at fault
+		advice = "its state grows beyond float32 on a grid this large: take --cell stable or leakylp, or lower --forget-bias"
+	}
+	return fmt.Sprintf("step %d: NaN or infinity in %s: %s; the checkpoint of step %d is kept in %s",
+		e.Step, e.Where, advice, e.GoodStep, e.Checkpoint)
 }

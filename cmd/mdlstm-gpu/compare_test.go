@@ -1,0 +1,80 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCompare(t *testing.T) {
+	t.Chdir(t.TempDir())
+	out := must(t, "compare", "--steps", "4", "--size", "4x4", "--batch", "2", "--hidden", "3", "--seed", "5", "--out", "c")
+	want := append([]string{"loss.png", "relevant_loss.png", "report.html"}, models...)
+	slices.Sort(want)
+	if got := files(t, "c"); !slices.Equal(got, want) {
+		t.Errorf("got files %q, want %q", got, want)
+	}
+	page := read(t, "c", reportFile)
+	for _, model := range models {
+		if !strings.Contains(out, "\n"+model+" ") {
+			t.Errorf("the table %q lacks %s", out, model)
+		}
+		if got := strings.Count(read(t, "c", model, logFile), "\n"); got != 5 {
+			t.Errorf("%s: the log has %d lines, want 5", model, got)
+		}
+	}
+	if strings.Contains(page, "TensorFlow") {
+		t.Error("the seed's figures stand beside another experiment")
+	}
+	// One seed: the models see the same data, as training one of them does.
+	must(t, quick("--model", "SNAKE_SD_LSTM", "--seed", "5", "--steps", "4", "--out", "alone")...)
+	if logWithoutTime(t, "alone") != logWithoutTime(t, filepath.Join("c", modelSnake)) {
+		t.Error("a model trained by compare differs from one trained alone")
+	}
+
+	out = must(t, "compare", "--out", "d", "alone", filepath.Join("c", modelSnake), filepath.Join("c", modelMD))
+	for _, name := range []string{"SNAKE_SD_LSTM alone ", "SNAKE_SD_LSTM SNAKE_SD_LSTM ", "MD_LSTM "} {
+		if !strings.Contains(out, "\n"+name) {
+			t.Errorf("the table %q lacks %q", out, name)
+		}
+	}
+}
+
+// TestCompareWithoutData: runs whose data are gone are drawn without pictures.
+func TestCompareWithoutData(t *testing.T) {
+	t.Chdir(t.TempDir())
+	array(t, "x.npy", 2, 3, 3, 1)
+	must(t, "train", "--x", "x.npy", "--y", "x.npy", "--steps", "2", "--hidden", "2", "--out", "run")
+	array(t, "x.npy", 2, 3, 3, 2)
+	r := do("compare", "--out", "c", "run")
+	if r.code != exitDone || !strings.Contains(r.err, "warning: run: no pictures") {
+		t.Errorf("got %+v, want a warning and a report", r)
+	}
+}
+
+func TestSeedFiguresStandBesideTheSeedsExperimentOnly(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*trainOptions)
+		want   bool
+	}{
+		{"default", func(*trainOptions) {}, true},
+		{"another seed", func(o *trainOptions) { o.Seed = 3 }, true},
+		{"fewer steps", func(o *trainOptions) { o.Steps = 100 }, false},
+		{"larger", func(o *trainOptions) { o.Size = "9x9" }, false},
+		{"hidden", func(o *trainOptions) { o.Hidden = 8 }, false},
+		{"fields", func(o *trainOptions) { o.Task = taskFields }, false},
+		{"clip", func(o *trainOptions) { o.Clip = 1 }, false},
+	} {
+		o := defaultTrain()
+		c.change(&o)
+		p, err := prepare(o, given{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := isSeedExperiment([]*prepared{p}); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}

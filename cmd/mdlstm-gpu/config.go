@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// readConfig reads a TOML file, whose keys are flags without their dashes, into
+// dst and returns which of them it sets. Unknown keys, wrong types and syntax
+// errors are errors with the file and the line.
+func readConfig(path string, dst any, options []option) (given, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	decoder := toml.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(dst); err != nil {
+		return nil, configError(path, err, options)
+	}
+	var keys map[string]any
+	if err := toml.Unmarshal(data, &keys); err != nil {
+		return nil, configError(path, err, options)
+	}
+	set := given{}
+	for key := range keys {
+		set[key] = true
+	}
+	return set, nil
+}
+
+// configError names file, line and key.
+func configError(path string, err error, options []option) error {
+	var unknown *toml.StrictMissingError
+	var wrong *toml.DecodeError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.Errors) > 0:
+		first := &unknown.Errors[0]
+		line, _ := first.Position()
+		key := strings.Join(first.Key(), ".")
+		return usagef("%s:%d: no key %q%s", path, line, key, didYouMean(key, optionNames(options), ""))
+	case errors.As(err, &wrong):
+		line, _ := wrong.Position()
+		key := strings.Join(wrong.Key(), ".")
+		for _, o := range options {
+			if o.name == key {
+				return usagef("%s:%d: key %q: want %s", path, line, key, o.want())
+			}
+		}
+		return usagef("%s:%d: %s", path, line, strings.TrimPrefix(wrong.Error(), "toml: "))
+	}
+	return usagef("%s: %w", path, err)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/task"
+	"mdlstm-gpu/host/train"
+)
+
+// The tasks that exist.
+const (
+	taskDiagonal = "diagonal"
+	taskFields   = "fields"
+	taskArrays   = "arrays"
+)
+
+var tasks = []string{taskDiagonal, taskFields, taskArrays}
+
+// dataOptions say which data a model sees.
+type dataOptions struct {
+	Task        string `toml:"task"`
+	Size        string `toml:"size"`
+	Batch       int    `toml:"batch"`
+	Channels    int    `toml:"channels"`
+	Seed        uint64 `toml:"seed"`
+	Anisotropic bool   `toml:"anisotropic"`
+
+	X           string `toml:"x"`
+	Y           string `toml:"y"`
+	Sizes       string `toml:"sizes"`
+	Shuffle     bool   `toml:"shuffle"`
+	Loss        string `toml:"loss"`
+	IgnoreIndex *int   `toml:"ignore-index"`
+}
+
+func defaultData() dataOptions {
+	return dataOptions{Task: taskDiagonal, Size: "8x8", Batch: 16, Channels: 1}
+}
+
+func (d *dataOptions) options() []option {
+	return []option{
+		{name: "task", arg: "NAME", group: "Data", usage: "diagonal (the seed's), fields (Gaussian random fields) or arrays (your own, see --x)", dest: &d.Task},
+		{name: "size", arg: "8x8", group: "Data", usage: "cells of a generated sample, an axis each, rows first; 1 to 8 axes", dest: &d.Size},
+		{name: "batch", arg: "N", group: "Data", usage: "samples of a step", dest: &d.Batch},
+		{name: "channels", arg: "N", group: "Data", usage: "values of a generated cell", dest: &d.Channels},
+		{name: "seed", arg: "N", group: "Data", usage: "decides the data and the first parameters", dest: &d.Seed},
+		{name: "anisotropic", group: "Data", usage: "fields: only waves along the axes", dest: &d.Anisotropic},
+		{name: "x", arg: "X.npy", group: "Data", usage: "arrays: inputs [samples, grid …, channels], .npy or .npz", dest: &d.X},
+		{name: "y", arg: "Y.npy", group: "Data", usage: "arrays: targets [samples, grid …, units], or class numbers [samples, grid …]", dest: &d.Y},
+		{name: "sizes", arg: "S.npy", group: "Data", usage: "arrays: the true size of every sample [samples, axes], where they differ", dest: &d.Sizes},
+	}
+}
+
+// taskFlags are the flags that not every task has.
+var taskFlags = map[string][]string{
+	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields},
+	"anisotropic": {taskFields},
+	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
+	"loss": {taskArrays}, "ignore-index": {taskArrays}, "epochs": {taskArrays},
+}
+
+// check refuses unknown tasks and flags that mean nothing to the task. Without
+// --task, --x means arrays.
+func (d *dataOptions) check(set given) error {
+	if set["x"] && !set["task"] {
+		d.Task = taskArrays
+	}
+	if d.Task == "mnist" || d.Task == "images" {
+		return usagef("--task %s: this version does not have it: want %s", d.Task, strings.Join(tasks, ", "))
+	}
+	if err := oneOf("task", d.Task, tasks); err != nil {
+		return err
+	}
+	for _, flag := range slices.Sorted(maps.Keys(set)) {
+		if of := taskFlags[flag]; of != nil && !slices.Contains(of, d.Task) {
+			return usagef("--%s goes with --task %s, the task is %s", flag, strings.Join(of, " or "), d.Task)
+		}
+	}
+	if d.Batch < 1 {
+		return usagef("--batch %d: must be at least 1 sample", d.Batch)
+	}
+	if d.Channels < 1 {
+		return usagef("--channels %d: must be at least 1", d.Channels)
+	}
+	if d.Task == taskArrays && d.X == "" {
+		return usagef("--task arrays needs --x X.npy")
+	}
+	if d.Loss != "" {
+		return oneOf("loss", d.Loss, []string{nn.MSE, nn.CrossEntropy, nn.BinaryCrossEntropy})
+	}
+	return nil
+}
+
+// open makes the source. Settings of a generator that do not fit are usage
+// errors, files that do not fit are not.
+func (d dataOptions) open() (task.Source, error) {
+	if d.Task == taskArrays {
+		return task.NewArrays(task.ArraysOptions{
+			X: d.X, Y: d.Y, Sizes: d.Sizes, Batch: d.Batch, Shuffle: d.Shuffle, Seed: d.Seed,
+			Loss: d.Loss, IgnoreIndex: d.IgnoreIndex,
+		})
+	}
+	size, err := grid.ParseShape(d.Size)
+	if err != nil {
+		return nil, usagef("--size: %w", err)
+	}
+	o := task.Options{Size: size, Batch: d.Batch, Channels: d.Channels, Seed: d.Seed}
+	var src task.Source
+	if d.Task == taskFields {
+		src, err = task.NewFields(o, d.Anisotropic)
+	} else {
+		src, err = task.NewDiagonal(o)
+	}
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return src, nil
+}
+
+// recorded are the source's settings for a run's record, from which
+// [dataOfRun] makes it again from any folder: paths are absolute.
+func recorded(src task.Source) (map[string]string, error) {
+	settings := maps.Clone(src.Settings())
+	for _, key := range []string{"x", "y", "sizes"} {
+		if settings[key] == "" {
+			continue
+		}
+		path, err := filepath.Abs(settings[key])
+		if err != nil {
+			return nil, err
+		}
+		settings[key] = path
+	}
+	return settings, nil
+}
+
+// dataOfRun is the inverse of recorded.
+func dataOfRun(s train.Settings) (dataOptions, error) {
+	d := defaultData()
+	d.Task = s.Task
+	d.X, d.Y, d.Sizes = s.Data["x"], s.Data["y"], s.Data["sizes"]
+	if size := s.Data["size"]; size != "" {
+		d.Size = size
+	}
+	d.Loss, d.IgnoreIndex = s.Model.Loss, s.Model.IgnoreIndex
+	if s.Task != taskArrays {
+		d.Loss = ""
+	}
+	for key, read := range map[string]func(text string) error{
+		"batch":       func(text string) (err error) { d.Batch, err = strconv.Atoi(text); return err },
+		"channels":    func(text string) (err error) { d.Channels, err = strconv.Atoi(text); return err },
+		"seed":        func(text string) (err error) { d.Seed, err = strconv.ParseUint(text, 10, 64); return err },
+		"shuffle":     func(text string) (err error) { d.Shuffle, err = strconv.ParseBool(text); return err },
+		"anisotropic": func(text string) (err error) { d.Anisotropic, err = strconv.ParseBool(text); return err },
+	} {
+		if text, ok := s.Data[key]; ok {
+			if err := read(text); err != nil {
+				return d, fmt.Errorf("the run's data settings: %s %q: %w", key, text, err)
+			}
+		}
+	}
+	return d, d.check(nil)
+}

@@ -1,0 +1,50 @@
+// Command mdlstm-gpu trains, measures and uses multi-dimensional LSTMs.
+//
+// Each command has a file: xCommand declares its flags and help text, runX does
+// the work and knows nothing of the command line. Results go to the standard
+// output, progress and warnings to the standard error.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// program is the name that users type.
+const program = "mdlstm-gpu"
+
+func main() { os.Exit(run(os.Args, streams{os.Stdout, os.Stderr})) }
+
+// streams are where a command writes: out results, err progress, notes and
+// warnings.
+type streams struct{ out, err io.Writer }
+
+// run is the program but for its end. The first interrupt ends the context, so
+// that a training writes its checkpoint; the second ends the process at once.
+func run(args []string, s streams) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// Not signal.NotifyContext: this must come before the context ends, when
+		// the user is told that a second signal is not caught.
+		signal.Stop(signals)
+		cancel()
+	}()
+	return execute(ctx, args, s)
+}
+
+// execute runs one command line and returns its exit code. An error is one line.
+func execute(ctx context.Context, args []string, s streams) int {
+	err := newApp(s).RunContext(ctx, args)
+	if err != nil {
+		fmt.Fprintf(s.err, "%s: %s\n", program, oneLine(err))
+	}
+	return exitCode(err)
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/task"
+	"mdlstm-gpu/host/train"
+)
+
+// prepared is a training before its folder is made.
+type prepared struct {
+	source   task.Source
+	model    *nn.Model
+	initial  []float32 // of --init; nil until open draws them
+	settings train.Settings
+}
+
+// prepare checks all that was asked for and reads the files that it needs.
+func prepare(o trainOptions, set given) (*prepared, error) {
+	if err := o.dataOptions.check(set); err != nil {
+		return nil, err
+	}
+	if err := o.computeOptions.check(); err != nil {
+		return nil, err
+	}
+	if err := oneOf("optimizer", o.Optimizer, []string{string(engine.Adam), string(engine.SGD)}); err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Task == taskArrays && o.Y == "":
+		return nil, usagef("--task arrays needs --y Y.npy to train on")
+	case set["steps"] && set["epochs"]:
+		return nil, usagef("--steps and --epochs both say how long to train: give one")
+	case set["epochs"] && o.Epochs < 1:
+		return nil, usagef("--epochs %d: must be at least 1", o.Epochs)
+	}
+	p := &prepared{}
+	var err error
+	if set["init"] {
+		if err := p.load(&o, set); err != nil {
+			return nil, err
+		}
+	}
+	if p.source, err = o.dataOptions.open(); err != nil {
+		return nil, err
+	}
+	if p.model == nil {
+		config, err := o.modelOptions.config(p.source.Spec())
+		if err != nil {
+			return nil, err
+		}
+		config.IgnoreIndex = o.IgnoreIndex
+		if p.model, err = nn.New(config); err != nil {
+			return nil, usagef("%w", err)
+		}
+	}
+	if err := p.source.Check(p.model); err != nil {
+		return nil, err
+	}
+	return p, p.fillSettings(o, set)
+}
+
+// load takes the model of --init.
+func (p *prepared) load(o *trainOptions, set given) error {
+	for _, flag := range architectureFlags {
+		if set[flag] {
+			return usagef("--%s beside --init: the model file decides the architecture, head and loss: leave --%s out", flag, flag)
+		}
+	}
+	var err error
+	if p.model, p.initial, err = loadModel(o.Init); err != nil {
+		return err
+	}
+	if o.Init, err = filepath.Abs(o.Init); err != nil {
+		return err
+	}
+	o.Model = nameOf(p.model.Config)
+	if !set["channels"] {
+		o.Channels = p.model.Config.Input
+	}
+	if o.Task == taskArrays {
+		o.Loss, o.IgnoreIndex = p.model.Config.Loss, p.model.Config.IgnoreIndex
+	}
+	return nil
+}
+
+func (p *prepared) fillSettings(o trainOptions, set given) error {
+	data, err := recorded(p.source)
+	if err != nil {
+		return err
+	}
+	steps := o.Steps
+	if set["epochs"] {
+		perEpoch := p.source.Spec().Steps
+		if o.Epochs > maxSteps/perEpoch {
+			return usagef("--epochs %d: more than %d steps", o.Epochs, int64(maxSteps))
+		}
+		steps = o.Epochs * perEpoch
+	}
+	p.settings = train.Settings{
+		Name: o.Model, Model: p.model.Config, Init: o.Init,
+		Task: o.Task, Data: data, Batch: o.Batch, Steps: steps,
+		Optimizer: engine.Optimizer(o.Optimizer), LR: o.LR, Momentum: o.Momentum, Clip: o.Clip, Seed: o.Seed,
+		CheckpointEvery: o.CheckpointEvery, Device: o.Device, Threads: o.Threads,
+	}
+	if err := p.settings.Validate(); err != nil {
+		return err
+	}
+	if steps < 1 || steps > maxSteps {
+		return usagef("--steps %d: want 1 to %d", steps, int64(maxSteps))
+	}
+	return nil
+}
+
+// maxSteps bounds a run: its log would not fit any disk long before.
+const maxSteps = 1 << 40
+
+// open makes the engine with the first parameters and takes the memory of the
+// largest batch. All that can be refused is refused here.
+func (p *prepared) open(c computeOptions) (engine.Engine, engine.Plan, error) {
+	e, err := c.open(p.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := e.Plan(p.source.Largest(), engine.Capacity{})
+	if err == nil {
+		if p.initial == nil {
+			p.initial = p.model.Init(p.settings.Seed)
+		}
+		err = e.SetParameters(p.initial)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, e.Close())
+	}
+	return e, plan, nil
+}
+
+// start opens the engine and then makes the run folder, so that an error leaves
+// nothing behind.
+func (p *prepared) start(c computeOptions, s streams, folder func() (string, error)) (*training, error) {
+	e, _, err := p.open(c)
+	if err != nil {
+		return nil, err
+	}
+	t := &training{engine: e, source: p.source, initial: p.initial, compute: c, s: s}
+	dir, err := folder()
+	if err == nil {
+		t.run, err = train.Create(dir, train.Start{Settings: p.settings, Engine: e.Info(), DataHash: p.source.Hash(), Params: p.initial})
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	t.announce()
+	return t, nil
+}

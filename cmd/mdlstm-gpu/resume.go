@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"mdlstm-gpu/host/train"
+)
+
+// resumeFlags may stand beside --resume: the run has its own settings.
+var resumeFlags = []string{"resume", "steps", "checkpoint-every", "device", "threads", "blas"}
+
+// runResume continues a run.
+func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
+	for _, flag := range slices.Sorted(maps.Keys(set)) {
+		if !slices.Contains(resumeFlags, flag) {
+			return usagef("--%s beside --resume: the run keeps its settings; only --%s may be given", flag, strings.Join(resumeFlags[1:], ", --"))
+		}
+	}
+	if err := o.computeOptions.check(); err != nil {
+		return err
+	}
+	var c train.Changes
+	for flag, store := range map[string]func(){
+		"steps":            func() { c.Steps = &o.Steps },
+		"checkpoint-every": func() { c.CheckpointEvery = &o.CheckpointEvery },
+		"device":           func() { c.Device = &o.Device },
+		"threads":          func() { c.Threads = &o.Threads },
+	} {
+		if set[flag] {
+			store()
+		}
+	}
+	run, err := train.Open(o.Resume, c)
+	if err != nil {
+		return err
+	}
+	t := &training{run: run, s: s}
+	defer run.Close()
+	for _, warning := range run.Warnings() {
+		fmt.Fprintf(s.err, "warning: %s\n", warning)
+	}
+	settings := run.Settings()
+	if run.Step() >= settings.Steps {
+		fmt.Fprintf(s.err, "%s: all %d steps are done; extend the run with a larger --steps\n", o.Resume, run.Step())
+		return t.summary(s.out)
+	}
+	t.compute = computeOptions{Device: settings.Device, Threads: settings.Threads, BLAS: o.BLAS}
+	if !set["blas"] {
+		record, err := train.ReadRecord(o.Resume)
+		if err != nil {
+			return err
+		}
+		t.compute.BLAS = sameBLAS(record)
+	}
+	data, err := dataOfRun(settings)
+	if err != nil {
+		return err
+	}
+	if t.source, err = data.open(); err != nil {
+		return err
+	}
+	if err := t.source.Check(run.Model()); err != nil {
+		return err
+	}
+	if t.engine, err = t.compute.open(run.Model()); err != nil {
+		return err
+	}
+	defer t.engine.Close()
+	t.initial = firstParams(settings, run.Model())
+	t.announce()
+	if err := t.train(ctx); err != nil {
+		return err
+	}
+	return t.summary(s.out)
+}

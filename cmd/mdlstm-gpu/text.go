@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+)
+
+// printer writes lines and keeps the first error: results that cannot be
+// written are a failure.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// count is "1 thread", "2 threads".
+func count[N int | int64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// formatBytes writes a size in the unit a person would use.
+func formatBytes(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
+
+// formatLoss writes a loss with three digits.
+func formatLoss(v float64) string { return fmt.Sprintf("%.3g", v) }
+
+// quote makes one word of a path for a POSIX shell.
+func quote(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r)
+	}
+	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// upper is a key as a heading.
+func upper(key string) string {
+	if key == "blas" {
+		return "BLAS"
+	}
+	return strings.ToUpper(key[:1]) + key[1:]
+}
+
+// lastMean is the mean of a column's last steps, NaN without any.
+func lastMean(column []float64) float64 {
+	last := column[max(0, len(column)-lastSteps):]
+	sum := 0.0
+	for _, v := range last {
+		sum += v
+	}
+	return sum / float64(len(last))
+}
+
+// median of some numbers, NaN without any.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// formatMillis writes seconds as milliseconds.
+func formatMillis(seconds float64) string { return fmt.Sprintf("%.3g ms", 1000*seconds) }
+
+// shapeText writes a shape as "[4, 8, 8, 1]".
+func shapeText(shape []int) string {
+	text := "["
+	for i, n := range shape {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprint(n)
+	}
+	return text + "]"
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mdlstm-gpu/host/train"
+)
+
+// trainOptions are all that train can be told; those with a TOML name also in a
+// file.
+type trainOptions struct {
+	dataOptions
+	modelOptions
+	computeOptions
+
+	Steps           int64   `toml:"steps"`
+	Epochs          int64   `toml:"epochs"`
+	Optimizer       string  `toml:"optimizer"`
+	LR              float64 `toml:"lr"`
+	Momentum        float64 `toml:"momentum"`
+	Clip            float64 `toml:"clip"`
+	CheckpointEvery int64   `toml:"checkpoint-every"`
+	Out             string  `toml:"out"`
+	Init            string  `toml:"init"`
+
+	Resume string `toml:"-"`
+	Config string `toml:"-"`
+	DryRun bool   `toml:"-"`
+}
+
+// defaultTrain is the seed's experiment.
+func defaultTrain() trainOptions {
+	s := train.DefaultSettings()
+	return trainOptions{
+		dataOptions: defaultData(), modelOptions: defaultModel(), computeOptions: defaultCompute(),
+		Steps: s.Steps, Optimizer: string(s.Optimizer), LR: s.LR, CheckpointEvery: s.CheckpointEvery,
+	}
+}
+
+func (o *trainOptions) options() []option {
+	list := append(o.dataOptions.options(),
+		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch; else batches follow the file", dest: &o.Shuffle},
+		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
+		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays: class number of cells that do not count", dest: &o.IgnoreIndex},
+	)
+	list = append(list, o.modelOptions.options()...)
+	list = append(list,
+		option{name: "init", arg: "MODEL", group: "Model", usage: "model file to begin with: gives architecture, head, loss and parameters", dest: &o.Init},
+		option{name: "steps", arg: "N", group: "Training", usage: "steps in all", dest: &o.Steps},
+		option{name: "epochs", arg: "N", group: "Training", usage: "arrays: passes over the data, instead of --steps", dest: &o.Epochs},
+		option{name: "optimizer", arg: "adam|sgd", group: "Training", usage: "rule of an update", dest: &o.Optimizer},
+		option{name: "lr", arg: "RATE", group: "Training", usage: "learning rate", dest: &o.LR},
+		option{name: "momentum", arg: "M", group: "Training", usage: "sgd only", dest: &o.Momentum},
+		option{name: "clip", arg: "NORM", group: "Training", usage: "largest norm of all gradients together, 0 = no limit", dest: &o.Clip},
+		option{name: "out", arg: "RUN", group: "Run", usage: "new folder of the run; without it runs/MODEL-DATE-TIME", dest: &o.Out},
+		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --checkpoint-every and those of the machine", dest: &o.Resume},
+		option{name: "checkpoint-every", arg: "N", group: "Run", usage: "steps between checkpoints, 0 = only at the end", dest: &o.CheckpointEvery},
+		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01; flags on the command line win", dest: &o.Config},
+		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},
+	)
+	return append(list, o.computeOptions.options()...)
+}
+
+func trainCommand(s streams) *cli.Command {
+	o := defaultTrain()
+	options := o.options()
+	return command(spec{
+		name: "train", brief: "train a model",
+		about: `Trains a model and leaves a folder with its log, checkpoints, model file,
+curves, pictures and report.html. Without flags it is the seed's experiment: MD_LSTM on the random
+diagonal task.
+
+Ctrl-C and SIGTERM finish the step, write a checkpoint and exit 130; --resume continues to
+the same bits as a run that was not stopped. A finished run resumed exits 0.`,
+		examples: []string{
+			"train",
+			"train --model SNAKE_SD_LSTM --seed 3",
+			"train --task fields --size 32x32 --cell stable --directions all",
+			"train --x X.npy --y Y.npy --epochs 20 --out runs/mine",
+			"train --resume runs/mine --steps 5000",
+			"train --size 128x128 --dry-run",
+		},
+	}, options, func(ctx *cli.Context, set given) error {
+		if o.Config != "" {
+			// What the command line sets wins: it is stored again, over the file's.
+			fromFile, err := readConfig(o.Config, &o, options)
+			if err != nil {
+				return err
+			}
+			if set, err = assign(ctx, options); err != nil {
+				return err
+			}
+			maps.Copy(set, fromFile)
+		}
+		return runTrain(ctx.Context, o, set, s)
+	})
+}
+
+// runTrain trains a new run, or continues one.
+func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
+	if set["resume"] {
+		return runResume(ctx, o, set, s)
+	}
+	p, err := prepare(o, set)
+	if err != nil {
+		return err
+	}
+	for _, warning := range p.model.Config.GrowthWarnings() {
+		fmt.Fprintf(s.err, "warning: %s\n", warning)
+	}
+	if o.DryRun {
+		return runDryRun(ctx, p, o.computeOptions, s)
+	}
+	if set["out"] {
+		if err := checkNewFolder(o.Out); err != nil {
+			return err
+		}
+	}
+	t, err := p.start(o.computeOptions, s, func() (string, error) {
+		if o.Out != "" {
+			return o.Out, nil
+		}
+		return train.DefaultFolder(p.settings.Name, time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if err := t.train(ctx); err != nil {
+		return err
+	}
+	return t.summary(s.out)
+}
+
+// checkNewFolder refuses an --out that cannot be made, before any work. The
+// folder runs, which is made without --out too, need not exist.
+func checkNewFolder(out string) error {
+	if filepath.Dir(filepath.Clean(out)) == "runs" {
+		if err := os.MkdirAll("runs", 0o777); err != nil {
+			return fmt.Errorf("--out %s: %w", out, err)
+		}
+	}
+	return train.CheckNew(out)
+}

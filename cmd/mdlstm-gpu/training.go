@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"time"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/report"
+	"mdlstm-gpu/host/task"
+	"mdlstm-gpu/host/train"
+)
+
+// training is a run with all that it needs: what train, train --resume and
+// compare have in common.
+type training struct {
+	run     *train.Run
+	engine  engine.Engine
+	source  task.Source
+	initial []float32 // parameters of step 0; nil when they are not known
+	compute computeOptions
+	s       streams
+
+	wall float64 // seconds of the whole run; 0 when it was done in parts
+}
+
+// announce says what is about to happen.
+func (t *training) announce() {
+	settings := t.run.Settings()
+	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
+		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, count(settings.Batch, "sample"))
+	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
+	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+}
+
+// close gives the run and the engine free. All that matters is on disk before.
+func (t *training) close() {
+	t.run.Close()
+	t.engine.Close()
+}
+
+// train runs the steps that are left, shows them, and writes the report. A
+// training that was interrupted or met NaN has a report too, which says so.
+func (t *training) train(ctx context.Context) error {
+	settings, fresh := t.run.Settings(), t.run.Step() == 0
+	bar := newProgress(t.s.err, t.run.Step(), settings.Steps)
+	stopNote := context.AfterFunc(ctx, func() {
+		bar.line("interrupted: finishing this step and writing its checkpoint; a second Ctrl-C ends at once")
+	})
+	began := time.Now()
+	err := t.run.Train(ctx, t.engine, t.source, train.Observer{
+		Step: bar.step,
+		Warn: func(text string) { bar.line("warning: %s", text) },
+	})
+	if fresh {
+		t.wall = time.Since(began).Seconds()
+	}
+	stopNote()
+	bar.finish()
+	if errors.Is(err, train.ErrNothingToDo) {
+		return err
+	}
+	warning := ""
+	var diverged *train.NonFiniteError
+	switch {
+	case errors.As(err, &diverged):
+		warning = fmt.Sprintf("stopped at step %d: NaN or infinity in %s", diverged.Step, diverged.Where)
+	case errors.Is(err, train.ErrInterrupted):
+		warning = fmt.Sprintf("interrupted after %d of %d steps", t.run.Step(), settings.Steps)
+	case err != nil:
+		return err
+	}
+	r, reportErr := t.report(warning)
+	if reportErr == nil {
+		reportErr = report.WriteRun(t.run.Dir(), r)
+	}
+	if reportErr != nil && err != nil {
+		fmt.Fprintf(t.s.err, "warning: no report: %s\n", oneLine(reportErr))
+		return err
+	}
+	if reportErr != nil {
+		return fmt.Errorf("the training is done and kept in %s, but not its report: %w", t.run.Dir(), reportErr)
+	}
+	return err
+}
+
+// report fills in the report of the run as it lies on the disk.
+func (t *training) report(warning string) (report.Run, error) {
+	v := runView{
+		dir: t.run.Dir(), settings: t.run.Settings(), engine: t.engine.Info(), threads: t.compute.threads(),
+		model: t.run.Model(), params: t.run.Params(), initial: t.initial,
+		step: t.run.Step(), wall: t.wall, warning: warning,
+	}
+	var err error
+	if v.log, err = readLog(t.run.Dir()); err != nil {
+		return report.Run{}, err
+	}
+	return v.report(t.engine, t.source)
+}
+
+// summary prints what came out and what to do next.
+func (t *training) summary(out io.Writer) error {
+	log, err := readLog(t.run.Dir())
+	if err != nil {
+		return err
+	}
+	p := &printer{w: out}
+	settings := t.run.Settings()
+	p.line("%s on %s: %d steps, %s a step", settings.Name, taskText(settings), log.Len(), formatMillis(median(log.Seconds)))
+	if relevant := lastMean(log.Relevant); !math.IsNaN(relevant) {
+		p.line("relevant loss  %s  (mean of the last %s)", formatLoss(relevant), count(min(log.Len(), lastSteps), "step"))
+	}
+	p.line("overall loss   %s  (mean of the last %s)", formatLoss(lastMean(log.Overall)), count(min(log.Len(), lastSteps), "step"))
+	p.line("report         %s", filepath.Join(t.run.Dir(), reportFile))
+	p.line("model          %s", filepath.Join(t.run.Dir(), modelFile))
+	p.line("")
+	p.line("Next:")
+	for _, c := range nextCommands(t.run.Dir(), settings, t.run.Step()) {
+		p.line("  %s", c.Line)
+	}
+	return p.err
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+
+	"mdlstm-gpu/host/cpu/openblas"
+)
+
+// version is the release; the linker sets it: -ldflags "-X main.version=1.2.0".
+var version = "development"
+
+func versionCommand(s streams) *cli.Command {
+	return command(spec{
+		name: "version", brief: "say which version this is",
+		about: "Prints version, commit, Go version and system, a line each.",
+	}, nil, func(*cli.Context, given) error { return runVersion(s) })
+}
+
+func runVersion(s streams) error {
+	p := &printer{w: s.out}
+	p.line("%s %s", program, version)
+	if commit := builtFrom(); commit != "" {
+		p.line("commit  %s", commit)
+	}
+	p.line("go      %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	p.line("blas    %s", builtBLAS())
+	return p.err
+}
+
+// builtFrom is the commit of the build, "" when Go was not told.
+func builtFrom() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	commit, changed := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = " (with changes)"
+		}
+	}
+	if commit == "" {
+		return ""
+	}
+	return commit + changed
+}
+
+// builtBLAS names the products that the build can choose from, the default
+// first.
+func builtBLAS() string {
+	if _, name, ok := openblas.Implementation(); ok {
+		return shortBLAS(name) + ", gonum"
+	}
+	return "gonum"
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Times a training step (forward, backward, Adam) in four cases: ours on OpenBLAS
+# and on gonum, against the same layer in PyTorch, one thread each, and ours on
+# two. The engines take turns within each round, so that a busy machine
+# disturbs all of them. Run it on a quiet machine.
+#   ROUNDS=5          how often each is measured
+#   PERIOD=2          seconds for each figure
+#   PYTHON=python3    an interpreter with torch
+#   COMPILE=1         PyTorch through torch.compile as well
+#   PEER=FILE         another script with the flags and the JSON of scripts/peers/torch_mdlstm.py
+# Writes bench/cpu.tsv, a line a measurement, and bench/cpu.md, medians over the rounds.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+repository_root
+need_program
+rounds=${ROUNDS:-5}
+period=${PERIOD:-2}
+
+# name, cell, size, batch, channels, hidden, directions
+cases=(
+  "layernorm-8x8 layernorm 8x8 16 1 16 1"
+  "layernorm-32x32 layernorm 32x32 16 1 16 1"
+  "plain-28x28 plain 28x28 64 1 32 4"
+  "stable-32x256 stable 32x256 16 16 16 4"
+)
+
+python=${PYTHON:-python3}
+torch=$("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null || true)
+peers=()
+if [ -z "$torch" ]; then
+  [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON cannot import torch: give an interpreter with PyTorch, or leave PYTHON out to measure ours alone"
+  say "NOT COMPARED: $python cannot import torch: set PYTHON to an interpreter that can"
+else
+  peers+=("torch 1")
+  if [ "${COMPILE:-0}" = 1 ]; then peers+=("torch-compiled 1"); fi
+  if [ -n "${PEER:-}" ]; then peers+=("peer 1"); fi
+fi
+blas=(gonum)
+if bin/mdlstm-gpu version | grep -q OpenBLAS; then
+  blas=(openblas gonum)
+else
+  say "NOT MEASURED: OpenBLAS is not in bin/mdlstm-gpu: $(openblas_missing)"
+fi
+engines=("${peers[@]}")
+for b in "${blas[@]}"; do engines+=("$b 1"); done
+if [ "$(nproc)" -ge 2 ]; then
+  for b in "${blas[@]}"; do engines+=("$b 2"); done
+else
+  say "NOT MEASURED: two threads, for this machine lends one core"
+fi
+
+# measure ENGINE THREADS CELL SIZE BATCH CHANNELS HIDDEN DIRECTIONS prints JSON.
+measure() {
+  local problem=(--cell "$3" --size "$4" --batch "$5" --channels "$6" --hidden "$7" --threads "$2" --seconds "$period")
+  local torch=(env "OMP_NUM_THREADS=$2" "$python")
+  case $1 in
+    torch) "${torch[@]}" scripts/peers/torch_mdlstm.py "${problem[@]}" --directions "$8" ;;
+    torch-compiled) "${torch[@]}" scripts/peers/torch_mdlstm.py "${problem[@]}" --directions "$8" --compile ;;
+    peer) "${torch[@]}" "$PEER" "${problem[@]}" --directions "$8" ;;
+    *) bin/mdlstm-gpu bench "${problem[@]}" --directions "${8/#4/all}" --blas "$1" --json ;;
+  esac
+}
+
+before=$(load_average)
+mkdir -p bench
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+printf 'case\tround\tengine\tthreads\tstep_ms\tstep_min_ms\tforward_ms\tforward_min_ms\n' >"$table"
+for round in $(seq "$rounds"); do
+  for line in "${cases[@]}"; do
+    read -r name problem <<<"$line"
+    for engine in "${engines[@]}"; do
+      read -r kind threads <<<"$engine"
+      # shellcheck disable=SC2086 # problem is several words
+      json=$(measure "$kind" "$threads" $problem) || die "$name: $kind on $threads threads: no result"
+      row="$name	$round	$kind	$threads"
+      for key in step_ms step_min_ms forward_ms forward_min_ms; do
+        value=$(json_number "$key" <<<"$json")
+        [ -n "$value" ] || die "$name: $kind on $threads threads: no $key in: $json"
+        row+="	$value"
+      done
+      say "$row" | tee -a "$table"
+    done
+  done
+done
+
+cp "$table" bench/cpu.tsv
+{
+  say "# A training step on the CPU"
+  say
+  say "Written by \`make bench\`: medians over $rounds rounds of $period s in which the engines took turns; the raw figures"
+  say "are in cpu.tsv. A step is forward, backward and Adam."
+  say
+  describe_machine
+  say "- PyTorch: ${torch:-none}${torch:+ (scripts/peers/torch_mdlstm.py)}"
+  if [ -n "${PEER:-}" ]; then say "- peer: another PyTorch script for the same layer (PEER=$(basename "$PEER"))"; fi
+  say "- load average: $before before, $(load_average) after; $(date -u +%Y-%m-%d)"
+  say
+  awk -f scripts/stats.awk -f scripts/bench_table.awk bench/cpu.tsv
+} >bench/cpu.md
+say "wrote bench/cpu.tsv and bench/cpu.md"

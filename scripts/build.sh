@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds bin/mdlstm-gpu, the fastest that this machine can build.
+#   BLAS=auto|openblas|gonum   matrix products: OpenBLAS where it links (auto)
+#   SIMD=auto|1|0              vector gates: where go has the experiment (auto)
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+repository_root
+require_go
+choose_build
+
+# The commit comes from go itself, which stamps it where git works; the release
+# is the tag, where there is one.
+flags=()
+if version=$(git describe --tags --dirty 2>/dev/null); then flags=(-ldflags "-X main.version=${version#v}"); fi
+go build -trimpath -buildvcs=auto -tags "$(tag_list)" "${flags[@]}" -o bin/mdlstm-gpu ./cmd/mdlstm-gpu
+say "built bin/mdlstm-gpu"

@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Sourced: the gates of make lint and make test. Each works on the module in the
+# current folder, prints what is wrong, and fails; scripts/gates_test.sh feeds
+# each of them a mistake.
+
+# Pinned, so that a new release cannot turn a green tree red.
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
+gotestsum=gotest.tools/gotestsum@v1.13.0
+
+# gate_format fails on files that gofmt would change.
+gate_format() {
+  local bad
+  bad=$(gofmt -l .) || return 1
+  [ -z "$bad" ] || {
+    printf 'not gofmt-clean, run gofmt -w on: %s\n' "$bad"
+    return 1
+  }
+}
+
+# gate_vet TAGS runs go vet on every package, tests included.
+gate_vet() { go vet -tags "$1" ./...; }
+
+# gate_staticcheck runs staticcheck over the build variants that it reads, lines
+# of "name: VARIABLE=value -tags=list". What one variant leaves unused is a fault
+# only if all do.
+gate_staticcheck() {
+  local binary
+  binary=$(tool_binary "$staticcheck") && "$binary" -matrix ./...
+}
+
+# gate_shell reads every shell script.
+gate_shell() {
+  local scripts=()
+  mapfile -t scripts < <(find scripts .ci -name '*.sh' -o -path '.ci/run')
+  [ ${#scripts[@]} -gt 0 ] || {
+    say "no shell scripts found under scripts and .ci"
+    return 1
+  }
+  shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
+}
+
+# gate_tests LOG FLAGS… runs go test with the flags on ./... (or on the packages
+# among them) and keeps its output in LOG. It fails when a test fails and when
+# nothing was tested. With gotestsum the output ends with the tests that were
+# skipped, and why.
+gate_tests() {
+  local log=$1 status=0 binary
+  shift
+  if binary=$(tool_binary "$gotestsum" 2>/dev/null); then
+    "$binary" --format standard-quiet -- "$@" 2>&1 | tee "$log" || status=1
+  else
+    say "gotestsum cannot be fetched: skipped tests are not listed"
+    go test "$@" 2>&1 | tee "$log" || status=1
+  fi
+  [ "$(passed_packages "$log")" -gt 0 ] || {
+    say "no package passed a test"
+    return 1
+  }
+  return "$status"
+}
+
+# passed_packages and failed_packages count go test's closing lines in logs.
+passed_packages() { cat -- "$@" | grep -c $'^ok *\t' || true; }
+failed_packages() { cat -- "$@" | grep -c $'^FAIL\t' || true; }
+
+# tool_binary MODULE@VERSION compiles a tool for this machine, once, and prints
+# its path. It fails where the tool is neither in go's cache nor to be fetched.
+tool_binary() {
+  local dir name
+  dir=${MDLSTM_TOOLS:-build/tools}/${1##*@}
+  name=${1%@*}
+  name=$dir/${name##*/}
+  if [ ! -x "$name" ]; then
+    mkdir -p "$dir"
+    env -u GOEXPERIMENT GOBIN="$(cd "$dir" && pwd)" go install "$1" >&2 || return 1
+  fi
+  (cd "$(dirname "$name")" && printf '%s/%s\n' "$(pwd)" "$(basename "$name")")
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Feeds every gate a module that it must pass and one that it must refuse, and
+# the tables of the benchmarks figures whose medians are known. Imports that
+# point the wrong way are imports_test.go's, tested there.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/gates.sh"
+repository_root
+MDLSTM_TOOLS=$PWD/build/tools
+tables=$PWD/scripts
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+checked=0
+
+# fresh makes a module without mistakes in the current folder.
+fresh() {
+  rm -rf "${dir:?}/module"
+  mkdir -p "$dir/module/scripts" "$dir/module/.ci"
+  cd "$dir/module"
+  printf 'module sample\n\ngo 1.24\n' >go.mod
+  printf '// Package sample adds.\npackage sample\n\n// Add is a sum.\nfunc Add(a, b int) int { return a + b }\n' >sample.go
+  cat >sample_test.go <<'GO'
+package sample
+
+import "testing"
+
+func TestAdd(t *testing.T) {
+	if got := Add(1, 2); got != 3 {
+		t.Errorf("Add(1, 2) = %d, want 3", got)
+	}
+}
+GO
+  printf '#!/bin/sh\necho sum\n' >scripts/echo.sh
+}
+
+# passes WHAT GATE… wants the gate to pass.
+passes() {
+  local what=$1
+  shift
+  "$@" >"$dir/output" 2>&1 || fault "$what: the gate fails: $*"
+  checked=$((checked + 1))
+}
+
+# refuses WHAT REASON GATE… wants the gate to fail and to print the reason.
+refuses() {
+  local what=$1 reason=$2
+  shift 2
+  if ("$@") >"$dir/output" 2>&1; then fault "$what: the gate passes: $*"; fi
+  grep -qE "$reason" "$dir/output" || fault "$what: the gate fails, but does not say '$reason': $*"
+  checked=$((checked + 1))
+}
+
+fault() {
+  sed 's/^/    /' "$dir/output"
+  die "$1"
+}
+
+passes "a later version" at_least 1.26.1 1.26.0
+passes "the same version" at_least 1.26.0 1.26.0
+if at_least 1.9.7 1.26.0; then die "1.9.7 counts as 1.26.0 or later"; fi
+
+fresh
+passes "formatted" gate_format
+printf 'package sample\nfunc  bad( ) { }\n' >bad.go
+refuses "unformatted" bad.go gate_format
+
+fresh
+passes "vetted" gate_vet ""
+printf 'package sample\n\nimport "fmt"\n\nfunc bad() { fmt.Printf("%%d", "text") }\n' >bad.go
+refuses "Printf of text as number" 'Printf format %d' gate_vet ""
+sed -i '1i //go:build openblas\n' bad.go
+passes "the mistake is in another variant" gate_vet ""
+refuses "the mistake is in this variant" 'Printf format %d' gate_vet openblas
+
+if tool_binary "$staticcheck" >/dev/null 2>&1; then
+  fresh
+  matrix=$'plain:\nopenblas: -tags=openblas'
+  passes "no findings" gate_staticcheck <<<"$matrix"
+  printf 'package sample\n\nfunc rare() {}\n' >rare.go
+  refuses "unused function" 'rare.*U1000' gate_staticcheck <<<"$matrix"
+  printf '//go:build openblas\n\npackage sample\n\nfunc init() { rare() }\n' >use.go
+  passes "one variant uses it" gate_staticcheck <<<"$matrix"
+  printf '//go:build openblas\n\npackage sample\n\nfunc init() { rare() }\n\n// Same is true.\nfunc Same(x int) bool { return x == x }\n' >use.go
+  refuses "fault in one variant" SA4000 gate_staticcheck <<<"$matrix"
+else
+  say "not tried: staticcheck"
+fi
+
+if command -v shellcheck >/dev/null; then
+  fresh
+  passes "sound script" gate_shell
+  # shellcheck disable=SC2016 # the quotes are missing on purpose
+  printf '#!/bin/sh\nrm $1\n' >.ci/run
+  refuses "unquoted variable" SC2086 gate_shell
+  rm scripts/echo.sh .ci/run
+  refuses "no scripts at all" 'no shell scripts' gate_shell
+else
+  say "not tried: shellcheck"
+fi
+
+fresh
+passes "right sum" gate_tests "$dir/log" ./...
+[ "$(passed_packages "$dir/log")" = 1 ] || die "one package passed, counted $(passed_packages "$dir/log")"
+[ "$(failed_packages "$dir/log")" = 0 ] || die "no package failed, counted $(failed_packages "$dir/log")"
+sed -i 's/a + b/a - b/' sample.go
+refuses "wrong sum" 'want 3' gate_tests "$dir/log" ./...
+[ "$(failed_packages "$dir/log")" = 1 ] || die "one package failed, counted $(failed_packages "$dir/log")"
+echo 'package sample; func bad() int {}' >bad.go
+refuses "does not compile" 'missing return' gate_tests "$dir/log" ./...
+fresh
+rm sample_test.go
+refuses "nothing to test" 'no package passed' gate_tests "$dir/log" ./...
+fresh
+sed -i 's/t.Errorf.*/panic("gone")/; s/!= 3/== 3/; s/got := //; s/if Add/if got := Add/' sample_test.go
+refuses "panic" gone gate_tests "$dir/log" ./...
+
+fresh
+passes "go is new enough" require_go
+sed -i 's/go 1.24/go 99.1/' go.mod
+GOTOOLCHAIN=local refuses "go is too old" 'Go 99.1 or later' require_go
+fresh
+mkdir "$dir/bin"
+ln -s "$(command -v awk)" "$dir/bin/awk"
+without_go() { PATH=$dir/bin require_go; }
+refuses "no go" 'go is not on PATH: install Go 1.24' without_go
+
+# has WHAT LINE TABLE… wants a line in what the command prints.
+has() {
+  local what=$1 line=$2
+  shift 2
+  "$@" >"$dir/output" || fault "$what: $* fails"
+  grep -qFx -- "$line" "$dir/output" || fault "$what: no line '$line'"
+  checked=$((checked + 1))
+}
+
+columns() { tr ' ' '\t' >"$dir/tsv"; }
+columns <<'TSV'
+case round engine threads step_ms step_min_ms forward_ms forward_min_ms
+small 1 torch 1 9 8 4 4
+small 1 gonum 1 2 1 1 1
+small 1 gonum 2 1 1 1 1
+small 2 torch 1 100.4 8 5 4
+small 2 gonum 1 10 1 1 1
+small 2 gonum 2 1.5 1 1 1
+small 3 torch 1 6 6 3 3
+small 3 gonum 1 3 1 1 1
+small 3 gonum 2 0.5 1 1 1
+TSV
+bench_table() { awk -f "$tables/stats.awk" -f "$tables/bench_table.awk" "$dir/tsv"; }
+has "peer" '| small | torch | 1 | 9.00 | 6.00 to 100 | 4.00 |  |  |' bench_table
+has "one thread" '| small | gonum | 1 | 3.00 | 2.00 to 10.0 | 1.00 | 3.00 |  |' bench_table
+has "two threads" '| small | gonum | 2 | 1.00 | 0.5 to 1.50 | 1.00 | 9.00 | 3.00 |' bench_table
+
+columns <<'TSV'
+flags seed overall_loss relevant_loss seconds
+--clip 1 0.01 0.001 1
+--clip 2 0.02 0.9 1
+--clip 3 0.03 0.003 1
+--clip 4 0.04 0.0012 1
+TSV
+seeds_table() { awk -f "$tables/stats.awk" -f "$tables/seeds_table.awk" "$dir/tsv"; }
+has "even number of runs" "| \`--clip\` | 4 | 0.0021 | 0.0010 to 0.9000 | 2 | 1 | 0.0250 |" seeds_table
+has "number in JSON" 0.25 json_number step_ms <<<'{"step_min_ms": 0.1, "step_ms": 0.25, "forward_ms": 3}'
+
+say "$checked expectations of the gates hold"

@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: messages, and what the tools of this machine can
+# do. Every question to the machine is asked by trying it, and answered in a line.
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# repository_root changes to the folder with go.mod above the scripts.
+repository_root() { cd "$(dirname "${BASH_SOURCE[0]}")/.." || die "no repository above ${BASH_SOURCE[0]}"; }
+
+# at_least HAVE WANT compares versions such as 1.26.1.
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# require_go ends the script unless go can build the module in this folder.
+require_go() {
+  local want have
+  want=$(awk '$1 == "go" { print $2 }' go.mod)
+  command -v go >/dev/null ||
+    die "go is not on PATH: install Go $want or later from https://go.dev/dl and add its bin folder to PATH"
+  # An old go with GOTOOLCHAIN=auto fetches the one that go.mod asks for; with
+  # GOTOOLCHAIN=local, or without a network, it refuses, and says why.
+  have=$(go env GOVERSION 2>&1) || die "go does not work here: $have: install Go $want or later, or set GOTOOLCHAIN=auto"
+  at_least "${have#go}" "$want" ||
+    die "$(command -v go) is ${have}, this module needs Go $want or later: install it from https://go.dev/dl"
+}
+
+# c_compiler prints the command that cgo uses, or fails when there is none or cgo is off.
+c_compiler() {
+  local cc
+  [ "$(go env CGO_ENABLED)" = 1 ] || return 1
+  cc=$(go env CC)
+  command -v "${cc%% *}" >/dev/null || return 1
+  printf '%s\n' "$cc"
+}
+
+# openblas_version links a program with OpenBLAS as cgo will, runs it, and
+# prints the version. It fails where that cannot be done.
+openblas_version() (
+  read -ra cc <<<"$(c_compiler)" && [ ${#cc[@]} -gt 0 ] || exit 1
+  read -ra flags <<<"$(go env CGO_CFLAGS) $(go env CGO_LDFLAGS)"
+  dir=$(mktemp -d)
+  trap 'rm -rf "$dir"' EXIT
+  cat >"$dir/probe.c" <<'C'
+#include <stdio.h>
+void openblas_set_num_threads(int);
+char *openblas_get_config(void);
+float cblas_sdot(int, const float *, int, const float *, int);
+int main(void) {
+  float x[2] = {1, 2};
+  openblas_set_num_threads(1);
+  if (cblas_sdot(2, x, 1, x, 1) != 5) return 1;
+  puts(openblas_get_config());
+  return 0;
+}
+C
+  "${cc[@]}" -o "$dir/probe" "$dir/probe.c" "${flags[@]}" -lopenblas 2>/dev/null && "$dir/probe"
+)
+
+# openblas_missing says why openblas_version failed and what to do.
+openblas_missing() {
+  if [ "$(go env CGO_ENABLED)" != 1 ]; then
+    say "cgo is off: unset CGO_ENABLED, and install a C compiler (apt-get install gcc libc6-dev)"
+  elif ! c_compiler >/dev/null; then
+    say "no C compiler $(go env CC): apt-get install gcc libc6-dev"
+  else
+    say "$(go env CC) cannot link -lopenblas: apt-get install libopenblas-dev libc6-dev (or set CGO_LDFLAGS=-L...)"
+  fi
+}
+
+# simd_known tells whether go has the vector experiment for this processor family.
+simd_known() { [ "$(go env GOARCH)" = amd64 ] && GOEXPERIMENT=simd go env GOEXPERIMENT >/dev/null 2>&1; }
+
+# with_simd prints GOEXPERIMENT with simd added to what the user has set.
+with_simd() { say "${GOEXPERIMENT:+$GOEXPERIMENT,}simd"; }
+
+# choose_build sets tags (an array of build tags) and exports GOEXPERIMENT after
+# BLAS=auto|openblas|gonum and SIMD=auto|1|0, and says what it found.
+choose_build() {
+  local version
+  tags=()
+  case ${BLAS:=auto} in
+    gonum) say "BLAS: gonum, pure Go, as asked for (OpenBLAS is several times as fast)" ;;
+    auto | openblas)
+      if version=$(openblas_version); then
+        say "BLAS: $version"
+        tags+=(openblas)
+      elif [ "$BLAS" = openblas ]; then
+        die "BLAS=openblas: $(openblas_missing)"
+      else
+        say "BLAS: gonum, pure Go: no OpenBLAS, which is several times as fast: $(openblas_missing)"
+      fi
+      ;;
+    *) die "BLAS=$BLAS: want auto, openblas or gonum" ;;
+  esac
+  case ${SIMD:=auto} in
+    0) say "SIMD: off, as asked for" ;;
+    auto | 1)
+      if simd_known; then
+        say "SIMD: on (GOEXPERIMENT=simd)"
+        GOEXPERIMENT=$(with_simd)
+        export GOEXPERIMENT
+      elif [ "$SIMD" = 1 ]; then
+        die "SIMD=1: $(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd: use Go 1.26 on amd64"
+      else
+        say "SIMD: off: $(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd"
+      fi
+      ;;
+    *) die "SIMD=$SIMD: want auto, 1 or 0" ;;
+  esac
+}
+
+# tag_list joins tags with commas, as go wants them.
+tag_list() { local IFS=,; printf '%s' "${tags[*]}"; }
+
+# describe_machine prints a markdown list of what the figures below it depend on.
+describe_machine() {
+  say "- processor: $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) cores in use"
+  say "- memory: $(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo)"
+  say "- system: $(uname -sr), $(go version | cut -d ' ' -f 3-)"
+  say "- program: commit $(git describe --always --dirty --exclude '*' 2>/dev/null || say unknown), $(bin/mdlstm-gpu version | sed -n 's/^blas *//p')"
+}
+
+# load_average prints the load of the last minute: above 1 before a run that
+# uses one core, or above the cores in use after it, something else was running.
+load_average() { cut -d ' ' -f 1 /proc/loadavg; }
+
+# json_number KEY prints the first number of that name in the JSON that it reads.
+json_number() { sed -nE "s/.*\"$1\": *([-+0-9.eE]+).*/\1/p" | head -n 1; }
+
+# need_program ends the script unless make build was run.
+need_program() { [ -x bin/mdlstm-gpu ] || die "no bin/mdlstm-gpu: run make build first"; }

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Everything that can be tested on this machine: what CI runs.
+#   test.sh           the gates, go test in every build variant, the race detector
+#   test.sh lint      the gates only
+#   test.sh race      the race detector only
+#   test.sh short     go test -short, without a C compiler and experiments
+#   STRICT=1          whatever is skipped counts as failed
+# Ends with what passed, failed and was skipped. Exit 1 if anything failed.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/gates.sh"
+repository_root
+require_go
+
+# Packages with goroutines of ours.
+concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/task/... ./host/train/...)
+
+report=()
+failed=0
+logs=build/test
+rm -rf "$logs"
+mkdir -p "$logs"
+
+# step NAME COMMAND… runs a gate and notes how it went.
+step() {
+  local name=$1 from=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    report+=("passed   $name ($((SECONDS - from)) s)")
+  else
+    report+=("FAILED   $name")
+    failed=$((failed + 1))
+  fi
+}
+
+# skip NAME WHY notes, loudly, what this machine cannot do.
+skip() {
+  printf '\n== SKIPPED %s: %s\n' "$1" "$2"
+  if [ "${STRICT:-0}" = 1 ]; then
+    report+=("FAILED   $1: $2 (STRICT=1 allows no skips)")
+    failed=$((failed + 1))
+  else
+    report+=("SKIPPED  $1: $2")
+  fi
+}
+
+# The build variants that this machine has. Plain must work without a C
+# compiler, so it is tested without one; openblas has simd where go has it.
+find_variants() {
+  local version
+  variants=(plain)
+  if simd_known; then
+    variants+=(simd)
+  else
+    skip "variant simd" "$(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd"
+  fi
+  if version=$(openblas_version); then
+    say "$version"
+    variants+=(openblas)
+  else
+    skip "variant openblas" "$(openblas_missing)"
+  fi
+}
+
+# in_variant VARIANT COMMAND… runs a command in a variant's environment.
+in_variant() {
+  local variant=$1 experiment=${GOEXPERIMENT:-}
+  shift
+  case $variant in
+    plain) CGO_ENABLED=0 GOEXPERIMENT=$experiment "$@" ;;
+    simd) CGO_ENABLED=0 GOEXPERIMENT=$(with_simd) "$@" ;;
+    openblas)
+      if simd_known; then experiment=$(with_simd); fi
+      CGO_ENABLED=1 GOEXPERIMENT=$experiment "$@"
+      ;;
+  esac
+}
+
+# tags_of VARIANT prints its build tags.
+tags_of() { if [ "$1" = openblas ]; then say openblas; fi; }
+
+# matrix describes the variants to staticcheck.
+matrix() {
+  local v
+  for v in "${variants[@]}"; do
+    # shellcheck disable=SC2016 # the variables are in_variant's
+    in_variant "$v" bash -c 'echo "$0: CGO_ENABLED=$CGO_ENABLED GOEXPERIMENT=$GOEXPERIMENT -tags=$1"' "$v" "$(tags_of "$v")"
+  done
+}
+
+lint() {
+  local v
+  step gofmt gate_format
+  for v in "${variants[@]}"; do
+    step "go vet, $v" in_variant "$v" gate_vet "$(tags_of "$v")"
+  done
+  if tool_binary "$staticcheck" >/dev/null; then
+    step "staticcheck, ${variants[*]}" gate_staticcheck < <(matrix)
+  else
+    skip staticcheck "$staticcheck can neither be found nor fetched"
+  fi
+  if command -v shellcheck >/dev/null; then
+    step shellcheck gate_shell
+  else
+    skip shellcheck "not installed: apt-get install shellcheck"
+  fi
+}
+
+race() {
+  if ! c_compiler >/dev/null; then
+    skip "race detector" "it needs a C compiler: apt-get install gcc libc6-dev"
+    return
+  fi
+  # The last variant has the most code of ours in it.
+  local v=${variants[-1]}
+  step "race detector, $v" in_variant "$v" race_tests "$(tags_of "$v")"
+}
+race_tests() { CGO_ENABLED=1 gate_tests "$logs/race.log" -race -short -tags "$1" "${concurrent[@]}"; }
+
+find_variants
+case ${1:-all} in
+  lint) lint ;;
+  race) race ;;
+  short) step "go test -short" in_variant plain gate_tests "$logs/short.log" -short ./... ;;
+  all)
+    lint
+    step "the gates fail when they should" scripts/gates_test.sh
+    for v in "${variants[@]}"; do
+      step "go test, $v" in_variant "$v" gate_tests "$logs/$v.log" -tags "$(tags_of "$v")" ./...
+    done
+    race
+    ;;
+  *) die "no part $1: want lint, race, short or nothing" ;;
+esac
+
+printf '\n'
+printf '%s\n' "${report[@]}"
+if compgen -G "$logs/*.log" >/dev/null; then
+  printf 'packages: %s passed, %s failed\n' "$(passed_packages "$logs"/*.log)" "$(failed_packages "$logs"/*.log)"
+fi
+[ "$failed" = 0 ] || die "$failed of the steps above failed"
