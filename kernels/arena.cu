@@ -64,6 +64,7 @@ reduce_slots(const Word* __restrict__ jobs, int J) {
     const int slots = (int)job[4];
     const size_t stride = job[5];
     float sum = 0.0f;
+#pragma unroll 8  // loads in flight; the order is as written
     for (int s = 0; s < slots; ++s) { sum += from[s * stride]; }
     *to += sum;
 }

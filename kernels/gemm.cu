@@ -21,19 +21,12 @@
 // Specification: host/ref, dense and the input part of mdlstm.
 
 #include "activation.cuh"
+#include "load4.cuh"
 
 extern __shared__ __align__(16) float shared[];
 
 constexpr int kNarrowThreads = 256;  // kernels.go: Threads of rows_gemm_narrow
 constexpr int kAccumulate = 4;
-
-// The four values from p on, of which `left` exist; zeros for the others. aligned: p is a multiple of 16 bytes.
-static __device__ __forceinline__ float4 load4(const float* __restrict__ p, int left, bool aligned) {
-    if (aligned && left >= 4) { return *reinterpret_cast<const float4*>(p); }
-    return make_float4(left > 0 ? p[0] : 0.0f, left > 1 ? p[1] : 0.0f, left > 2 ? p[2] : 0.0f, left > 3 ? p[3] : 0.0f);
-}
-
-static __device__ __forceinline__ bool aligned16(const float* p) { return reinterpret_cast<size_t>(p) % 16 == 0; }
 
 // A tile of kRows × kColumns outputs; a thread has kM × kN of them, in groups of four that lie kRows·4/kM apart, so that
 // the threads of a warp read neighbouring words of shared memory.

@@ -18,40 +18,46 @@
 //   tail          1: a has a last column of ones, for the bias
 // No two arrays may overlap.
 //
-// outer_rows: a block computes 64 columns of dz × 64 of a for one slot and direction, a thread 4 × 4, from tiles of 16 rows
-// in shared memory, double buffered: 16 KiB, one barrier a tile. After every 512 rows the sums join partial, so that none is a
-// chain of more than 512 terms. Order: ascending rows. Grid: x tiles, y slots, z directions.
-// per = ceil(T / S) rounded up to 16, at least 128: a function of T and of S, the most slots there may be. The grid must have
-// min(S, ceil(capacity / 128)) slots or more; those beyond T add zeros. So the bits depend on T and the shapes alone.
+// outer_N_M: a block computes N columns of dz × M of a for one slot and direction, a thread 8 × 4, from tiles of 16 rows in
+// shared memory, double buffered, one barrier a tile; which rows of x and h they need is looked up for 128 rows at a time,
+// one barrier more. 2·16·(N+M)·4 + M·8 + (1+D)·128·4 bytes. After every 512 rows the sums join partial, so that none is a chain of
+// more than 512 terms. Order: ascending rows. Grid: x tiles, y slots, z directions.
+// per = ceil(T / S) rounded up to 16, at least 64: a function of T and of S, the most slots there may be. The grid must have
+// min(S, ceil(capacity / 64)) slots or more; those beyond T add zeros. So the bits depend on T and the shapes alone, and
+// are the same for all variants.
 // Specification: host/ref, the gradients of weight_ih, weight_hh, bias and of dense.
+
+#include "load4.cuh"
 
 extern __shared__ __align__(16) float shared[];
 
-constexpr int kOuterThreads = 256;  // kernels.go: Threads
-constexpr int kOuterTile = 64;      // columns of dz and of a
-constexpr int kOuterRows = 16;      // rows a tile in shared memory
-constexpr int kOuterLeast = 128;    // rows of a slot, but for the last; outerLeast in host/gpu
-constexpr int kOuterChain = 512;    // rows until sums join partial
+constexpr int kOuterRows = 16;    // rows of a tile in shared memory; outerDepth in host/gpu
+constexpr int kOuterLeast = 64;   // rows of a slot, but for the last; outerLeast in host/gpu
+constexpr int kOuterChunk = 128;  // rows that are looked up at a time; outerChunk in host/gpu
+constexpr int kOuterChain = 512;  // rows until sums join partial
 
-// Where column m of a comes from.
-struct Column {
-    const float* base;  // null: ones
-    const int* first;   // row table; null: the row itself
-    const int* second;  // table applied to first's row; null: none
-    int stride;
-};
+template <int kN, int kM>
+static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, const int* __restrict__ index,
+                                                  const float* __restrict__ h, const int* __restrict__ input,
+                                                  const int* __restrict__ pred, const float* __restrict__ dz,
+                                                  float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D,
+                                                  int N, int ldx, int ldh, int rowsIndex, int rowsPred, int rowsDz, int S,
+                                                  int tail) {
+    constexpr int kAcross = kM / 4;  // threads side by side
+    constexpr int kThreads = kAcross * (kN / 8);
+    constexpr int kBuffer = kOuterRows * (kN + kM);
+    constexpr int kQuads = kOuterRows * kN / 4;  // loads of four columns of dz
+    constexpr int kLoadsZ = (kQuads + kThreads - 1) / kThreads;
+    constexpr int kPass = kThreads / kM;  // rows of a that the block loads at once; the threads left over load none
+    constexpr int kLoadsA = kOuterRows / kPass;
+    static_assert(kOuterRows % kPass == 0, "whole passes");
+    int2* const place = reinterpret_cast<int2*>(shared + 2 * kBuffer);          // [kM]
+    int* const source = reinterpret_cast<int*>(shared + 2 * kBuffer + 2 * kM);  // [1+D, kOuterChunk] rows of x, of h
 
-extern "C" __global__ void __launch_bounds__(kOuterThreads)
-outer_rows(const float* __restrict__ x, const int* __restrict__ index, const float* __restrict__ h,
-           const int* __restrict__ input, const int* __restrict__ pred, const float* __restrict__ dz,
-           float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D, int N, int ldx, int ldh,
-           int rowsIndex, int rowsPred, int rowsDz, int S, int tail) {
-    constexpr int kBuffer = 2 * kOuterRows * kOuterTile;
-    constexpr int kLoads = kOuterRows * kOuterTile / kOuterThreads;
     const int M = K + D * H + tail;
-    const int acrossM = (M + kOuterTile - 1) / kOuterTile;
-    const int m0 = (blockIdx.x % acrossM) * kOuterTile;
-    const int n0 = (blockIdx.x / acrossM) * kOuterTile;
+    const int acrossM = (M + kM - 1) / kM;
+    const int m0 = blockIdx.x % acrossM * kM;
+    const int n0 = blockIdx.x / acrossM * kN;
     const int slot = blockIdx.y;
     const int q = blockIdx.z;
     const int t = threadIdx.x;
@@ -61,72 +67,88 @@ outer_rows(const float* __restrict__ x, const int* __restrict__ index, const flo
     const int to = min(T, from + per);
     float* __restrict__ mine = partial + ((size_t)q * gridDim.y + slot) * N * M;
 
-    // This thread loads one column of either factor, rows t/64, t/64 + 4, ….
-    const int column = t % kOuterTile;
-    const int n = n0 + column;
-    const int m = m0 + column;
-    const float* columnZ = dz + (size_t)q * rowsDz * N + n;
-    Column a = {nullptr, nullptr, nullptr, 0};
-    if (m < K) {
-        a.base = x + m;
-        a.stride = ldx;
-        if (index != nullptr) { a.first = index + (size_t)q * rowsIndex; }
-    } else if (m < K + D * H) {
-        a.base = h + (size_t)q * H + (m - K) % H;
-        a.stride = ldh;
-        a.first = pred + (size_t)((m - K) / H) * rowsPred;
-        a.second = input + (size_t)q * rowsIndex;
-    }
+    const float* __restrict__ directionZ = dz + (size_t)q * rowsDz * N;
+    const bool alignedZ = N % 4 == 0 && aligned16(dz);
 
-    float nextZ[kLoads];
-    float nextA[kLoads];
-    auto fetch = [&](int row0) {
-#pragma unroll
-        for (int i = 0; i < kLoads; ++i) {
-            const int r = row0 + t / kOuterTile + i * (kOuterThreads / kOuterTile);
-            const bool here = r < to;
-            nextZ[i] = here && n < N ? columnZ[(size_t)r * N] : 0.0f;
-            nextA[i] = 0.0f;
-            if (here && m < M) {
-                int at = a.first != nullptr ? a.first[r] : r;
-                if (a.second != nullptr) { at = a.second[at]; }
-                nextA[i] = a.base != nullptr ? a.base[(size_t)at * a.stride] : 1.0f;
+    // This thread loads column m of a in every kPass-th row. Which rows of which array it is: line of source, or ones.
+    const int m = m0 + t % kM;
+    const bool loads = t < kPass * kM && m < M;
+    const bool ones = m >= K + D * H;
+    const int line = m < K ? 0 : 1 + (m - K) / max(H, 1);
+    const float* __restrict__ columnA = m < K ? x + m : h + (size_t)q * H + (m - K) % max(H, 1);
+    const int strideA = m < K ? ldx : ldh;
+
+    // Where column m of a lies in the slot's layout, and how far apart two columns of dz are there; 0 when there is none.
+    for (int e = t; e < kM; e += kThreads) {
+        const int c = m0 + e;
+        if (c < K) {
+            place[e] = make_int2(c, K);
+        } else if (c < K + D * H) {
+            const int d = (c - K) / H;
+            place[e] = make_int2(N * (K + d * H) + (c - K - d * H), H);
+        } else {
+            place[e] = make_int2(N * (K + D * H), c < M ? 1 : 0);
+        }
+    }
+    __syncthreads();
+
+    // Looks up the rows of x and h for the chunk that begins at row0.
+    auto look_up = [&](int row0) {
+        for (int e = t; e < (1 + D) * kOuterChunk; e += kThreads) {
+            const int r = row0 + e % kOuterChunk;
+            const int d = e / kOuterChunk - 1;
+            if (r >= to) { continue; }
+            if (d < 0) {
+                source[e] = index != nullptr ? index[(size_t)q * rowsIndex + r] : r;
+            } else {
+                source[e] = input[(size_t)q * rowsIndex + pred[(size_t)d * rowsPred + r]];
             }
         }
     };
 
-    float sum[4][4];
+    float4 nextZ[kLoadsZ];
+    float nextA[kLoadsA];
+    // Loads the tile that begins at row0 into registers, zeros beyond the edges.
+    auto fetch = [&](int row0) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < kLoadsZ; ++i) {
+            const int quad = t + i * kThreads;
+            const int r = row0 + quad / (kN / 4);
+            const int n = n0 + quad % (kN / 4) * 4;
+            nextZ[i] = load4(directionZ + (size_t)r * N + n, quad < kQuads && r < to ? N - n : 0, alignedZ);
+        }
+#pragma unroll
+        for (int i = 0; i < kLoadsA; ++i) {
+            const int r = row0 + t / kM + i * kPass;
+            nextA[i] = 0.0f;
+            if (loads && r < to) {
+                nextA[i] = 1.0f;
+                if (!ones) { nextA[i] = columnA[(size_t)source[line * kOuterChunk + (r - from) % kOuterChunk] * strideA]; }
+            }
+        }
+    };
+
+    float sum[8][4];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) { sum[i][j] = 0.0f; }
     }
-    const int threadN = n0 + (t / 16) * 4;
-    const int threadM = m0 + (t % 16) * 4;
+    const int threadN = t / kAcross * 4;  // and the four that lie kN/2 further
+    const int threadM = t % kAcross * 4;
 
-    // Brings the sums into partial: overwrites at first, then adds.
+    // Brings the sums into partial: overwrites at first, then adds. The columns' places come from shared memory because the
+    // compiler would keep them all in registers.
     auto flush = [&](bool first) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-            const int mj = threadM + j;
-            size_t start = 0;  // of column mj in the slot's layout, and how far rows of dz lie apart there
-            int step = 1;
-            if (mj < K) {
-                start = mj;
-                step = K;
-            } else if (mj < K + D * H) {
-                const int d = (mj - K) / H;
-                start = (size_t)N * K + (size_t)d * N * H + (mj - K - d * H);
-                step = H;
-            } else {
-                start = (size_t)N * (K + D * H);
-            }
+            const int2 at = place[threadM + j];
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int ni = threadN + i;
-                if (mj < M && ni < N) {
-                    const size_t at = start + (size_t)ni * step;
-                    mine[at] = first ? sum[i][j] : mine[at] + sum[i][j];
+            for (int i = 0; i < 8; ++i) {
+                const int n = n0 + threadN + i / 4 * (kN / 2) + i % 4;
+                if (at.y > 0 && n < N) {
+                    float* cell = mine + at.x + n * at.y;
+                    *cell = first ? sum[i][j] : *cell + sum[i][j];
                 }
                 sum[i][j] = 0.0f;
             }
@@ -135,35 +157,67 @@ outer_rows(const float* __restrict__ x, const int* __restrict__ index, const flo
 
     bool first = true;
     int chain = 0;
-    if (from < to) { fetch(from); }
+    if (from < to) {
+        look_up(from);
+        __syncthreads();
+        fetch(from);
+    }
     for (int row0 = from, tile = 0; row0 < to; row0 += kOuterRows, ++tile) {
         float* tileZ = shared + (tile % 2) * kBuffer;
-        float* tileA = tileZ + kOuterRows * kOuterTile;
+        float* tileA = tileZ + kOuterRows * kN;
 #pragma unroll
-        for (int i = 0; i < kLoads; ++i) {
-            tileZ[t + i * kOuterThreads] = nextZ[i];
-            tileA[t + i * kOuterThreads] = nextA[i];
+        for (int i = 0; i < kLoadsZ; ++i) {
+            const int quad = t + i * kThreads;
+            if (kQuads % kThreads == 0 || quad < kQuads) { *reinterpret_cast<float4*>(tileZ + quad * 4) = nextZ[i]; }
+        }
+        if (t < kPass * kM) {
+#pragma unroll
+            for (int i = 0; i < kLoadsA; ++i) { tileA[t + i * kPass * kM] = nextA[i]; }
         }
         __syncthreads();  // one is enough: the buffer written next was read before it
-        if (row0 + kOuterRows < to) { fetch(row0 + kOuterRows); }
-#pragma unroll
+        const int next = row0 + kOuterRows;
+        if (next < to) {
+            if ((next - from) % kOuterChunk == 0) {  // all have read the chunk before, or they were not here
+                look_up(next);
+                __syncthreads();
+            }
+            fetch(next);
+        }
+#pragma unroll 8
         for (int r = 0; r < kOuterRows; ++r) {  // rows beyond the slot are zeros
-            const float4 z = *reinterpret_cast<const float4*>(tileZ + r * kOuterTile + (t / 16) * 4);
-            const float4 b = *reinterpret_cast<const float4*>(tileA + r * kOuterTile + (t % 16) * 4);
-            const float zs[4] = {z.x, z.y, z.z, z.w};
-            const float bs[4] = {b.x, b.y, b.z, b.w};
+            const float4 z0 = *reinterpret_cast<const float4*>(tileZ + r * kN + threadN);
+            const float4 z1 = *reinterpret_cast<const float4*>(tileZ + r * kN + threadN + kN / 2);
+            const float4 a = *reinterpret_cast<const float4*>(tileA + r * kM + threadM);
+            const float zs[8] = {z0.x, z0.y, z0.z, z0.w, z1.x, z1.y, z1.z, z1.w};
+            const float as[4] = {a.x, a.y, a.z, a.w};
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
+            for (int i = 0; i < 8; ++i) {
 #pragma unroll
-                for (int j = 0; j < 4; ++j) { sum[i][j] = fmaf(zs[i], bs[j], sum[i][j]); }
+                for (int j = 0; j < 4; ++j) { sum[i][j] = fmaf(zs[i], as[j], sum[i][j]); }
             }
         }
         chain += kOuterRows;
-        if (chain == kOuterChain) {
+        if (chain == kOuterChain || next >= to) {
             flush(first);
             first = false;
             chain = 0;
         }
     }
-    if (first || chain > 0) { flush(first); }
+    if (first) { flush(true); }  // no rows: zeros
 }
+
+#define OUTER(name, threads, n, m)                                                                                           \
+    extern "C" __global__ void __launch_bounds__(threads)                                                                    \
+    name(const float* __restrict__ x, const int* __restrict__ index, const float* __restrict__ h,                            \
+         const int* __restrict__ input, const int* __restrict__ pred, const float* __restrict__ dz,                          \
+         float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D, int N, int ldx, int ldh,            \
+         int rowsIndex, int rowsPred, int rowsDz, int S, int tail) {                                                         \
+        outer_tile<n, m>(x, index, h, input, pred, dz, partial, rows, K, H, D, N, ldx, ldh, rowsIndex, rowsPred, rowsDz, S,  \
+                         tail);                                                                                              \
+    }
+OUTER(outer_64_64, 128, 64, 64)
+OUTER(outer_80_64, 160, 80, 64)
+OUTER(outer_128_64, 256, 128, 64)
+OUTER(outer_64_80, 160, 64, 80)
+OUTER(outer_80_80, 200, 80, 80)
+OUTER(outer_128_80, 320, 128, 80)

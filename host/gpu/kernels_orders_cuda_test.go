@@ -24,10 +24,10 @@ func TestOrders(t *testing.T) {
 				}
 			}
 			for _, kernel := range productKernels {
-				out, _ := runProduct(b, productCase{rows: 150, capacity: 151, k: 33, n: 70, products: 2, segments: 1, width: 33, gathered: true, bias: true}, kernel)
+				out, _ := runProduct(b, productCase{rows: 130, capacity: 131, k: 17, n: 70, products: 2, segments: 1, width: 17, gathered: true, bias: true}, kernel)
 				keep(out)
 			}
-			grads, _ := runOuter(b, outerCase{rows: 700, capacity: 701, directions: 2, k: 3, hidden: 20, axes: 2, n: 70, bias: true, gathered: true})
+			grads, _ := runOuter(b, outerCase{rows: 200, capacity: 201, directions: 2, k: 3, hidden: 20, axes: 2, n: 70, bias: true, gathered: true}, nil)
 			for _, g := range grads {
 				keep(g)
 			}

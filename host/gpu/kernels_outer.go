@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/grid"
 )
 
 // OuterArgs are the arguments of [Kernels.Outer]: the weight gradients of an
@@ -31,6 +32,8 @@ type OuterArgs struct {
 	XWidth, HWidth                 int
 	TableRows, PredRows, DZRows    int
 	Bias                           bool
+
+	most int // slots; 0: a function of the shapes (tests have one slot of many rows)
 }
 
 // columns is how many columns the right factor has.
@@ -45,23 +48,65 @@ func (a OuterArgs) columns() int {
 // SlotLength is E, the values of one slot.
 func (a OuterArgs) SlotLength() int { return a.N * a.columns() }
 
+// outerTile is a variant of the kernel: columns of dz and of the other factor
+// that a block computes.
+type outerTile struct {
+	kernel string
+	n, m   int
+}
+
+// outerTiles are those in kernels/outer.cu.
+var outerTiles = []outerTile{
+	{"outer_64_64", 64, 64}, {"outer_80_64", 80, 64}, {"outer_128_64", 128, 64},
+	{"outer_64_80", 64, 80}, {"outer_80_80", 80, 80}, {"outer_128_80", 128, 80},
+}
+
+// count is how many tiles cover n × m.
+func (t outerTile) count(n, m int) int { return blocksOf(n, t.n) * blocksOf(m, t.m) }
+
+// shared is the bytes of two buffers, of the columns' places and of the rows
+// looked up for D axes.
+func (t outerTile) shared(axes int) int {
+	return 4 * (2*outerDepth*(t.n+t.m) + 2*t.m + (1+axes)*outerChunk)
+}
+
+// tile is the variant that computes least beyond the edges, of those the one of
+// the largest tiles. All have the same bits.
+func (a OuterArgs) tile() outerTile {
+	best := outerTiles[0]
+	area := func(t outerTile) int { return t.count(a.N, a.columns()) * t.n * t.m }
+	for _, t := range outerTiles[1:] {
+		if area(t) < area(best) || area(t) == area(best) && t.n*t.m > best.n*best.m {
+			best = t
+		}
+	}
+	return best
+}
+
+// Kernel names the kernel that [Kernels.Outer] runs: a function of the shapes
+// alone.
+func (a OuterArgs) Kernel() string { return a.tile().kernel }
+
 // How the rows are split: into slots that fill a device several times over, of
-// rows enough to be worth their sum. outerLeast, outerTile and outerDepth are
-// kOuterLeast, kOuterTile and kOuterRows in kernels/outer.cu.
+// rows enough to be worth their sum. outerLeast, outerDepth and outerChunk are
+// kOuterLeast, kOuterRows and kOuterChunk in kernels/outer.cu.
 const (
 	outerBlocks   = 1024
 	maxOuterSlots = 256
-	outerLeast    = 128
-	outerTile     = 64
+	outerLeast    = 64
 	outerDepth    = 16
+	outerChunk    = 128
 )
 
 // mostSlots is S, into how many slots the rows of a large batch are split: a
 // function of the shapes alone, so that a batch has the same bits whatever the
 // capacity of its plan.
 func (a OuterArgs) mostSlots() int {
-	tiles := blocksOf(a.columns(), outerTile) * blocksOf(a.N, outerTile) * a.Directions
-	return min(max(outerBlocks/max(tiles, 1), 1), maxOuterSlots)
+	if a.most > 0 {
+		return a.most
+	}
+	blocks := a.tile().count(a.N, a.columns()) * a.Directions
+	return min(max(outerBlocks/max(blocks, 1), 1), maxOuterSlots)
 }
 
 // Slots is how many slots Partial has: as many of [OuterArgs.mostSlots] as a
@@ -75,9 +120,12 @@ func (a OuterArgs) PartialLength() int {
 
 // Outer queues the sums over rows of outer products (kernels/outer.cu). What
 // they leave in Partial is added up by the jobs of [OuterArgs.ReduceJobs].
-func (k *Kernels) Outer(s *cuda.Stream, a OuterArgs) error {
-	c := checking("outer_rows").positive("Capacity", a.Capacity).within("Directions", a.Directions, 1, maxGridYZ).
-		positive("K", a.K).positive("N", a.N).within("Axes", a.Axes, 0, math.MaxInt32).
+func (k *Kernels) Outer(s *cuda.Stream, a OuterArgs) error { return k.outer(s, a.tile(), a) }
+
+// outer is Outer by a variant of choice.
+func (k *Kernels) outer(s *cuda.Stream, tile outerTile, a OuterArgs) error {
+	c := checking(tile.kernel).positive("Capacity", a.Capacity).within("Directions", a.Directions, 1, maxGridYZ).
+		positive("K", a.K).positive("N", a.N).within("Axes", a.Axes, 0, grid.MaxAxes).
 		within("XWidth", a.XWidth, a.K, math.MaxInt32).within("DZRows", a.DZRows, a.Capacity, math.MaxInt32).
 		present("Rows", a.Rows).present("X", a.X).present("DZ", a.DZ).present("Partial", a.Partial)
 	if a.Index != 0 || a.Axes > 0 {
@@ -101,9 +149,8 @@ func (k *Kernels) Outer(s *cuda.Stream, a OuterArgs) error {
 	if a.Bias {
 		tail = 1
 	}
-	grid := cuda.Dim{X: blocksOf(a.columns(), outerTile) * blocksOf(a.N, outerTile), Y: a.Slots(), Z: a.Directions}
-	const shared = 4 * 2 * 2 * outerDepth * outerTile
-	return k.launch(s, "outer_rows", grid, shared, ptr(a.X), ptr(a.Index), ptr(a.H), ptr(a.Input), ptr(a.Pred), ptr(a.DZ),
+	blocks := cuda.Dim{X: tile.count(a.N, a.columns()), Y: a.Slots(), Z: a.Directions}
+	return k.launch(s, tile.kernel, blocks, tile.shared(a.Axes), ptr(a.X), ptr(a.Index), ptr(a.H), ptr(a.Input), ptr(a.Pred), ptr(a.DZ),
 		ptr(a.Partial), ptr(a.Rows), i32(a.K), i32(a.Hidden), i32(a.Axes), i32(a.N), i32(a.XWidth), i32(a.HWidth),
 		i32(a.TableRows), i32(a.PredRows), i32(a.DZRows), i32(a.mostSlots()), i32(tail))
 }

@@ -19,15 +19,17 @@ type outerCase struct {
 	room                           int // more capacity, for the same batch
 	directions, k, hidden, axes, n int
 	bias, gathered                 bool
+	most                           int // slots
 }
 
 func (c outerCase) String() string {
 	return fmt.Sprintf("T=%d,C=%d,R=%d,K=%d,H=%d,D=%d,N=%d,bias=%v", c.rows, c.capacity, c.directions, c.k, c.hidden, c.axes, c.n, c.bias)
 }
 
-// runOuter computes a case, reduction included, into gradients that begin as
+// runOuter computes a case by a variant (nil: the wrapper's choice), reduction
+// included, into gradients that begin as
 // ones, and the same in float64.
-func runOuter(b *bench, c outerCase) (got [3][]float32, want [3][]float64) {
+func runOuter(b *bench, c outerCase, tile *outerTile) (got [3][]float32, want [3][]float64) {
 	b.Helper()
 	r := newSource(uint64(c.rows*3 + c.n))
 	table := c.capacity + 1
@@ -89,7 +91,7 @@ func runOuter(b *bench, c outerCase) (got [3][]float32, want [3][]float64) {
 	args := OuterArgs{
 		Rows: b.ints("rows", int32(c.rows)).Address(), Capacity: room, X: b.floats("x", x).Address(),
 		DZ: b.floats("dz", dz).Address(), Directions: c.directions, K: c.k, Hidden: c.hidden, Axes: c.axes, N: c.n,
-		XWidth: xw, HWidth: hw, TableRows: table, PredRows: room, DZRows: room, Bias: c.bias,
+		XWidth: xw, HWidth: hw, TableRows: table, PredRows: room, DZRows: room, Bias: c.bias, most: c.most,
 	}
 	if c.gathered {
 		args.Index = b.ints("index", index...).Address()
@@ -108,7 +110,11 @@ func runOuter(b *bench, c outerCase) (got [3][]float32, want [3][]float64) {
 		grads[i] = b.floats("gradient", ones)
 		to[i] = grads[i].Address()
 	}
-	b.must(b.k.Outer(b.s, args))
+	if tile == nil {
+		b.must(b.k.Outer(b.s, args))
+	} else {
+		b.must(b.k.outer(b.s, *tile, args))
+	}
 	b.must(b.k.Reduce(b.s, b.jobs(ReduceTable(args.ReduceJobs(to[0], to[1], to[2])))))
 	for i := range got {
 		got[i] = grads[i].Values()
@@ -152,33 +158,72 @@ func renamed(x []int32, parts, capacity, room int) []int32 {
 func TestOuter(t *testing.T) {
 	b := newBench(t)
 	var cases []outerCase
-	for _, rows := range []int{0, 1, 15, 16, 17, 127, 128, 129, 300} {
+	for _, rows := range []int{0, 1, 15, 16, 17, 63, 64, 65, 300} {
 		cases = append(cases, outerCase{rows: rows, capacity: rows + 5, directions: 2, k: 3, hidden: 4, axes: 2, n: 20, bias: true, gathered: true})
 	}
-	for _, n := range []int{1, 63, 64, 65} { // around the tile, either way
+	for _, n := range []int{1, 64, 65, 80, 81} { // around the tiles, either way
 		cases = append(cases,
 			outerCase{rows: 30, capacity: 30, directions: 1, k: n, n: 10, bias: true},
 			outerCase{rows: 30, capacity: 30, directions: 1, k: 10, n: n},
 			outerCase{rows: 30, capacity: 30, directions: 1, k: 1, hidden: n, axes: 1, n: 5, gathered: true})
 	}
 	cases = append(cases,
-		outerCase{rows: 1100, capacity: 1100, directions: 1, k: 2, n: 2, bias: true},
-		outerCase{rows: 90, capacity: 400, directions: 4, k: 1, hidden: 5, axes: 3, n: 30, gathered: true})
+		outerCase{rows: 20, capacity: 20, directions: 1, k: 2, n: 129, bias: true},
+		outerCase{rows: 90, capacity: 400, directions: 4, k: 1, hidden: 5, axes: 3, n: 30, gathered: true},
+		outerCase{rows: 20, capacity: 20, directions: 1, k: 1, hidden: 3, axes: 8, n: 4, bias: true, gathered: true})
 	for _, c := range cases {
-		t.Run(c.String(), func(t *testing.T) {
-			b := b.with(t)
-			got, want := runOuter(b, c)
-			for i, name := range []string{"weight_ih", "weight_hh", "bias"} {
-				near(b, name, got[i], want[i], 2e-6*math.Sqrt(float64(c.rows)+1), 1e-6)
-			}
-			c.room = 3000
-			again, _ := runOuter(b, c)
-			for i := range got {
-				if !slices.Equal(got[i], again[i]) {
-					t.Errorf("array %d has other bits in a plan with more room", i)
-				}
-			}
-		})
+		t.Run(c.String(), func(t *testing.T) { checkOuter(b.with(t), c, nil) })
+	}
+	for _, tile := range outerTiles { // every variant, beyond its tile either way
+		c := outerCase{rows: 40, capacity: 40, directions: 2, k: 7, hidden: 25, axes: 3, n: 130, bias: true, gathered: true}
+		t.Run(tile.kernel, func(t *testing.T) { checkOuter(b.with(t), c, &tile) })
+	}
+}
+
+// checkOuter compares a case with float64, and with itself in a plan with more
+// room.
+func checkOuter(b *bench, c outerCase, tile *outerTile) {
+	b.Helper()
+	got, want := runOuter(b, c, tile)
+	for i, name := range []string{"weight_ih", "weight_hh", "bias"} {
+		near(b, name, got[i], want[i], 2e-6*math.Sqrt(float64(c.rows)+1), 1e-6)
+	}
+	c.room = 3000
+	again, _ := runOuter(b, c, nil)
+	for i := range got {
+		if !slices.Equal(got[i], again[i]) {
+			b.Errorf("array %d has other bits in a plan with more room, or by another kernel", i)
+		}
+	}
+}
+
+// TestOuterLong: more rows in a slot than are added up in one go.
+func TestOuterLong(t *testing.T) {
+	b := newBench(t)
+	for _, rows := range []int{511, 512, 513, 1040} {
+		c := outerCase{rows: rows, capacity: rows, directions: 1, k: 2, n: 3, bias: true, most: 1}
+		t.Run(c.String(), func(t *testing.T) { checkOuter(b.with(t), c, nil) })
+	}
+}
+
+func TestOuterChoice(t *testing.T) {
+	for _, c := range []struct {
+		k, hidden, axes, n int
+		bias               bool
+		want               string
+	}{
+		{1, 16, 2, 80, false, "outer_80_64"}, {16, 16, 2, 80, true, "outer_80_64"}, {1, 32, 2, 160, false, "outer_80_80"},
+		{16, 128, 2, 640, true, "outer_128_80"}, {16, 0, 0, 1, true, "outer_64_64"}, {64, 0, 0, 128, false, "outer_128_64"},
+		{80, 0, 0, 64, false, "outer_64_80"},
+	} {
+		a := OuterArgs{Capacity: 1 << 17, Directions: 1, K: c.k, Hidden: c.hidden, Axes: c.axes, N: c.n, Bias: c.bias}
+		if got := a.Kernel(); got != c.want {
+			t.Errorf("%+v: %s, want %s", c, got, c.want)
+		}
+	}
+	few, many := OuterArgs{Capacity: 100, Directions: 1, K: 1, N: 5}, OuterArgs{Capacity: 1 << 20, Directions: 4, K: 500, N: 640}
+	if few.Slots() != 2 || many.Slots() != 6 {
+		t.Errorf("%d and %d slots", few.Slots(), many.Slots())
 	}
 }
 
