@@ -15,9 +15,20 @@ func (e *Engine) sized(what string, s []float32) error {
 	return nil
 }
 
+// open is an error after Close.
+func (e *Engine) open() error {
+	if e.closed {
+		return fmt.Errorf("the GPU engine: %w", cuda.ErrClosed)
+	}
+	return nil
+}
+
 // get and put copy between the host and the first elements of an array, after
 // all work queued.
 func (e *Engine) get(a array, dst []float32) error {
+	if err := e.open(); err != nil {
+		return err
+	}
 	if err := e.stream.Wait(); err != nil {
 		return err
 	}
@@ -27,6 +38,9 @@ func (e *Engine) get(a array, dst []float32) error {
 func (e *Engine) put(a array, src []float32) error {
 	if len(src) == 0 {
 		return nil
+	}
+	if err := e.open(); err != nil {
+		return err
 	}
 	if err := e.stream.Wait(); err != nil {
 		return err
@@ -68,7 +82,12 @@ func (e *Engine) SetGradients(src []float32) error {
 }
 
 // ZeroGradients clears the arena.
-func (e *Engine) ZeroGradients() error { return e.grads.clear(e.stream) }
+func (e *Engine) ZeroGradients() error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	return e.grads.clear(e.stream)
+}
 
 // Moments copies the optimizer's state out.
 func (e *Engine) Moments(m, v []float32) (int64, error) {

@@ -9,9 +9,9 @@ import (
 	"mdlstm-gpu/host/grid"
 )
 
-// build lays the plan out and takes its memory, all of it or none.
-func (p *plan) build(in *grid.Schedule) error {
-	err := p.lay(in)
+// build lays the plan out for samples and takes its memory, all of it or none.
+func (p *plan) build(samples []grid.Shape) error {
+	err := p.lay(samples)
 	if err == nil {
 		err = p.affordable()
 	}

@@ -24,10 +24,15 @@ type layout struct {
 }
 
 // lay makes the stages of the model for a plan, with room for its capacity and
-// in proportion to a batch of this schedule, whose maps it also binds.
-func (p *plan) lay(first *grid.Schedule) error {
+// in proportion to these samples. It looks at shapes only: what does not fit the
+// device may be too large for the host, too.
+func (p *plan) lay(samples []grid.Shape) error {
 	p.layout = layout{work: &block{}, inputs: &block{}, scalars: &block{}}
-	l := p.newLevel(first)
+	axes := len(samples[0])
+	if p.e.model.Config.View != grid.ViewGrid {
+		axes, samples = 1, nil
+	}
+	l := p.newLevel(axes, samples)
 	p.input = &field{level: l, width: p.e.model.Config.Input}
 	p.input.data = p.inputs.takeRows(1, l.rows, p.input.width)
 
@@ -51,18 +56,12 @@ func (p *plan) lay(first *grid.Schedule) error {
 func (p *plan) add(i int, at *field) (*field, error) {
 	st := &p.e.model.Stages[i]
 	if st.Type == nn.TypeSum {
-		s, err := newSumStage(p, st.Axis, at)
-		if err != nil {
-			return nil, err
-		}
+		s := newSumStage(p, st.Axis, at)
 		p.stages = append(p.stages, s)
 		return s.out, nil
 	}
 	if st.Window != nil {
-		s, err := newWindowStage(p, st.Window, at)
-		if err != nil {
-			return nil, err
-		}
+		s := newWindowStage(p, st.Window, at)
 		p.stages, at = append(p.stages, s), s.out
 	}
 	if st.Dropout > 0 {
@@ -83,14 +82,12 @@ func (p *plan) add(i int, at *field) (*field, error) {
 }
 
 // newLevel adds a grid with room in proportion to the plan's capacity.
-func (p *plan) newLevel(s *grid.Schedule) *level {
-	l := &level{sched: s, room: roomOf(s)}
-	capacity := room{p.capacity.Rows, p.capacity.Wavefronts, p.capacity.Samples}
-	first := l
+func (p *plan) newLevel(axes int, shapes []grid.Shape) *level {
+	l := &level{axes: axes, shapes: shapes, room: room{p.capacity.Rows, p.capacity.Wavefronts, p.capacity.Samples}}
 	if len(p.levels) > 0 {
-		first = p.levels[0]
+		first := p.levels[0]
+		l.room = roomFor(shapes).scaled(roomFor(first.shapes), first.room)
 	}
-	l.room = l.room.scaled(roomOf(first.sched), capacity)
 	if i := len(p.levels); i < len(p.least) {
 		l.room = l.room.with(p.least[i])
 	}

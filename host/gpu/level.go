@@ -25,8 +25,22 @@ func (r room) with(o room) room {
 // roomOf is the room that one schedule takes.
 func roomOf(s *grid.Schedule) room { return room{s.Rows, s.Wavefronts, s.Samples} }
 
+// roomFor is the room that samples take, without their schedule.
+func roomFor(shapes []grid.Shape) room {
+	r := room{samples: len(shapes)}
+	for _, s := range shapes {
+		waves := 1
+		for _, n := range s {
+			waves += n - 1
+		}
+		r.rows += s.Cells()
+		r.waves = max(r.waves, waves)
+	}
+	return r
+}
+
 // scaled is the room of a deeper grid when the first has more than a batch of
-// these schedules takes.
+// these samples takes.
 func (r room) scaled(first, capacity room) room {
 	grow := func(n, of, to int) int { return int((int64(n)*int64(to) + int64(of) - 1) / int64(of)) }
 	return room{
@@ -48,11 +62,12 @@ func (r room) largestWave(axes int) int {
 	return int(min(float64(r.rows), float64(r.samples)*math.Ceil(math.Pow(side, float64(axes-1)))))
 }
 
-// level is a grid of a plan: the room there, the schedule of the batch loaded
-// last, and the tables that all its stages share.
+// level is a grid of a plan and the tables that all its stages share.
 type level struct {
 	room
-	sched *grid.Schedule
+	axes   int
+	shapes []grid.Shape   // for which there is room in proportion; nil behind a view
+	sched  *grid.Schedule // of the batch loaded last
 
 	dims  array // int32 [4] rows, wavefronts, samples, 0
 	walks bool  // an mdlstm layer works here, so there is the rest
@@ -70,8 +85,7 @@ func (l *level) walk(inputs *block) {
 	l.walks = true
 	l.wave = inputs.take(l.waves + 1)
 	l.start = inputs.take(l.waves, l.samples+1)
-	l.pred = inputs.take(l.sched.Axes, l.rows)
-	l.succ = inputs.take(l.sched.Axes, l.rows)
+	l.pred, l.succ = inputs.take(l.axes, l.rows), inputs.take(l.axes, l.rows)
 }
 
 // write fills the level's tables for the schedule that is bound.

@@ -37,6 +37,9 @@ type plan struct {
 
 // Plan returns a plan for batches like samples. See [engine.Engine].
 func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan, error) {
+	if err := e.open(); err != nil {
+		return nil, err
+	}
 	need, err := batch.Needs(e.model, samples)
 	if err != nil {
 		return nil, err
@@ -51,11 +54,7 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 		}
 	}
 	p := &plan{e: e, capacity: want}
-	in, err := p.schedule(samples)
-	if err == nil {
-		err = p.build(in)
-	}
-	if err != nil {
+	if err := p.build(samples); err != nil {
 		return nil, err
 	}
 	if len(e.plans) == engine.PlanLimit {
@@ -89,35 +88,43 @@ func (p *plan) schedule(samples []grid.Shape) (*grid.Schedule, error) {
 
 // bind makes the schedules of a batch current, and builds the plan anew when a
 // deeper grid has more rows than it was given in proportion.
-func (p *plan) bind(in *grid.Schedule) error {
-	if p.work != nil {
-		p.levels[0].sched = in
-		for _, s := range p.stages {
-			if err := s.bind(); err != nil {
-				return err
-			}
-		}
-		if !slices.ContainsFunc(p.levels, func(l *level) bool { return !l.holds(l.sched) }) {
-			return nil
+func (p *plan) bind(in *grid.Schedule, samples []grid.Shape) error {
+	if p.work == nil { // growing has failed before
+		if err := p.build(samples); err != nil {
+			return err
 		}
 	}
-	before := slices.Clone(p.least)
-	p.least = p.least[:0]
-	for i, l := range p.levels {
-		r := l.room.with(roomOf(l.sched))
-		if i < len(before) {
-			r = r.with(before[i])
-		}
-		p.least = append(p.least, r)
+	if err := p.link(in); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(p.levels, func(l *level) bool { return !l.holds(l.sched) }) {
+		return nil
+	}
+	before := p.least
+	p.least = nil
+	for _, l := range p.levels {
+		p.least = append(p.least, l.room.with(roomOf(l.sched)))
 	}
 	err := p.release()
 	if err == nil {
-		err = p.build(in)
+		err = p.build(samples)
 	}
 	if err != nil {
 		p.least = before
+		return err
 	}
-	return err
+	return p.link(in)
+}
+
+// link gives every level its schedule.
+func (p *plan) link(in *grid.Schedule) error {
+	p.levels[0].sched = in
+	for _, s := range p.stages {
+		if err := s.bind(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Load copies a batch in. See [engine.Plan].
@@ -135,7 +142,7 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	}
 	in, err := p.schedule(b.Samples)
 	if err == nil {
-		err = p.bind(in)
+		err = p.bind(in, b.Samples)
 	}
 	if err != nil {
 		return 0, err
@@ -179,8 +186,8 @@ func (p *plan) fill(k *slot, b *engine.Batch, in *grid.Schedule) (weight float64
 }
 
 func (p *plan) usable() error {
-	if p.e.closed {
-		return fmt.Errorf("the engine of this plan: %w", cuda.ErrClosed)
+	if err := p.e.open(); err != nil {
+		return err
 	}
 	if p.evicted {
 		return fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)

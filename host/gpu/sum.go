@@ -1,6 +1,8 @@
 package gpu
 
 import (
+	"slices"
+
 	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/grid"
 )
@@ -17,16 +19,16 @@ type sumStage struct {
 	target  array // int32 [C] new row that a row is added to
 }
 
-func newSumStage(p *plan, axis int, in *field) (*sumStage, error) {
+func newSumStage(p *plan, axis int, in *field) *sumStage {
 	s := &sumStage{p: p, axis: axis, in: in}
-	var err error
-	if s.maps, err = in.sched.Sum(axis); err != nil {
-		return nil, err
+	var shapes []grid.Shape
+	for _, shape := range in.shapes {
+		shapes = append(shapes, slices.Delete(slices.Clone(shape), axis, axis+1))
 	}
-	s.out = p.newField(p.newLevel(s.maps.Next), in.width, in.back)
+	s.out = p.newField(p.newLevel(in.axes-1, shapes), in.width, in.back)
 	s.start = p.inputs.take(s.out.rows + 1)
 	s.source, s.target = p.inputs.take(in.rows), p.inputs.take(in.rows)
-	return s, nil
+	return s
 }
 
 func (s *sumStage) bind() (err error) {

@@ -25,6 +25,9 @@ func (e *Engine) Update(u engine.Update) (engine.UpdateResult, error) {
 	if u.Optimizer != engine.Adam && u.Optimizer != engine.SGD {
 		return engine.UpdateResult{}, fmt.Errorf("optimizer %q: want %q or %q", u.Optimizer, engine.Adam, engine.SGD)
 	}
+	if err := e.open(); err != nil {
+		return engine.UpdateResult{}, err
+	}
 	if e.updates+1 >= maxUpdates {
 		return engine.UpdateResult{}, fmt.Errorf("%w: %d updates are the most", engine.ErrData, maxUpdates-1)
 	}

@@ -18,16 +18,20 @@ type windowStage struct {
 	offset  array // int32 [C] its offset there
 }
 
-func newWindowStage(p *plan, window []int, in *field) (*windowStage, error) {
+func newWindowStage(p *plan, window []int, in *field) *windowStage {
 	s := &windowStage{p: p, window: window, in: in, cells: grid.Shape(window).Cells()}
-	var err error
-	if s.maps, err = in.sched.Window(window); err != nil {
-		return nil, err
+	var shapes []grid.Shape
+	for _, shape := range in.shapes {
+		next := make(grid.Shape, len(shape))
+		for d, n := range shape {
+			next[d] = (n-1)/window[d] + 1
+		}
+		shapes = append(shapes, next)
 	}
-	s.out = p.newField(p.newLevel(s.maps.Next), s.cells*in.width, in.back)
+	s.out = p.newField(p.newLevel(in.axes, shapes), s.cells*in.width, in.back)
 	s.source = p.inputs.take(s.cells, s.out.rows)
 	s.target, s.offset = p.inputs.take(in.rows), p.inputs.take(in.rows)
-	return s, nil
+	return s
 }
 
 func (s *windowStage) bind() (err error) {

@@ -1,0 +1,143 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"mdlstm-gpu/host/cuda/gputest"
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+)
+
+// windowed has a deeper grid, and an option of every kind that depends on the
+// batch.
+func windowed() nn.Config {
+	c := oneLayer(nn.CellPlain, 2, 4, "+-", "-+")
+	c.Layers[0].Window = []int{2, 3}
+	c.Layers[0].Dropout = 0.3
+	c.Layers[0].Combine = nn.CombineMean
+	return c
+}
+
+// TestRecordings: 200 batches of random sizes are computed by the graphs of one
+// plan, two a slot.
+func TestRecordings(t *testing.T) {
+	e := newEngine(t, gputest.Open(t), oneLayer(nn.CellPlain, 1, 2, "++"))
+	capacity := engine.Capacity{Rows: 60, Wavefronts: 9, Samples: 4}
+	p := planFor(t, e, capacity, grid.Shape{3, 4})
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var samples []grid.Shape
+		for range 1 + r.IntN(3) {
+			samples = append(samples, grid.Shape{1 + r.IntN(4), 1 + r.IntN(5)})
+		}
+		if again := planFor(t, e, engine.Capacity{}, samples...); again != p {
+			t.Fatalf("%v: another plan", samples)
+		}
+		if _, err := p.Load(randomBatch(t, e.model, r.Uint64(), samples...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Gradients(engine.Pass{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Update(engine.Update{Optimizer: engine.SGD, LR: 0.01}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(p.graphs) != 4 || len(e.graphs) != 1 {
+		t.Errorf("%d recordings of the plan and %d of the update, want 4 and 1", len(p.graphs), len(e.graphs))
+	}
+}
+
+// TestDeeperGrids: windows make as many cells of thin samples as there were, and
+// far fewer of square ones, for which the plan was made. It grows, to the bits
+// of a plan of its own, and serves square samples again.
+func TestDeeperGrids(t *testing.T) {
+	square, thin := []grid.Shape{{6, 6}}, []grid.Shape{{1, 7}, {5, 1}, {1, 1}, {1, 1}, {1, 1}, {2, 2}}
+	capacity := engine.Capacity{Rows: 36, Wavefronts: 11, Samples: 6}
+	e := newEngine(t, gputest.Open(t), windowed())
+	p := planFor(t, e, capacity, square...)
+	small := p.levels[1].rows
+	for round, samples := range [][]grid.Shape{square, thin, square, thin} {
+		b := randomBatch(t, e.model, 3, samples...)
+		loss, grads := gradientsOf(t, e, p, b)
+		own := newEngine(t, gputest.Open(t), windowed())
+		wantLoss, want := gradientsOf(t, own, planFor(t, own, engine.Capacity{}, samples...), b)
+		if loss != wantLoss || !slices.Equal(grads, want) {
+			t.Errorf("round %d, %v: a plan of its own gives %+v, this one %+v, or other gradients", round, samples, wantLoss, loss)
+		}
+	}
+	if p.levels[1].rows <= small || p.capacity != capacity {
+		t.Errorf("room for %d rows behind the window, %d before: this test grows nothing", p.levels[1].rows, small)
+	}
+}
+
+// TestLoadAhead: the next batch may be loaded while the backward pass of the one
+// before still runs.
+func TestLoadAhead(t *testing.T) {
+	step := engine.Update{Optimizer: engine.Adam, LR: 0.01}
+	train := func(ahead bool) []float32 {
+		e := newEngine(t, gputest.Open(t), windowed())
+		var batches []*engine.Batch
+		for i := range 5 {
+			batches = append(batches, randomBatch(t, e.model, uint64(i), grid.Shape{3 + i%2, 5}, grid.Shape{2, 1 + i}))
+		}
+		p := planFor(t, e, engine.Capacity{Rows: 40, Wavefronts: 9, Samples: 2}, batches[0].Samples...)
+		for i, b := range batches {
+			if !ahead || i == 0 {
+				if _, err := p.Load(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := p.Gradients(engine.Pass{Seed: 7, Step: int64(i)}); err != nil {
+				t.Fatal(err)
+			}
+			if ahead && i+1 < len(batches) {
+				if _, err := p.Load(batches[i+1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r, err := e.Update(step); err != nil || !r.Finite {
+				t.Fatal(r, err)
+			}
+		}
+		params := make([]float32, e.model.Size())
+		if err := e.Parameters(params); err != nil {
+			t.Fatal(err)
+		}
+		return params
+	}
+	if !slices.Equal(train(true), train(false)) {
+		t.Error("parameters differ from those of batches loaded one after the other")
+	}
+}
+
+// TestSameBits: neither the order of blocks, nor recorded graphs, nor two
+// engines on one device change a bit.
+func TestSameBits(t *testing.T) {
+	samples := []grid.Shape{{5, 4}, {3, 7}, {1, 1}}
+	config := windowed()
+	config.Layers = append(config.Layers, nn.Layer{Type: nn.TypeMDLSTM, Cell: nn.CellLayerNorm, Hidden: 5, Directions: []string{"++", "--"}})
+	var first []float32
+	for _, mode := range [][2]string{{"MDLSTM_EMU_SEED", "0"}, {"MDLSTM_EMU_SEED", "1"}, {"MDLSTM_EMU_SEED", "2"}, {"MDLSTM_SYNC", "1"}} {
+		t.Run(mode[0]+"="+mode[1], func(t *testing.T) {
+			t.Setenv(mode[0], mode[1])
+			c := gputest.Open(t)
+			other := newEngine(t, c, config)
+			e := newEngine(t, c, config)
+			b := randomBatch(t, e.model, 9, samples...)
+			gradientsOf(t, other, planFor(t, other, engine.Capacity{}, samples...), b)
+			_, got := gradientsOf(t, e, planFor(t, e, engine.Capacity{}, samples...), b)
+			if first == nil {
+				first = got
+			}
+			if !slices.Equal(got, first) {
+				t.Error("other gradients")
+			}
+		})
+	}
+}
