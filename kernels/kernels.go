@@ -24,8 +24,8 @@ type Entry struct {
 // entries lists every kernel.
 var entries = []Entry{
 	{"gradient_norm", "optimizer", "ppii", 256},
-	{"adam", "optimizer", "ppppppppii", 256},
-	{"sgd", "optimizer", "ppppppii", 256},
+	{"adam", "optimizer", "ppppppppppii", 256},
+	{"sgd", "optimizer", "ppppppppii", 256},
 
 	{"rows_gemm_small", "gemm", "ppppppiiiiiiii", 256},
 	{"rows_gemm_64", "gemm", "ppppppiiiiiiii", 128},
@@ -35,9 +35,7 @@ var entries = []Entry{
 	{"outer_64_64", "outer", "ppppppppiiiiiiiiiii", 128},
 	{"outer_80_64", "outer", "ppppppppiiiiiiiiiii", 160},
 	{"outer_128_64", "outer", "ppppppppiiiiiiiiiii", 256},
-	{"outer_64_80", "outer", "ppppppppiiiiiiiiiii", 160},
 	{"outer_80_80", "outer", "ppppppppiiiiiiiiiii", 200},
-	{"outer_128_80", "outer", "ppppppppiiiiiiiiiii", 320},
 	{"gather_rows", "rows", "ppppiiii", 256},
 	{"gather_parts", "rows", "pppppiii", 256},
 	{"sum_rows", "rows", "pppppii", 256},

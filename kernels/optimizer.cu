@@ -13,6 +13,8 @@
 //   hyper    in  [4]               lr, μ, clip, scale: on the device, so that a recorded graph serves every step
 //   step     in  [1] int32         t (adam only)
 //   w, m, v  inout [n]             parameters and moments, overwritten in place (=)
+//   packed   out                   copies of w as the products read them, overwritten (=) where places say; null: none
+//   places   in  [n, 2] int32      where w goes in packed, -1: nowhere; pack_weights (arena.cu) makes the same copies at once
 //   result   out [2]               norm (after scale, before clipping), 1 when all is finite and the update was made else 0
 //   n, P     n < 2³¹ elements; P blocks of gradient_norm, a function of n alone (kernels.NormBlocks: at most 512)
 // No two arrays may overlap.
@@ -100,10 +102,18 @@ static __device__ __forceinline__ Norm finish_norm(const float* __restrict__ par
     return {clip > 0.0f && norm > clip ? scale * (clip / norm) : scale, finite};
 }
 
+// Copies parameter i to its places in packed.
+static __device__ __forceinline__ void place(float* __restrict__ packed, const int2* __restrict__ places, unsigned i, float w) {
+    if (packed == nullptr) { return; }
+    const int2 at = places[i];
+    if (at.x >= 0) { packed[at.x] = w; }
+    if (at.y >= 0) { packed[at.y] = w; }
+}
+
 extern "C" __global__ void __launch_bounds__(kOptimizerThreads)
 adam(const float* __restrict__ partial, const float* __restrict__ hyper, const int* __restrict__ step,
      float* __restrict__ grad, float* __restrict__ w, float* __restrict__ m, float* __restrict__ v,
-     float* __restrict__ result, int n, int P) {
+     float* __restrict__ packed, const int2* __restrict__ places, float* __restrict__ result, int n, int P) {
     __shared__ float scratch[kOptimizerThreads / 32];
     const Norm norm = finish_norm(partial, hyper, result, P, scratch);
     if (!norm.finite) { return; }  // no barrier below
@@ -118,14 +128,17 @@ adam(const float* __restrict__ partial, const float* __restrict__ hyper, const i
         const float square = kBeta2 * v[i] + kRest2 * (g * g);
         m[i] = mean;
         v[i] = square;
-        w[i] -= lr * (mean * correction1) / (sqrtf(square * correction2) + kEpsilon);
+        const float next = w[i] - lr * (mean * correction1) / (sqrtf(square * correction2) + kEpsilon);
+        w[i] = next;
+        place(packed, places, i, next);
         grad[i] = 0.0f;
     }
 }
 
 extern "C" __global__ void __launch_bounds__(kOptimizerThreads)
 sgd(const float* __restrict__ partial, const float* __restrict__ hyper, float* __restrict__ grad, float* __restrict__ w,
-    float* __restrict__ v, float* __restrict__ result, int n, int P) {
+    float* __restrict__ v, float* __restrict__ packed, const int2* __restrict__ places, float* __restrict__ result, int n,
+    int P) {
     __shared__ float scratch[kOptimizerThreads / 32];
     const Norm norm = finish_norm(partial, hyper, result, P, scratch);
     if (!norm.finite) { return; }  // no barrier below
@@ -135,7 +148,9 @@ sgd(const float* __restrict__ partial, const float* __restrict__ hyper, float* _
     for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)n; i += stride) {
         const float velocity = momentum * v[i] + norm.factor * grad[i];
         v[i] = velocity;
-        w[i] -= lr * velocity;
+        const float next = w[i] - lr * velocity;
+        w[i] = next;
+        place(packed, places, i, next);
         grad[i] = 0.0f;
     }
 }

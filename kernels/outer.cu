@@ -218,6 +218,4 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
 OUTER(outer_64_64, 128, 64, 64)
 OUTER(outer_80_64, 160, 80, 64)
 OUTER(outer_128_64, 256, 128, 64)
-OUTER(outer_64_80, 160, 64, 80)
 OUTER(outer_80_80, 200, 80, 80)
-OUTER(outer_128_80, 320, 128, 80)

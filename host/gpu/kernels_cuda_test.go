@@ -237,6 +237,9 @@ func TestOptimizerWrappers(t *testing.T) {
 			near(b, "w", weights.Values(), want, 1e-6, 0)
 		})
 	}
+	if err := b.k.SGD(b.s, OptimizerArgs{N: 1, Packed: 4, Partial: 4, Hyper: 4, Grad: 4, W: 4, V: 4, Result: 4}); !contains(err, "no array Places") {
+		t.Errorf("got %v", err)
+	}
 	if err := b.k.Adam(b.s, OptimizerArgs{N: 1}); !errors.Is(err, ErrShape) {
 		t.Errorf("got %v", err)
 	}
@@ -247,4 +250,44 @@ func sign(g float32) float64 {
 		return -1
 	}
 	return 1
+}
+
+// TestPlaces: an update leaves the packed copies as packing would.
+func TestPlaces(t *testing.T) {
+	b := newBench(t)
+	const r, d, n, h, k = 2, 2, 15, 3, 4
+	const ih, hh = r * n * k, r * d * n * h
+	const all = ih + hh + 7 // and some that are not packed
+	source := newSource(4)
+	w, grad := b.floats("w", source.floats(all)), source.floats(all)
+	packed, again := b.floats("packed", gputest.NaNs(ih+2*hh)), b.floats("again", gputest.NaNs(ih+2*hh))
+	jobs := func(to cuda.Address) []PackJob {
+		return []PackJob{
+			PackInputs(w.Address(), to, r, n, k),
+			PackForward(w.Address()+4*ih, to+4*ih, r, d, n, h),
+			PackBackward(w.Address()+4*ih, to+4*(ih+hh), r, d, n, h),
+		}
+	}
+	places, base, err := Places(jobs(packed.Address()), w.Address(), all)
+	b.must(err)
+	zeros := func(name string) cuda.Address { return b.floats(name, make([]float32, all)).Address() }
+	for _, rule := range []func(*cuda.Stream, OptimizerArgs) error{b.k.Adam, b.k.SGD} {
+		a := OptimizerArgs{
+			Grad: b.floats("grad", grad).Address(), Partial: b.floats("partial", gputest.NaNs(3)).Address(),
+			Hyper: b.floats("hyper", []float32{0.1, 0, 0, 1}).Address(), Step: b.ints("step", 1).Address(), W: w.Address(),
+			M: zeros("m"), V: zeros("v"), Packed: base, Places: b.ints("places", places...).Address(),
+			Result: b.floats("result", gputest.NaNs(2)).Address(), N: all,
+		}
+		b.must(b.k.GradientNorm(b.s, a))
+		b.must(rule(b.s, a))
+		b.must(b.k.Pack(b.s, b.jobs(PackTable(jobs(again.Address())))))
+		b.equal("packed", packed, again.Values(), 1, ih+2*hh)
+	}
+	twice := append(jobs(packed.Address()), PackInputs(w.Address()+4*ih, packed.Address(), 1, 1, 1))
+	if _, _, err := Places(twice, w.Address(), all); !errors.Is(err, ErrShape) || !contains(err, "more than two copies") {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := Places(jobs(packed.Address()), w.Address(), ih); !errors.Is(err, ErrShape) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -213,8 +213,8 @@ func TestOuterChoice(t *testing.T) {
 		want               string
 	}{
 		{1, 16, 2, 80, false, "outer_80_64"}, {16, 16, 2, 80, true, "outer_80_64"}, {1, 32, 2, 160, false, "outer_80_80"},
-		{16, 128, 2, 640, true, "outer_128_80"}, {16, 0, 0, 1, true, "outer_64_64"}, {64, 0, 0, 128, false, "outer_128_64"},
-		{80, 0, 0, 64, false, "outer_64_80"},
+		{16, 128, 2, 640, true, "outer_128_64"}, {16, 0, 0, 1, true, "outer_64_64"}, {64, 0, 0, 128, false, "outer_128_64"},
+		{80, 0, 0, 64, false, "outer_80_80"},
 	} {
 		a := OuterArgs{Capacity: 1 << 17, Directions: 1, K: c.k, Hidden: c.hidden, Axes: c.axes, N: c.n, Bias: c.bias}
 		if got := a.Kernel(); got != c.want {
