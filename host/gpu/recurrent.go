@@ -92,6 +92,9 @@ type Recurrent struct {
 	shape RecurrentShape
 	clip  float64
 
+	sweep  sweep
+	sweeps bool // the sweep kernels run
+
 	// The wavefront kernels.
 	wide   bool // 64 × 128 tiles, else 32 × 64
 	split  bool // products and equations in launches of their own
@@ -135,9 +138,17 @@ func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
+	var err error
 	r := &Recurrent{k: k, shape: s, clip: math.Inf(1)}
 	if s.Clip > 0 {
 		r.clip = float64(s.Clip)
+	}
+	if r.sweep, r.sweeps, err = chooseSweep(&s, k.c.Device()); err != nil {
+		return nil, err
+	}
+	if r.sweeps {
+		r.slots = s.Samples
+		return r, k.Load(r.files()...)
 	}
 	r.wide, r.split = s.Hidden >= waveWide, s.Hidden > waveSplit
 	rows, columns, shared := r.tile()
@@ -156,6 +167,9 @@ func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
 
 // Kernels names the kernels that Forward and Backward launch.
 func (r *Recurrent) Kernels() []string {
+	if r.sweeps {
+		return []string{r.sweepKernel("forward"), r.sweepKernel("backward")}
+	}
 	var names []string
 	if r.splitForward() {
 		names = append(names, "wave_products", r.kernel("gates"))
@@ -168,7 +182,17 @@ func (r *Recurrent) Kernels() []string {
 	return append(names, r.kernel("backward"))
 }
 
-func (r *Recurrent) files() []string { return []string{"wave", "wave_" + r.shape.Cell} }
+// files are the modules of the layer's kernels; wave_sums is in wave.
+func (r *Recurrent) files() []string {
+	if r.sweeps {
+		return []string{"wave", "sweep_" + r.shape.Cell}
+	}
+	return []string{"wave", "wave_" + r.shape.Cell}
+}
+
+// Sweeps says whether a pass is one launch. Then DHPred and DCPred are not
+// used.
+func (r *Recurrent) Sweeps() bool { return r.sweeps }
 
 // kernel is the name of a kernel of this cell and tile.
 func (r *Recurrent) kernel(what string) string {
@@ -211,6 +235,9 @@ func (r *Recurrent) Forward(s *cuda.Stream, a *RecurrentArgs) error {
 	if err := r.check(a, false); err != nil {
 		return err
 	}
+	if r.sweeps {
+		return r.sweepForward(s, a)
+	}
 	for t := range r.shape.Wavefronts {
 		if err := r.forward(s, a, t); err != nil {
 			return err
@@ -251,6 +278,9 @@ func smallTile() (rows, columns, shared int) { return new(Recurrent).tile() }
 func (r *Recurrent) Backward(s *cuda.Stream, a *RecurrentArgs) error {
 	if err := r.check(a, true); err != nil {
 		return err
+	}
+	if r.sweeps {
+		return r.sweepBackward(s, a)
 	}
 	for t := r.shape.Wavefronts - 1; t >= 0; t-- {
 		if err := r.backward(s, a, t); err != nil {
@@ -326,10 +356,16 @@ const waveThreads = 256
 
 // check wants the arrays of a pass.
 func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
-	c := checking("wave_"+r.shape.Cell).present("Wave", a.Wave).present("Pred", a.Pred).present("Input", a.Input).
+	c := checking(r.shape.Cell).present("Wave", a.Wave).present("Pred", a.Pred).present("Input", a.Input).
 		present("Gates", a.Gates).present("Cell", a.Cell).present("TanhCell", a.TanhCell)
+	if r.sweeps {
+		c.present("Start", a.Start)
+	}
 	if backward {
-		c.present("Succ", a.Succ).present("DH", a.DH).present("HHB", a.HHB).present("DHPred", a.DHPred).present("DCPred", a.DCPred)
+		c.present("Succ", a.Succ).present("DH", a.DH).present("HHB", a.HHB)
+		if !r.sweeps {
+			c.present("DHPred", a.DHPred).present("DCPred", a.DCPred)
+		}
 		if r.sumsOf() > 0 {
 			c.present("Partial", a.Partial)
 		}

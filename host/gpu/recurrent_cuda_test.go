@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -494,24 +495,34 @@ func several(axes int) []string {
 	return []string{strings.Repeat("+-", axes/2) + strings.Repeat("-", axes%2)}
 }
 
+// families are the kernels that can run a layer.
+func families(axes, hidden int) []KernelFamily {
+	if axes > sweepMaxAxes || hidden > sweepMaxHidden {
+		return []KernelFamily{KernelsWavefront}
+	}
+	return []KernelFamily{KernelsWavefront, KernelsSweep}
+}
+
 func TestRecurrent(t *testing.T) {
 	c := gputest.Open(t)
 	k := newRecurrentKernels(t, c)
 	for _, cell := range nn.Cells {
 		for axes := 1; axes <= 4; axes++ {
-			for _, hidden := range []int{1, 7, 16, 33, 130} {
+			for _, hidden := range []int{1, 7, 16, 32, 33, 130} {
 				for _, clip := range []float64{0, 0.01} {
 					if (axes > 2 || hidden == 130) && (clip == 0) == (cell == nn.CellLayerNorm) || testing.Short() && hidden != 7 && hidden*axes != 33 {
-						continue // -short is for the checking builds, which take a hundred times as long
+						continue // half the cases are enough there; -short is for the checking builds, which take a hundred times as long
 					}
 					name := fmt.Sprintf("%s/D=%d/H=%d/clip=%v", cell, axes, hidden, clip)
 					t.Run(name, func(t *testing.T) {
-						r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
-							cell: cell, shapes: unequal[axes], directions: several(axes), inputs: 2, hidden: hidden,
-							forgetBias: 0.3, clip: clip, moreRows: 3, moreWavefronts: 1, moreSamples: 1,
-						}))
-						r.run()
-						r.check()
+						for _, family := range families(axes, hidden) {
+							r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
+								cell: cell, shapes: unequal[axes], directions: several(axes), inputs: 2, hidden: hidden,
+								forgetBias: 0.3, clip: clip, moreRows: 3, moreWavefronts: 1, moreSamples: 1, kernels: family,
+							}))
+							r.run()
+							r.check()
+						}
 					})
 				}
 			}
@@ -549,6 +560,29 @@ func TestRecurrentTiles(t *testing.T) {
 	})
 }
 
+// TestRecurrentTurns has wavefronts of one sample that a sweep takes in several
+// turns.
+func TestRecurrentTurns(t *testing.T) {
+	t.Setenv("MDLSTM_EMU_ARCH", "90") // Turing's 64 KiB of shared memory are too small for the second
+	c := gputest.Open(t)
+	k := newRecurrentKernels(t, c)
+	cases := map[int][]grid.Shape{14: {{33, 34}, {2, 1}}, 18: {{17, 18}, {2, 1}}}
+	if testing.Short() {
+		delete(cases, 14)
+	}
+	for hidden, shapes := range cases {
+		for _, cell := range nn.Cells {
+			t.Run(fmt.Sprintf("%s/H=%d", cell, hidden), func(t *testing.T) {
+				r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
+					cell: cell, shapes: shapes, directions: []string{"-+"}, inputs: 1, hidden: hidden, clip: 0.05, kernels: KernelsSweep,
+				}))
+				r.run()
+				r.check()
+			})
+		}
+	}
+}
+
 // bits is everything that a run leaves for others, for the batch's rows.
 func (r *recurrentRun) bits() map[string][]float32 {
 	out := map[string][]float32{}
@@ -568,8 +602,10 @@ func (r *recurrentRun) bits() map[string][]float32 {
 func TestRecurrentSameBits(t *testing.T) {
 	shapes := slices.Repeat([]grid.Shape{{3, 3}, {2, 4}}, 9)
 	for _, cell := range nn.Cells {
-		for _, hidden := range []int{6, 70} {
-			base := recurrentCase{cell: cell, shapes: shapes, directions: []string{"+-", "-+"}, inputs: 1, hidden: hidden, clip: 0.05}
+		for hidden, family := range map[int]KernelFamily{6: KernelsWavefront, 70: KernelsWavefront, 7: KernelsSweep} {
+			base := recurrentCase{
+				cell: cell, shapes: shapes, directions: []string{"+-", "-+"}, inputs: 1, hidden: hidden, clip: 0.05, kernels: family,
+			}
 			roomy := base
 			roomy.moreRows, roomy.moreWavefronts, roomy.moreSamples, roomy.moreWave = 500, 2, 5, 500
 			var first map[string][]float32
@@ -594,20 +630,129 @@ func TestRecurrentSameBits(t *testing.T) {
 	}
 }
 
+// TestRecurrentCounts holds what a sweep costs against its promises: a launch a
+// pass, one barrier a wavefront, and no barrier more for rows, turns or units.
+func TestRecurrentCounts(t *testing.T) {
+	c := gputest.Open(t)
+	k := newRecurrentKernels(t, c)
+	count := func(shape grid.Shape, pass string) (launches, barriers uint64) {
+		r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
+			cell: nn.CellLayerNorm, shapes: []grid.Shape{shape}, directions: []string{"++"}, inputs: 1, hidden: 16, clip: 1, kernels: KernelsSweep,
+		}))
+		before, ok := c.Counters()
+		if !ok {
+			t.Skip("only the emulator counts")
+		}
+		var err error
+		if pass == "forward" {
+			err = r.layer.Forward(r.s, &r.args)
+		} else {
+			err = r.layer.Backward(r.s, &r.args)
+		}
+		if err == nil {
+			err = r.s.Wait()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := c.Counters()
+		return after.Launches - before.Launches, after.Barriers - before.Barriers
+	}
+	for _, pass := range []string{"forward", "backward"} {
+		launches, few := count(grid.Shape{3, 4}, pass)
+		_, many := count(grid.Shape{9, 12}, pass)
+		if more := uint64(9+12-1) - (3 + 4 - 1); launches != 1 || many-few != more {
+			t.Errorf("%s: %d launches, %d barriers more for %d wavefronts more", pass, launches, many-few, more)
+		}
+	}
+}
+
+// TestRecurrentChoice walks over the limits between the families of kernels.
+func TestRecurrentChoice(t *testing.T) {
+	c := gputest.Open(t)
+	k := newRecurrentKernels(t, c)
+	seed := RecurrentShape{
+		Cell: nn.CellLayerNorm, Axes: 2, Hidden: 16, Directions: 1, Rows: 1024, Wavefronts: 15, Samples: 16, Wave: 128,
+	}
+	for _, x := range []struct {
+		name   string
+		change func(*RecurrentShape)
+		sweeps bool
+		err    string // with KernelsSweep
+	}{
+		{"the seed's experiment", func(*RecurrentShape) {}, true, ""},
+		{"17 hidden units", func(s *RecurrentShape) { s.Hidden = 17 }, false, ""},
+		{"32 hidden units, 1 axis", func(s *RecurrentShape) { s.Axes, s.Hidden, s.Wave = 1, 32, 16 }, true, ""},
+		{"33 hidden units", func(s *RecurrentShape) { s.Hidden = 33 }, false, "at most"},
+		{"3 axes", func(s *RecurrentShape) { s.Axes = 3 }, false, "at most"},
+		{"one huge sample", func(s *RecurrentShape) { s.Rows, s.Wavefronts, s.Samples, s.Wave = 1000*1000, 1999, 1, 1000 }, false, "shared memory"},
+		{"long lines", func(s *RecurrentShape) { s.Axes, s.Wavefronts, s.Rows, s.Wave = 1, 40000, 640000, 16 }, false, "shared memory"},
+		{"more samples than multiprocessors", func(s *RecurrentShape) { s.Rows, s.Samples, s.Wave = 64000, 1000, 8000 }, false, ""},
+		{"an unknown family", func(s *RecurrentShape) { s.Kernels = "waves" }, false, "kernels"},
+		{"an unknown cell", func(s *RecurrentShape) { s.Cell = "lstm" }, false, "cell"},
+		{"9 axes", func(s *RecurrentShape) { s.Axes = 9 }, false, "D is 9"},
+		{"a wavefront beyond the rows", func(s *RecurrentShape) { s.Wave = s.Rows + 1 }, false, "rows of a wavefront"},
+		{"no hidden units", func(s *RecurrentShape) { s.Hidden = 0 }, false, "H is 0"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			s := seed
+			x.change(&s)
+			if r, err := k.NewRecurrent(s); err == nil && r.Sweeps() != x.sweeps {
+				t.Errorf("sweeps: %v, want %v", r.Sweeps(), x.sweeps)
+			} else if err != nil && x.err == "" {
+				t.Error(err)
+			}
+			if s.Kernels == "" {
+				s.Kernels = KernelsSweep
+			}
+			r, err := k.NewRecurrent(s)
+			switch {
+			case x.err == "" && (err != nil || !r.Sweeps()):
+				t.Errorf("sweep asked for: %v", err)
+			case x.err != "" && (!errors.Is(err, ErrShape) || !strings.Contains(err.Error(), x.err)):
+				t.Errorf("got %v, want a refusal about %q", err, x.err)
+			}
+			s.Kernels = KernelsWavefront
+			if r, err := k.NewRecurrent(s); err == nil && r.Sweeps() {
+				t.Error("wavefront asked for, and it sweeps")
+			}
+		})
+	}
+	r, err := k.NewRecurrent(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := c.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pass := range map[string]func(*cuda.Stream, *RecurrentArgs) error{"Forward": r.Forward, "Backward": r.Backward, "Sums": r.Sums} {
+		if err := pass(stream, &RecurrentArgs{}); !errors.Is(err, ErrShape) {
+			t.Errorf("%s without arrays: %v", name, err)
+		}
+	}
+	if err := stream.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRecurrentZeroInput: with nothing in, layer norm's gain is 316 in every
 // norm; clamped errors keep the gradients finite.
 func TestRecurrentZeroInput(t *testing.T) {
 	c := gputest.Open(t)
 	k := newRecurrentKernels(t, c)
 	for _, cell := range nn.Cells {
-		r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
-			cell: cell, shapes: []grid.Shape{{8, 8}}, directions: []string{"++"}, inputs: 1, hidden: 5, clip: 1, zero: true, scale: 1e-9,
-		}))
-		r.run()
-		for name, v := range r.bits() {
-			for i, x := range v {
-				if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-					t.Fatalf("%s: %s[%d] = %v", cell, name, i, x)
+		for _, family := range families(2, 5) {
+			r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
+				cell: cell, shapes: []grid.Shape{{8, 8}}, directions: []string{"++"}, inputs: 1, hidden: 5, clip: 1, zero: true, scale: 1e-9,
+				kernels: family,
+			}))
+			r.run()
+			for name, v := range r.bits() {
+				for i, x := range v {
+					if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+						t.Fatalf("%s, %s: %s[%d] = %v", cell, family, name, i, x)
+					}
 				}
 			}
 		}

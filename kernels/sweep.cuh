@@ -1,0 +1,351 @@
+// A whole pass over an mdlstm layer in one launch: what all cells share. The kernels are in sweep_<cell>.cu, the
+// equations of the cells without layer norm in sweep_cells.cuh.
+//
+// A block owns one sample of one direction and walks its wavefronts, upwards in forward, downwards in backward. The
+// recurrent weights stay in shared memory, and with them two rings: what the rows of the last wavefront left for this one
+// (forward h and c, backward the gradients of the predecessors' h and c, axis by axis). So no launch, and no trip to
+// global memory for anything recurrent, lies between two wavefronts: one barrier does, and what a row needs from global
+// memory was asked for while the row before it was computed. The letters and most arrays are those of wave.cuh:
+//   start  in [waves, samples+1] int32   first row of each sample in each wavefront; those behind the last sample are the
+//                                        wavefront's end, those of wavefronts that do not exist T
+//   pred, succ, input, hhT, hhB, h, dh, gates, cell, tanh_cell   as there; dhp and dcp do not exist
+//   M   the most rows that a wavefront of one sample may have: at most 1 for D = 1, (waves+1)/2 for D = 2
+// kD axes (1 or 2); kP lanes a row, 16 or 32, at least H: lane k is hidden unit k, with all its gates, and those beyond H
+// hold zeros. grid = (samples, R). 512 threads: 512/kP rows at a time; more rows take turns.
+//
+// Shared memory in floats: weights kD·kP·G·kP; rows of each wavefront 2·waves; rings 2·2·(M+1)·(kP+4) forward,
+// 2·2·kD·(M+1)·kP backward; backward dz of the rows in hand 512·G. Row M of a ring is the row of zeros.
+//
+// Sums have the order of j or (gate, unit) in fixed chains, whatever M, waves, samples and C are; sums over rows are kept
+// by thread, then by block: sample by sample. So no bit depends on the plan's capacity.
+#pragma once
+
+#include "reduce.cuh"
+
+constexpr int kSweepThreads = 512;  // kernels.go: Threads of all entries sweep_*
+
+static __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }  // as in wave.cuh
+
+// x within ±limit; NaN stays NaN.
+static __device__ __forceinline__ float clamp(float x, float limit) {
+    return x > limit ? limit : (x < -limit ? -limit : x);
+}
+
+// The sum over the kP lanes of a row, in all of them. All lanes of the warp must call.
+template <int kP>
+static __device__ __forceinline__ float row_sum(float x) {
+#pragma unroll
+    for (int offset = kP / 2; offset > 0; offset /= 2) { x += __shfl_xor_sync(kAllLanes, x, offset); }
+    return x;
+}
+
+// The arrays of one direction.
+struct Sweep {
+    const int* start;  // of the sample: entry t·(samples+1)
+    const int* pred;
+    const int* succ;
+    const int* input;
+    float* h;
+    const float* dh;
+    float* gates;
+    float* cell;
+    float* tanh_cell;
+    int waves, samples, C, H, M, stride;  // stride of h: R·H
+};
+
+// Where a block is in its walk: a turn of rows of a wavefront.
+struct Walk {
+    const int* rows;  // shared [waves] first row of the sample in each wavefront, then [waves] how many
+    int capacity, t, base, step;
+
+    __device__ __forceinline__ int row() const { return rows[t] + base; }
+    __device__ __forceinline__ int left() const { return rows[capacity + t] - base; }
+    __device__ __forceinline__ void advance(int turn) {
+        base += turn;
+        if (base >= rows[capacity + t]) {
+            base = 0;
+            t += step;
+        }
+    }
+};
+
+// Reads the sample's part of start into shared memory and returns how many wavefronts it has.
+static __device__ __forceinline__ int load_rows(const Sweep& s, int* rows) {
+    int count = 0;
+    for (int first = 0; first < s.waves; first += kSweepThreads) {
+        const int t = first + threadIdx.x;
+        int n = 0;
+        if (t < s.waves) {
+            const int* at = s.start + (size_t)t * (s.samples + 1);
+            rows[t] = at[0];
+            n = at[1] - at[0];
+            rows[s.waves + t] = n;
+        }
+        count += __syncthreads_count(n > 0);  // a sample's wavefronts are the first ones
+    }
+    return count;
+}
+
+// One row's share of what a lane needs, in registers.
+template <int kD>
+struct Ahead {
+    float z[kD + 3];
+    int pred[kD];  // slot in the ring
+    int input;
+    int row;       // -1: none
+};
+
+// Forward. Cell::forward turns z and the predecessors' c into the gates, c, what tanh_cell holds, and h.
+template <int kD, int kP, class Cell>
+static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell& cell, const float* __restrict__ hhT,
+                                                     float* smem) {
+    constexpr int kG = kD + 3;
+    constexpr int kTurn = kSweepThreads / kP;
+    constexpr int kStride = kP + 4;  // of a row of the rings: neighbouring rows in other banks
+    const int k = threadIdx.x % kP;
+    const int slot = threadIdx.x / kP;
+    const int H = s.H;
+    const int GH = kG * H;
+    float4* weights = reinterpret_cast<float4*>(smem);  // [kD·kP/4, kG, kP] of four inputs
+    float* rings = smem + kD * kP * kG * kP;            // h [2, M+1, kStride], c the same
+    const int ring = (s.M + 1) * kStride;
+    int* rows = reinterpret_cast<int*>(rings + 4 * ring);
+
+    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += kSweepThreads) {
+        const int j = i / (4 * kP * kG) * 4 + i % 4;
+        const int g = i / (4 * kP) % kG;
+        const int unit = i / 4 % kP;
+        const bool inside = j % kP < H && unit < H;
+        smem[i] = inside ? hhT[(size_t)(j / kP * H + j % kP) * GH + g * H + unit] : 0.0f;
+    }
+    for (int i = threadIdx.x; i < 4 * kStride; i += kSweepThreads) {
+        rings[(i / kStride) * ring + s.M * kStride + i % kStride] = 0.0f;  // the rows of zeros
+    }
+    const int count = load_rows(s, rows);
+    if (count == 0) { return; }  // the block as a whole
+    __syncthreads();
+
+    auto fetch = [&](const Walk& at) {
+        Ahead<kD> a;
+        a.row = at.t < count && slot < at.left() ? at.row() + slot : -1;
+        a.input = 0;
+#pragma unroll
+        for (int d = 0; d < kD; ++d) { a.pred[d] = s.M; }
+#pragma unroll
+        for (int g = 0; g < kG; ++g) { a.z[g] = 0.0f; }
+        if (a.row >= 0) {
+            a.input = s.input[a.row];
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                const int p = s.pred[(size_t)d * s.C + a.row];
+                if (p < s.C) { a.pred[d] = p - rows[at.t - 1]; }
+            }
+            if (k < H) {
+#pragma unroll
+                for (int g = 0; g < kG; ++g) { a.z[g] = s.gates[(size_t)a.row * GH + g * H + k]; }
+            }
+        }
+        return a;
+    };
+
+    Walk next = {rows, s.waves, 0, 0, 1};
+    Ahead<kD> ahead = fetch(next);
+    for (int t = 0; t < count; ++t) {
+        const float* h_before = rings + (t + 1) % 2 * ring;
+        const float* c_before = h_before + 2 * ring;
+        float* h_here = rings + t % 2 * ring;
+        float* c_here = h_here + 2 * ring;
+        const int n = rows[s.waves + t];
+#pragma unroll 1
+        for (int base = 0; base < n; base += kTurn) {
+            Ahead<kD> a = ahead;
+            next.advance(kTurn);
+            ahead = fetch(next);
+            float before[kD];
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                before[d] = c_before[a.pred[d] * kStride + k];
+#pragma unroll 4
+                for (int j = 0; j < kP / 4; ++j) {
+                    const float4 x = *reinterpret_cast<const float4*>(&h_before[a.pred[d] * kStride + 4 * j]);
+#pragma unroll
+                    for (int g = 0; g < kG; ++g) {
+                        const float4 w = weights[((d * (kP / 4) + j) * kG + g) * kP + k];
+                        a.z[g] = fmaf(x.w, w.w, fmaf(x.z, w.z, fmaf(x.y, w.y, fmaf(x.x, w.x, a.z[g]))));
+                    }
+                }
+            }
+            float c, tc, h;
+            cell.forward(s, a.row, k, a.z, before, &c, &tc, &h);
+            if (a.row >= 0) {
+                const bool inside = k < H;
+                h_here[(base + slot) * kStride + k] = inside ? h : 0.0f;
+                c_here[(base + slot) * kStride + k] = inside ? c : 0.0f;
+                if (inside) {
+#pragma unroll
+                    for (int g = 0; g < kG; ++g) { s.gates[(size_t)a.row * GH + g * H + k] = a.z[g]; }
+                    s.cell[(size_t)a.row * H + k] = c;
+                    s.tanh_cell[(size_t)a.row * H + k] = tc;
+                    s.h[(size_t)a.input * s.stride + k] = h;
+                }
+            }
+        }
+        __syncthreads();
+    }
+}
+
+// The indices of a row, two turns ahead, and its values, one turn ahead.
+template <int kD>
+struct Indices {
+    int row, input;
+    int pred[kD];
+    int succ[kD];  // slot in the ring
+};
+
+template <int kD>
+struct Values {
+    float z[kD + 3];
+    float before[kD];  // c of the predecessors
+    float c, tc, dh;
+};
+
+// Backward. Cell::fetch reads what else the cell needs of a row, one turn ahead; Cell::backward turns the gates into dz and
+// what arrives at c into what goes to the predecessors' c; Cell::finish ends the sums over rows.
+template <int kD, int kP, class Cell>
+static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell, const float* __restrict__ hhB, float* smem) {
+    constexpr int kG = kD + 3;
+    constexpr int kTurn = kSweepThreads / kP;
+    const int k = threadIdx.x % kP;
+    const int slot = threadIdx.x / kP;
+    const int H = s.H;
+    const int GH = kG * H;
+    const int ring = kD * (s.M + 1) * kP;
+    float4* weights = reinterpret_cast<float4*>(smem);  // [kG·kP/4, kD, kP] of four (gate, unit)
+    float* here = smem + kD * kP * kG * kP;             // [kTurn, kG·kP] dz of the rows in hand
+    float* rings = here + kSweepThreads * kG;           // dh [2, kD, M+1, kP], dc the same
+    int* rows = reinterpret_cast<int*>(rings + 4 * ring);
+
+    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += kSweepThreads) {
+        const int from = i / (4 * kP * kD) * 4 + i % 4;
+        const int d = i / (4 * kP) % kD;
+        const int j = i / 4 % kP;
+        const bool inside = from % kP < H && j < H;
+        smem[i] = inside ? hhB[(size_t)(from / kP * H + from % kP) * kD * H + d * H + j] : 0.0f;
+    }
+    for (int i = threadIdx.x; i < 4 * kD * kP; i += kSweepThreads) {
+        rings[(i / kP * (s.M + 1) + s.M) * kP + i % kP] = 0.0f;  // the rows of zeros
+    }
+    const int count = load_rows(s, rows);
+    __syncthreads();
+
+    auto find = [&](const Walk& at) {
+        Indices<kD> x;
+        x.row = at.t >= 0 && slot < at.left() ? at.row() + slot : -1;
+        x.input = s.C;
+#pragma unroll
+        for (int d = 0; d < kD; ++d) {
+            x.pred[d] = s.C;
+            x.succ[d] = s.M;
+        }
+        if (x.row >= 0) {
+            x.input = s.input[x.row];
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                x.pred[d] = s.pred[(size_t)d * s.C + x.row];
+                const int after = s.succ[(size_t)d * s.C + x.row];
+                if (after < s.C) { x.succ[d] = after - rows[at.t + 1]; }
+            }
+        }
+        return x;
+    };
+    auto fetch = [&](const Indices<kD>& x, typename Cell::More& more) {
+        Values<kD> v = {};
+        more = {};
+        if (x.row >= 0 && k < H) {
+#pragma unroll
+            for (int g = 0; g < kG; ++g) { v.z[g] = s.gates[(size_t)x.row * GH + g * H + k]; }
+#pragma unroll
+            for (int d = 0; d < kD; ++d) { v.before[d] = s.cell[(size_t)x.pred[d] * H + k]; }
+            v.c = s.cell[(size_t)x.row * H + k];
+            v.tc = s.tanh_cell[(size_t)x.row * H + k];
+            v.dh = s.dh[(size_t)x.input * s.stride + k];
+            cell.fetch(s, x.row, k, &more);
+        }
+        return v;
+    };
+
+    Walk next = {rows, s.waves, count - 1, 0, -1};
+    Indices<kD> first = find(next);
+    typename Cell::More more_ahead;
+    Values<kD> ahead = fetch(first, more_ahead);
+    if (count > 0) { next.advance(kTurn); }
+    Indices<kD> second = find(next);
+    for (int t = count - 1; t >= 0; --t) {
+        const float* dh_after = rings + (t + 1) % 2 * ring;
+        const float* dc_after = dh_after + 2 * ring;
+        float* dh_here = rings + t % 2 * ring;
+        float* dc_here = dh_here + 2 * ring;
+        const int n = rows[s.waves + t];
+#pragma unroll 1
+        for (int base = 0; base < n; base += kTurn) {
+            const Indices<kD> x = first;
+            Values<kD> v = ahead;
+            const typename Cell::More more = more_ahead;
+            first = second;
+            ahead = fetch(first, more_ahead);
+            if (next.t >= 0) { next.advance(kTurn); }
+            second = find(next);
+
+            float dc = 0.0f;
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                const int from = (d * (s.M + 1) + x.succ[d]) * kP + k;
+                v.dh += dh_after[from];
+                dc += dc_after[from];
+            }
+            float left[kD];
+            cell.backward(s, k, v, more, dc, left);
+            float* mine = here + slot * kG * kP;
+#pragma unroll
+            for (int g = 0; g < kG; ++g) {
+                mine[g * kP + k] = v.z[g];
+                if (x.row >= 0 && k < H) { s.gates[(size_t)x.row * GH + g * H + k] = v.z[g]; }
+            }
+            __syncwarp();
+            float sum[kD] = {};
+#pragma unroll 4
+            for (int i = 0; i < kG * kP / 4; ++i) {
+                const float4 z = *reinterpret_cast<const float4*>(&mine[4 * i]);
+#pragma unroll
+                for (int d = 0; d < kD; ++d) {
+                    const float4 w = weights[(i * kD + d) * kP + k];
+                    sum[d] = fmaf(z.w, w.w, fmaf(z.z, w.z, fmaf(z.y, w.y, fmaf(z.x, w.x, sum[d]))));
+                }
+            }
+            __syncwarp();  // the next turn overwrites dz
+            if (x.row >= 0) {
+#pragma unroll
+                for (int d = 0; d < kD; ++d) {
+                    const int to = (d * (s.M + 1) + base + slot) * kP + k;
+                    dh_here[to] = sum[d];
+                    dc_here[to] = left[d];
+                }
+            }
+        }
+        __syncthreads();
+    }
+    cell.template finish<kP>(s, k, slot, here);
+}
+
+// Adds up a sum that every thread kept over its rows, slot by slot, into out[k] (=). All threads must call; two barriers.
+template <int kP>
+static __device__ __forceinline__ void finish_sum(float x, float* scratch, float* out, int k, int slot, int H) {
+    scratch[threadIdx.x] = x;
+    __syncthreads();
+    if (slot == 0 && k < H) {
+        float total = 0.0f;
+        for (int i = 0; i < kSweepThreads / kP; ++i) { total += scratch[i * kP + k]; }
+        out[k] = total;
+    }
+    __syncthreads();
+}

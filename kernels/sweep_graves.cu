@@ -1,0 +1,54 @@
+// The cell of Graves, with peepholes, a pass in one launch, for small layers: the equations of wave_graves.cu.
+//
+// Arrays, work split, shared memory and order of sums: sweep.cuh; equations: sweep_cells.cuh, SweepAdditive. Here also
+//   peephole_f  in [R, D, H]    peephole_i, peephole_o  in [R, H]
+//   partial  out [R, samples, (D+2)·H]  of each sample, over its rows: the gradients of P_f, P_i and P_o (=), zero for
+//                samples that do not exist; wave_sums adds them up
+// Specification: host/ref, plainCell{peepholes}. Source: Graves, Fernández, Schmidhuber 2007 (arXiv 0705.2011).
+
+#include "sweep_cells.cuh"
+
+#define FORWARD(name, D, P)                                                                                               \
+    extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
+    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ input,                      \
+         const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates, float* __restrict__ cell,       \
+         float* __restrict__ tanh_cell, const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,       \
+         const float* __restrict__ peephole_o, int waves, int samples, int C, int H, int M, float forget_bias) {          \
+        extern __shared__ float shared[];                                                                                 \
+        const int q = blockIdx.y;                                                                                         \
+        const size_t rows = (size_t)q * C;                                                                                \
+        const int GH = (D + 3) * H;                                                                                       \
+        const Sweep s = {start + blockIdx.x, pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH,      \
+                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H, nullptr,        \
+                                          forget_bias, 0.0f, {}, 0.0f, 0.0f};                                             \
+        sweep_forward<D, P>(s, c, hhT + (size_t)q * D * H * GH, shared);                                                  \
+    }
+
+#define BACKWARD(name, D, P)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
+    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
+         const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
+         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell,                              \
+         const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,                                      \
+         const float* __restrict__ peephole_o, float* __restrict__ partial, int waves, int samples, int C, int H, int M,  \
+         float clip) {                                                                                                    \
+        extern __shared__ float shared[];                                                                                 \
+        const int q = blockIdx.y;                                                                                         \
+        const size_t rows = (size_t)q * C;                                                                                \
+        const int GH = (D + 3) * H;                                                                                       \
+        const Sweep s = {start + blockIdx.x, pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,        \
+                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H,                       \
+                                    partial + ((size_t)q * samples + blockIdx.x) * (D + 2) * H, 0.0f, clip, {}, 0.0f, 0.0f};\
+        sweep_backward<D, P>(s, c, hhB + (size_t)q * GH * D * H, shared);                                                 \
+    }
+
+FORWARD(sweep_graves_forward_1_16, 1, 16)
+FORWARD(sweep_graves_forward_1_32, 1, 32)
+FORWARD(sweep_graves_forward_2_16, 2, 16)
+FORWARD(sweep_graves_forward_2_32, 2, 32)
+BACKWARD(sweep_graves_backward_1_16, 1, 16)
+BACKWARD(sweep_graves_backward_1_32, 1, 32)
+BACKWARD(sweep_graves_backward_2_16, 2, 16)
+BACKWARD(sweep_graves_backward_2_32, 2, 32)
