@@ -24,22 +24,11 @@
 // digits. Specification: host/ref/loss.go.
 
 #include "activation.cuh"
+#include "loss.cuh"
 #include "reduce.cuh"
 
 constexpr int kLossThreads = 256;  // kernels.go: Threads of all
 constexpr int kLossRows = 256;     // rows of a block; lossRows in host/gpu
-
-// A sum with Kahan's compensation: as good as one in twice the digits, rounded.
-struct Sum {
-    float total = 0.0f;
-    float lost = 0.0f;
-    __device__ __forceinline__ void add(float x) {
-        const float y = x - lost;
-        const float next = total + y;
-        lost = (next - total) - y;
-        total = next;
-    }
-};
 
 extern "C" __global__ void __launch_bounds__(kLossThreads)
 loss_mse(const float* __restrict__ y, const float* __restrict__ target, const int* __restrict__ relevant,
@@ -95,15 +84,12 @@ loss_binary(float* __restrict__ z, const float* __restrict__ target, const int* 
     Sum sum;
     for (int i = threadIdx.x; i < count; i += kLossThreads) {
         const float v = z[at + i];
-        const float tail = expf(-fabsf(v));  // at most 1
-        const float rest = tail / (1.0f + tail);  // 1 - p for v ≥ 0, p for v < 0
-        const float p = v >= 0.0f ? 1.0f / (1.0f + tail) : rest;
-        z[at + i] = p;
+        const float t = targets ? target[at + i] : 0.0f;
+        const Binary b = binary(v, t);
+        z[at + i] = b.p;
         if (targets) {
-            const float t = target[at + i];
-            sum.add((fmaxf(v, 0.0f) - v * t) + log1pf(tail));
-            // p - t; p near 1 by way of 1 - p, which keeps its digits
-            if (grad != nullptr) { grad[at + i] = factor * (v >= 0.0f ? (1.0f - t) - rest : p - t); }
+            sum.add(b.loss);
+            if (grad != nullptr) { grad[at + i] = factor * b.error; }
         }
     }
     const float total = block_sum<kLossThreads>(sum.total, scratch);
