@@ -18,11 +18,14 @@ import (
 
 // TestAgreesWithCPU: the seed's experiment on the GPU and on the CPU, step by
 // step: overall loss within 2e-6, relevant loss within 1e-5. The first 10 steps,
-// all 50 with MDLSTM_CONFORMANCE=all.
+// 2 with -short, all 50 with MDLSTM_CONFORMANCE=all.
 func TestAgreesWithCPU(t *testing.T) {
 	steps := 10
-	if os.Getenv("MDLSTM_CONFORMANCE") == "all" {
+	switch {
+	case os.Getenv("MDLSTM_CONFORMANCE") == "all":
 		steps = 50
+	case testing.Short():
+		steps = 2
 	}
 	m, err := nn.New(nn.Config{
 		Input:  1,

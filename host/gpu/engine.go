@@ -36,18 +36,18 @@ type Engine struct {
 	plans   []*plan // newest use last
 	closed  bool
 
-	block                          *block // the arrays below
-	params, grads, moment, square  array  // Adam's m and v; SGD's velocity is square
-	hyper, step, normParts, result array
-	classWeights                   array // none when all are 1
-	weights                        []weights
-	packTable                      *cuda.Memory
-	packing                        Jobs
-	packed                         bool // the packed copies are those of params
+	block                         *block // the arrays below
+	params, grads, moment, square array  // Adam's m and v; SGD's velocity is square
+	scalars, normParts, result    array  // scalars: hyper and the number of the update
+	classWeights                  array  // none when all are 1
+	weights                       []weights
+	packTable                     *cuda.Memory
+	packing                       Jobs
+	packed                        bool // the packed copies are those of params
 
 	updates int64
 	graphs  map[engine.Optimizer]*cuda.Graph
-	scalars *cuda.Pinned // hyper, step, result
+	pinned  *cuda.Pinned // the host's copy of scalars and result
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -98,7 +98,7 @@ func (e *Engine) start() (err error) {
 	b := &block{}
 	e.block = b
 	e.params, e.grads, e.moment, e.square = b.take(n), b.take(n), b.take(n), b.take(n)
-	e.hyper, e.step, e.result = b.take(kernels.HyperLength), b.take(1), b.take(kernels.ResultLength)
+	e.scalars, e.result = b.take(kernels.HyperLength+1), b.take(kernels.ResultLength)
 	e.normParts = b.take(kernels.PartialRows, kernels.NormBlocks(n))
 	if w := e.model.Config.ClassWeights; w != nil {
 		e.classWeights = b.take(len(w))
@@ -107,7 +107,7 @@ func (e *Engine) start() (err error) {
 	if err := b.alloc(e.c, "parameters", e.stream); err != nil {
 		return memoryError("the model's parameters", err)
 	}
-	if e.scalars, err = e.c.AllocPinned("parameters", 4*updateWords); err != nil {
+	if e.pinned, err = e.c.AllocPinned("parameters", 4*updateWords); err != nil {
 		return memoryError("the optimizer", err)
 	}
 	for _, a := range []array{e.params, e.grads, e.moment, e.square} {
@@ -190,7 +190,7 @@ func (e *Engine) Close() error {
 			errs = append(errs, s.Close())
 		}
 	}
-	errs = append(errs, e.packTable.Free(), e.scalars.Free())
+	errs = append(errs, e.packTable.Free(), e.pinned.Free())
 	if e.block != nil {
 		errs = append(errs, e.block.free())
 	}

@@ -135,11 +135,7 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 			return err
 		}
 	}
-	a := s.args()
-	if err := s.kernels.Backward(q, a); err != nil {
-		return err
-	}
-	if err := s.kernels.Sums(q, a); err != nil {
+	if err := s.kernels.Backward(q, s.args()); err != nil {
 		return err
 	}
 	if err := k.Outer(q, s.outer()); err != nil || !s.in.back {
@@ -176,5 +172,6 @@ func (s *recurrentStage) outer() OuterArgs {
 
 // reductions add the slots into the arena.
 func (s *recurrentStage) reductions() []ReduceJob {
-	return s.outer().ReduceJobs(s.weights.grad("weight_ih"), s.weights.grad("weight_hh"), s.weights.grad("bias"))
+	jobs := s.outer().ReduceJobs(s.weights.grad("weight_ih"), s.weights.grad("weight_hh"), s.weights.grad("bias"))
+	return append(jobs, s.kernels.ReduceJobs(s.args())...)
 }

@@ -9,7 +9,8 @@ import (
 	"mdlstm-gpu/kernels"
 )
 
-// Where the pinned scalars of an update lie, in words.
+// Where the scalars of an update lie, in words: on the device without the
+// result.
 const (
 	wordHyper   = 0
 	wordStep    = wordHyper + kernels.HyperLength
@@ -34,12 +35,12 @@ func (e *Engine) Update(u engine.Update) (engine.UpdateResult, error) {
 	if u.Scale == 0 {
 		u.Scale = 1
 	}
-	host := cuda.Slice[float32](e.scalars)
+	host := cuda.Slice[float32](e.pinned)
 	host[wordHyper+kernels.HyperLR] = float32(u.LR)
 	host[wordHyper+kernels.HyperMomentum] = float32(u.Momentum)
 	host[wordHyper+kernels.HyperClip] = float32(u.Clip)
 	host[wordHyper+kernels.HyperScale] = float32(u.Scale)
-	cuda.Slice[int32](e.scalars)[wordStep] = int32(e.updates + 1)
+	cuda.Slice[int32](e.pinned)[wordStep] = int32(e.updates + 1)
 	if err := e.launchUpdate(u.Optimizer); err != nil {
 		return engine.UpdateResult{}, err
 	}
@@ -73,14 +74,12 @@ func (e *Engine) launchUpdate(o engine.Optimizer) error {
 // result to the host.
 func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
 	m := e.block.memory
-	if err := q.Upload(m, 4*e.hyper.at, e.scalars, 4*wordHyper, 4*kernels.HyperLength); err != nil {
-		return err
-	}
-	if err := q.Upload(m, 4*e.step.at, e.scalars, 4*wordStep, 4); err != nil {
+	if err := q.Upload(m, 4*e.scalars.at, e.pinned, 0, 4*e.scalars.n); err != nil {
 		return err
 	}
 	a := OptimizerArgs{
-		Grad: e.grads.address(), Partial: e.normParts.address(), Hyper: e.hyper.address(), Step: e.step.address(),
+		Grad: e.grads.address(), Partial: e.normParts.address(),
+		Hyper: e.scalars.address() + 4*wordHyper, Step: e.scalars.address() + 4*wordStep,
 		W: e.params.address(), M: e.moment.address(), V: e.square.address(), Result: e.result.address(), N: e.model.Size(),
 	}
 	if err := e.kernels.GradientNorm(q, a); err != nil {
@@ -96,5 +95,5 @@ func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
 	if err := e.kernels.Pack(q, e.packing); err != nil {
 		return err
 	}
-	return q.Download(e.scalars, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
+	return q.Download(e.pinned, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
 }
