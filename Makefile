@@ -1,16 +1,16 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Choices: make build BLAS=gonum SIMD=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
+# Choices: make build BLAS=gonum SIMD=0 CUDA=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
 STEPS ?= 1000
 FUZZTIME ?= 30s
-export BLAS SIMD PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
+export BLAS SIMD CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
 
 include kernels/kernels.mk
 
 .PHONY: build install test test-short lint race demo bench fuzz clean help
 
-build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum SIMD=auto|1|0)
+build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum, SIMD, CUDA=auto|1|0)
 	scripts/build.sh
 
 install: build ## copy it to PREFIX/bin (default /usr/local for root, ~/.local for others)

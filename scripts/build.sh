@@ -2,6 +2,7 @@
 # Builds bin/mdlstm-gpu, the fastest that this machine can build.
 #   BLAS=auto|openblas|gonum   matrix products: OpenBLAS where it links (auto)
 #   SIMD=auto|1|0              vector gates: where go has the experiment (auto)
+#   CUDA=auto|1|0              NVIDIA GPUs: wherever there is a C compiler (auto)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root

@@ -77,11 +77,50 @@ simd_known() { [ "$(go env GOARCH)" = amd64 ] && GOEXPERIMENT=simd go env GOEXPE
 # with_simd prints GOEXPERIMENT with simd added to what the user has set.
 with_simd() { say "${GOEXPERIMENT:+$GOEXPERIMENT,}simd"; }
 
-# choose_build sets tags (an array of build tags) and exports GOEXPERIMENT after
-# BLAS=auto|openblas|gonum and SIMD=auto|1|0, and says what it found.
+# cuda_missing says what a build with the tag cuda lacks here, and fails when it
+# lacks nothing. Neither a GPU nor NVIDIA's driver or toolkit is needed.
+cuda_missing() {
+  if [ "$(go env GOOS)" != linux ]; then
+    say "the CUDA driver is opened on Linux only"
+  elif [ "$(go env CGO_ENABLED)" != 1 ]; then
+    say "cgo is off: unset CGO_ENABLED, and install a C compiler (apt-get install gcc libc6-dev)"
+  elif ! c_compiler >/dev/null; then
+    say "no C compiler $(go env CC): apt-get install gcc libc6-dev"
+  elif ! command -v make >/dev/null; then
+    say "no make: apt-get install make"
+  else
+    return 1
+  fi
+}
+
+# cuda_ready compiles the static libraries that stand for CUDA's, and exports
+# where cgo finds them.
+cuda_ready() {
+  make -s --no-print-directory driver || die "the stand-in for the CUDA driver (host/cuda/driver) does not compile"
+  eval "$(make -s --no-print-directory env)"
+}
+
+# choose_build sets tags (an array of build tags) and exports GOEXPERIMENT and
+# cgo's flags after BLAS=auto|openblas|gonum, SIMD=auto|1|0 and CUDA=auto|1|0, and
+# says what it found.
 choose_build() {
-  local version
+  local version missing
   tags=()
+  case ${CUDA:=auto} in
+    0) say "GPU: off, as asked for" ;;
+    auto | 1)
+      if ! missing=$(cuda_missing); then
+        say "GPU: on (tag cuda): NVIDIA's driver is opened at run time where there is one"
+        cuda_ready
+        tags+=(cuda)
+      elif [ "$CUDA" = 1 ]; then
+        die "CUDA=1: $missing"
+      else
+        say "GPU: off: $missing"
+      fi
+      ;;
+    *) die "CUDA=$CUDA: want auto, 1 or 0" ;;
+  esac
   case ${BLAS:=auto} in
     gonum) say "BLAS: gonum, pure Go, as asked for (OpenBLAS is several times as fast)" ;;
     auto | openblas)

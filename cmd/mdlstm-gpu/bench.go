@@ -43,10 +43,11 @@ func benchCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "bench", brief: "measure the speed of a training step",
 		about: `Times a layer with a head of one unit on random data: step is load, forward, backward and Adam; forward is load and
-forward. The figures are medians, with the fastest and the slowest beside them.`,
+forward. The figures are medians, with the fastest and the slowest beside them. With --device auto the CPU is measured and, where there is one, the GPU.`,
 		examples: []string{
 			"bench --size 32x256 --channels 16 --cell stable --directions all",
 			"bench --threads 1 --blas gonum --json",
+			"bench --device gpu --kernels wavefront",
 		},
 	}, options, func(ctx *cli.Context, _ given) error { return runBench(ctx.Context, o, s) })
 }
@@ -55,8 +56,8 @@ forward. The figures are medians, with the fastest and the slowest beside them.`
 type benchResult struct {
 	Engine   string            `json:"engine"`
 	Device   string            `json:"device"`
-	Kernels  map[string]string `json:"kernels"` // blas, vector …: what ran
-	Threads  int               `json:"threads"`
+	Kernels  map[string]string `json:"kernels"` // blas, vector, PTX, kernels of each layer …: what ran
+	Threads  int               `json:"threads"` // 0: on a GPU
 	Settings benchSettings     `json:"settings"`
 
 	StepMS       float64 `json:"step_ms"` // median
@@ -89,17 +90,45 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 	if err != nil {
 		return err
 	}
-	e, err := o.computeOptions.open(m)
+	machines, err := o.computeOptions.findAll(s)
 	if err != nil {
 		return err
+	}
+	var all []benchResult
+	for _, machine := range machines {
+		r, text, err := o.measure(ctx, machine, m, batch)
+		if err != nil {
+			return err
+		}
+		all = append(all, r)
+		if o.json {
+			continue
+		}
+		if err := o.print(r, text, s); err != nil {
+			return err
+		}
+	}
+	if !o.json {
+		return nil
+	}
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(all)
+}
+
+// measure times one machine, and describes its engine.
+func (o benchOptions) measure(ctx context.Context, machine machine, m *nn.Model, batch *engine.Batch) (r benchResult, text string, err error) {
+	e, err := machine.open(m)
+	if err != nil {
+		return r, "", err
 	}
 	defer e.Close()
 	if err := e.SetParameters(m.Init(1)); err != nil {
-		return err
+		return r, "", err
 	}
 	plan, err := e.Plan(batch.Samples, engine.Capacity{})
 	if err != nil {
-		return err
+		return r, "", err
 	}
 	draw(batch, m)
 	step, err := repeat(ctx, o.seconds, func() error {
@@ -113,7 +142,7 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return r, "", err
 	}
 	forward, err := repeat(ctx, o.seconds, func() error {
 		if _, err := plan.Load(batch); err != nil {
@@ -123,31 +152,26 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return r, "", err
 	}
 	layer, size := m.Config.Layers[0], batch.Samples[0]
 	i := e.Info()
-	r := benchResult{
-		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: o.threads(),
+	r = benchResult{
+		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: machine.threads(),
 		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions},
 		StepMS:   median(step), StepMinMS: slices.Min(step), StepMaxMS: slices.Max(step), StepRepeats: len(step),
 		ForwardMS: median(forward), ForwardMinMS: slices.Min(forward), ForwardMaxMS: slices.Max(forward), Repeats: len(forward),
 		CellsPerSecond: float64(size.Cells()*o.batch) / median(step) * 1000, Parameters: m.Size(),
 	}
 	r.Bytes, r.BytesPerCell = plan.Bytes()
-	return o.print(r, i, s)
+	return r, machine.describe(i), nil
 }
 
-func (o benchOptions) print(r benchResult, i engine.Info, s streams) error {
-	if o.json {
-		encoder := json.NewEncoder(s.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode([]benchResult{r})
-	}
+func (o benchOptions) print(r benchResult, text string, s streams) error {
 	p := &printer{w: s.out}
 	p.line("%s, %d hidden, %s, size %s, %s of %s", r.Settings.Cell, r.Settings.Hidden, count(len(r.Settings.Directions), "direction"),
 		o.size, count(o.batch, "sample"), count(o.channels, "channel"))
-	p.line("%s", o.describe(i))
+	p.line("%s", text)
 	p.line("step     %8.3f ms  (%.3f to %.3f, %d repetitions)", r.StepMS, r.StepMinMS, r.StepMaxMS, r.StepRepeats)
 	p.line("forward  %8.3f ms  (%.3f to %.3f, %d repetitions)", r.ForwardMS, r.ForwardMinMS, r.ForwardMaxMS, r.Repeats)
 	p.line("cells    %.3g a second", r.CellsPerSecond)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -24,7 +25,7 @@ func (o *compareOptions) options() []option {
 	keep := map[string]bool{
 		"task": true, "size": true, "batch": true, "channels": true, "seed": true, "anisotropic": true,
 		"hidden": true, "steps": true, "optimizer": true, "lr": true, "momentum": true, "clip": true,
-		"checkpoint-every": true, "device": true, "threads": true, "blas": true,
+		"checkpoint-every": true, "device": true, "kernels": true, "threads": true, "blas": true,
 	}
 	var list []option
 	for _, one := range o.trainOptions.options() {
@@ -78,13 +79,17 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 		}
 		all = append(all, p)
 	}
+	machine, err := o.computeOptions.find(s)
+	if err != nil {
+		return err
+	}
 	dir, err := compareFolder(o.Out, s)
 	if err != nil {
 		return err
 	}
 	var c report.Comparison
 	for _, p := range all {
-		r, err := trainOne(ctx, p, o.computeOptions, filepath.Join(dir, p.settings.Name), s)
+		r, err := trainOne(ctx, p, machine, filepath.Join(dir, p.settings.Name), s)
 		if err != nil {
 			return err
 		}
@@ -99,7 +104,7 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 }
 
 // trainOne trains one of the models and returns what the comparison shows.
-func trainOne(ctx context.Context, p *prepared, c computeOptions, dir string, s streams) (report.Run, error) {
+func trainOne(ctx context.Context, p *prepared, c machine, dir string, s streams) (report.Run, error) {
 	t, err := p.start(c, s, func() (string, error) { return dir, nil })
 	if err != nil {
 		return report.Run{}, err
@@ -132,9 +137,13 @@ func compareFolder(dir string, s streams) (string, error) {
 // runCompareRuns draws runs that exist.
 func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []string, s streams) error {
 	for flag := range set {
-		if flag != "out" && flag != "device" && flag != "threads" && flag != "blas" {
+		if flag != "out" && !slices.Contains(machineFlags, flag) {
 			return usagef("--%s beside runs: they are trained already: give --out or flags of the machine only", flag)
 		}
+	}
+	machine, err := o.computeOptions.find(s)
+	if err != nil {
+		return err
 	}
 	var c report.Comparison
 	var first train.Settings
@@ -152,7 +161,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 		if taskText(v.settings) != taskText(first) {
 			return fmt.Errorf("%s: its task is %s, that of %s is %s: compare runs of one task", dir, taskText(v.settings), dirs[0], taskText(first))
 		}
-		r, err := v.draw(o.computeOptions, s)
+		r, err := v.draw(machine, s)
 		if err != nil {
 			return err
 		}
@@ -168,7 +177,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 
 // draw fills in the report of a run on the disk. When its data are gone it has
 // no pictures, and a warning says so.
-func (v runView) draw(c computeOptions, s streams) (report.Run, error) {
+func (v runView) draw(c machine, s streams) (report.Run, error) {
 	e, err := c.open(v.model)
 	if err != nil {
 		return report.Run{}, err

@@ -7,7 +7,9 @@ import (
 
 	"mdlstm-gpu/host/cpu"
 	"mdlstm-gpu/host/cpu/openblas"
+	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/gpu"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/train"
 )
@@ -16,30 +18,46 @@ import (
 // machine.
 const maxThreads = 4096
 
-// computeOptions say what computes.
+// kernelFamilies are the values of --kernels.
+var kernelFamilies = []string{"auto", string(gpu.KernelsWavefront), string(gpu.KernelsSweep)}
+
+// computeOptions say what shall compute.
 type computeOptions struct {
 	Device  string `toml:"device"`
+	Kernels string `toml:"kernels"`
 	BLAS    string `toml:"blas"`
 	Threads int    `toml:"threads"`
 }
 
-func defaultCompute() computeOptions { return computeOptions{Device: "auto", BLAS: "auto"} }
+func defaultCompute() computeOptions {
+	return computeOptions{Device: "auto", Kernels: "auto", BLAS: "auto"}
+}
 
 func (c *computeOptions) options() []option {
 	return []option{
-		{name: "device", arg: "auto|cpu|gpu", group: "Machine", usage: "what computes; this build knows the CPU only", dest: &c.Device},
+		{name: "device", arg: "auto|cpu|gpu", group: "Machine", usage: "what computes; auto takes the first NVIDIA GPU that can, else the CPU, and says why; CUDA_VISIBLE_DEVICES chooses among GPUs", dest: &c.Device},
+		{name: "kernels", arg: "NAME", group: "Machine", usage: "kernels of mdlstm layers on the GPU: wavefront (a launch a diagonal), sweep (one for all), or auto, which decides by the shapes", dest: &c.Kernels},
 		{name: "threads", arg: "N", group: "Machine", usage: "processor cores to use, 0 = all; the results do not depend on it", dest: &c.Threads},
 		{name: "blas", arg: "NAME", group: "Machine", usage: "matrix products of the CPU: gonum, openblas, or auto, which takes openblas where it is built in", dest: &c.BLAS},
 	}
 }
+
+// machineFlags are the flags above.
+var machineFlags = []string{"device", "kernels", "threads", "blas"}
 
 // check refuses values that no build knows.
 func (c computeOptions) check() error {
 	if err := oneOf("device", c.Device, []string{"auto", "cpu", "gpu"}); err != nil {
 		return err
 	}
+	if err := oneOf("kernels", c.Kernels, kernelFamilies); err != nil {
+		return err
+	}
 	if err := oneOf("blas", c.BLAS, []string{"auto", "gonum", "openblas"}); err != nil {
 		return err
+	}
+	if c.Kernels != "auto" && c.Device == "cpu" {
+		return usagef("--kernels %s goes with a GPU, not with --device cpu: leave one out", c.Kernels)
 	}
 	if c.Threads < 0 || c.Threads > maxThreads {
 		return usagef("--threads %d: want 0 (all cores) to %d", c.Threads, maxThreads)
@@ -47,43 +65,72 @@ func (c computeOptions) check() error {
 	return nil
 }
 
-// available refuses what this build or machine does not have.
-func (c computeOptions) available() error {
-	if c.Device == "gpu" {
-		return errors.New("--device gpu: this build has no GPU engine: use --device cpu")
+// machine is what computes, once it is found.
+type machine struct {
+	asked computeOptions
+	gpu   *cuda.Device // nil: the CPU
+	s     streams
+}
+
+// find checks what was asked for and looks for the GPU. It says, once, when and
+// why --device auto takes the CPU.
+func (c computeOptions) find(s streams) (machine, error) {
+	m := machine{asked: c, s: s}
+	if err := c.check(); err != nil {
+		return m, err
 	}
 	if _, _, ok := openblas.Implementation(); c.BLAS == "openblas" && !ok {
-		return errors.New("--blas openblas: this build has no OpenBLAS: use --blas gonum, or build with -tags openblas (needs a C compiler and libopenblas)")
+		return m, errors.New("--blas openblas: this build has no OpenBLAS: use --blas gonum, or build with -tags openblas (needs a C compiler and libopenblas)")
 	}
-	return nil
+	var err error
+	if c.Device != "cpu" {
+		m.gpu, err = findGPU(c.Device, s)
+	}
+	return m, err
+}
+
+// findAll is find for commands that compare: with --device auto the CPU and,
+// where there is one, the GPU.
+func (c computeOptions) findAll(s streams) ([]machine, error) {
+	m, err := c.find(s)
+	if err != nil {
+		return nil, err
+	}
+	if m.gpu != nil && c.Device == "auto" {
+		return []machine{{asked: c, s: s}, m}, nil
+	}
+	return []machine{m}, nil
 }
 
 // open makes the engine for a model, its parameters zero.
-func (c computeOptions) open(m *nn.Model) (engine.Engine, error) {
-	if err := c.check(); err != nil {
-		return nil, err
+func (m machine) open(model *nn.Model) (engine.Engine, error) {
+	if m.gpu != nil {
+		return m.openGPU(model)
 	}
-	if err := c.available(); err != nil {
-		return nil, err
-	}
-	o := cpu.Options{Threads: c.Threads}
-	if blas, name, ok := openblas.Implementation(); ok && c.BLAS != "gonum" {
+	o := cpu.Options{Threads: m.asked.Threads}
+	if blas, name, ok := openblas.Implementation(); ok && m.asked.BLAS != "gonum" {
 		o.BLAS, o.BLASName = blas, name
 	}
-	return cpu.New(m, o)
+	return cpu.New(model, o)
 }
 
-// threads is how many cores are used.
-func (c computeOptions) threads() int {
-	if c.Threads == 0 {
+// threads is how many cores compute; 0 when it is not the cores that do.
+func (m machine) threads() int {
+	switch {
+	case m.gpu != nil:
+		return 0
+	case m.asked.Threads == 0:
 		return runtime.GOMAXPROCS(0)
 	}
-	return c.Threads
+	return m.asked.Threads
 }
 
 // describe says in a line what an engine computes on.
-func (c computeOptions) describe(i engine.Info) string {
-	parts := []string{i.Device, count(c.threads(), "thread")}
+func (m machine) describe(i engine.Info) string {
+	if m.gpu != nil {
+		return i.Engine + ": " + strings.Join(append([]string{deviceText(m.gpu)}, kernelsText(i)...), ", ")
+	}
+	parts := []string{i.Device, count(m.threads(), "thread")}
 	if blas := i.Settings["blas"]; blas != "" {
 		parts = append(parts, "products by "+shortBLAS(blas))
 	}

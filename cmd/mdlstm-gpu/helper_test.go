@@ -96,7 +96,11 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 		t.Fatal(err)
 	}
 	s := streams{io.Discard, io.Discard}
-	run, err := p.start(o.computeOptions, s, func() (string, error) { return dir, nil })
+	on, err := o.computeOptions.find(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := p.start(on, s, func() (string, error) { return dir, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,10 @@ func TestInfo(t *testing.T) {
 		args string
 		want []string
 	}{
-		{"info", []string{"cpu ", "blas ", "vector ", "gpu      none", runtime.Version()}},
+		{"info", []string{"cpu ", "blas ", "vector ", "gpu ", "ptx      compute_75", "kernels ", runtime.Version()}},
 		{"info --require cpu", []string{"cpu "}},
-		{"info --model run", []string{"layers.0.weight_hh", "[1, 2, 15, 3]", "145", "sigmoid", "layernorm, 3 hidden"}},
+		{"info --model run", []string{"layers.0.weight_hh", "[1, 2, 15, 3]", "145", "sigmoid", "layernorm, 3 hidden", "bytes a row", "2 samples of 4x4"}},
+		{"info --model run --size 5x6 --batch 3 --device cpu", []string{"3 samples of 5x6"}},
 		{"version", []string{program + " ", runtime.Version(), "blas"}},
 		{"--version", []string{program + " "}},
 	} {
@@ -97,15 +98,15 @@ func (w wrongEngine) Gradients(dst []float32) error {
 // TestCheckFails: an engine with a wrong gradient is found out.
 func TestCheckFails(t *testing.T) {
 	var out strings.Builder
-	err := runCheck(t.Context(), defaultCompute(), streams{&out, &out}, func(m *nn.Model) (engine.Engine, error) {
+	err := runCheck(t.Context(), []subject{{open: func(m *nn.Model) (engine.Engine, error) {
 		e, err := cpu.New(m, cpu.Options{})
 		return wrongEngine{e, 1e-3}, err
-	})
+	}}}, streams{&out, &out})
 	if exitCode(err) != exitFailed || !strings.Contains(oneLine(err), "head.bias") || !strings.Contains(out.String(), "too large") {
 		t.Errorf("got error %v and %q, want a failure in head.bias", err, out.String())
 	}
 	broken := errors.New("broken")
-	err = runCheck(t.Context(), defaultCompute(), streams{&out, &out}, func(*nn.Model) (engine.Engine, error) { return nil, broken })
+	err = runCheck(t.Context(), []subject{{open: func(*nn.Model) (engine.Engine, error) { return nil, broken }}}, streams{&out, &out})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
 	}

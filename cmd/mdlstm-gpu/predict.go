@@ -72,7 +72,11 @@ func runPredict(ctx context.Context, o predictOptions, set given, s streams) err
 	if err := src.Check(m); err != nil {
 		return err
 	}
-	e, err := o.computeOptions.open(m)
+	machine, err := o.computeOptions.find(s)
+	if err != nil {
+		return err
+	}
+	e, err := machine.open(m)
 	if err != nil {
 		return err
 	}

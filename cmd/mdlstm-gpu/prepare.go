@@ -120,7 +120,7 @@ const maxSteps = 1 << 40
 
 // open makes the engine with the first parameters and takes the memory of the
 // largest batch. All that can be refused is refused here.
-func (p *prepared) open(c computeOptions) (engine.Engine, engine.Plan, error) {
+func (p *prepared) open(c machine) (engine.Engine, engine.Plan, error) {
 	e, err := c.open(p.model)
 	if err != nil {
 		return nil, nil, err
@@ -140,7 +140,7 @@ func (p *prepared) open(c computeOptions) (engine.Engine, engine.Plan, error) {
 
 // start opens the engine and then makes the run folder, so that an error leaves
 // nothing behind.
-func (p *prepared) start(c computeOptions, s streams, folder func() (string, error)) (*training, error) {
+func (p *prepared) start(c machine, s streams, folder func() (string, error)) (*training, error) {
 	e, _, err := p.open(c)
 	if err != nil {
 		return nil, err

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/train"
 )
 
 // resumeFlags may stand beside --resume: the run has its own settings.
-var resumeFlags = []string{"resume", "steps", "checkpoint-every", "device", "threads", "blas"}
+var resumeFlags = append([]string{"resume", "steps", "checkpoint-every"}, machineFlags...)
 
 // runResume continues a run.
 func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
@@ -48,13 +49,16 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		fmt.Fprintf(s.err, "%s: all %d steps are done; extend the run with a larger --steps\n", o.Resume, run.Step())
 		return t.summary(s.out)
 	}
-	t.compute = computeOptions{Device: settings.Device, Threads: settings.Threads, BLAS: o.BLAS}
+	use := computeOptions{Device: settings.Device, Kernels: o.Kernels, Threads: settings.Threads, BLAS: o.BLAS}
+	record, err := train.ReadRecord(o.Resume)
+	if err != nil {
+		return err
+	}
 	if !set["blas"] {
-		record, err := train.ReadRecord(o.Resume)
-		if err != nil {
-			return err
-		}
-		t.compute.BLAS = sameBLAS(record)
+		use.BLAS = sameBLAS(record)
+	}
+	if !set["kernels"] && use.Device != "cpu" {
+		use.Kernels = sameKernels(record)
 	}
 	data, err := dataOfRun(settings)
 	if err != nil {
@@ -66,10 +70,18 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if err := t.source.Check(run.Model()); err != nil {
 		return err
 	}
+	if t.compute, err = use.find(s); err != nil {
+		return err
+	}
 	if t.engine, err = t.compute.open(run.Model()); err != nil {
 		return err
 	}
 	defer t.engine.Close()
+	// Memory is refused before any work; and only with a plan the engine knows
+	// the kernels that it will run.
+	if _, err := t.engine.Plan(t.source.Largest(), engine.Capacity{}); err != nil {
+		return err
+	}
 	t.initial = firstParams(settings, run.Model())
 	t.announce()
 	if err := t.train(ctx); err != nil {

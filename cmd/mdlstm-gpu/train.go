@@ -115,15 +115,19 @@ func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
 	for _, warning := range p.model.Config.GrowthWarnings() {
 		fmt.Fprintf(s.err, "warning: %s\n", warning)
 	}
-	if o.DryRun {
-		return runDryRun(ctx, p, o.computeOptions, s)
-	}
-	if set["out"] {
+	if set["out"] && !o.DryRun {
 		if err := checkNewFolder(o.Out); err != nil {
 			return err
 		}
 	}
-	t, err := p.start(o.computeOptions, s, func() (string, error) {
+	machine, err := o.computeOptions.find(s)
+	if err != nil {
+		return err
+	}
+	if o.DryRun {
+		return runDryRun(ctx, p, machine, s)
+	}
+	t, err := p.start(machine, s, func() (string, error) {
 		if o.Out != "" {
 			return o.Out, nil
 		}

@@ -22,7 +22,7 @@ type training struct {
 	engine  engine.Engine
 	source  task.Source
 	initial []float32 // parameters of step 0; nil when they are not known
-	compute computeOptions
+	compute machine
 	s       streams
 
 	wall float64 // seconds of the whole run; 0 when it was done in parts

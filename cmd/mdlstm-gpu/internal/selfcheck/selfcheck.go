@@ -45,12 +45,13 @@ type Row struct {
 	Output      float64 // engine against ref
 	Gradient    float64 // engine against ref
 	Difference  float64 // ref against central differences
+	Peer        float64 // engine against the other engine, outputs and gradients; 0 without one
 	WorstTensor string  // where the engine's gradient is worst
 }
 
 // OK says whether all errors are within the tolerances. NaN is not.
 func (r Row) OK() bool {
-	return r.Output <= OutputTolerance && r.Gradient <= GradientTolerance && r.Difference <= DifferenceTolerance
+	return r.Output <= OutputTolerance && r.Gradient <= GradientTolerance && r.Difference <= DifferenceTolerance && r.Peer <= GradientTolerance
 }
 
 // MaxAxes is the largest number of axes that is checked.
@@ -64,16 +65,20 @@ var samples = [MaxAxes][]grid.Shape{
 	{{2, 2, 2, 2}, {1, 2, 1, 2}},
 }
 
+// Open makes the engine of a model.
+type Open func(*nn.Model) (engine.Engine, error)
+
 // Run checks every cell on 1 to MaxAxes axes, scanned from the first corner and
-// from the last, and calls see after each. Open makes the engine of a model;
-// Run closes it. An error means that something could not be computed at all.
-func Run(ctx context.Context, open func(*nn.Model) (engine.Engine, error), see func(Row)) error {
+// from the last, and calls see after each. Open makes the engine under check,
+// peer another one that it is compared with, nil for none; Run closes them. An
+// error means that something could not be computed at all.
+func Run(ctx context.Context, open, peer Open, see func(Row)) error {
 	for _, cell := range nn.Cells {
 		for axes := 1; axes <= MaxAxes; axes++ {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			row, err := check(cell, axes, open)
+			row, err := check(cell, axes, open, peer)
 			if err != nil {
 				return fmt.Errorf("check of %s on %d axes: %w", cell, axes, err)
 			}
@@ -83,7 +88,7 @@ func Run(ctx context.Context, open func(*nn.Model) (engine.Engine, error), see f
 	return nil
 }
 
-func check(cell string, axes int, open func(*nn.Model) (engine.Engine, error)) (row Row, err error) {
+func check(cell string, axes int, open, peer Open) (row Row, err error) {
 	m, err := nn.New(nn.Config{
 		Input: 2,
 		Layers: []nn.Layer{{Type: nn.TypeMDLSTM, Cell: cell, Hidden: 9,
@@ -113,8 +118,27 @@ func check(cell string, axes int, open func(*nn.Model) (engine.Engine, error)) (
 	}
 	row.Output = worstOutput(outputs, slices.Concat(want.Outputs...))
 	row.Gradient, row.WorstTensor = worstGradient(m, gradients, wantGradients)
-	row.Difference, err = d.worstDifference()
+	if row.Difference, err = d.worstDifference(); err != nil || peer == nil {
+		return row, err
+	}
+	row.Peer, err = worstOfPeer(m, peer, params, batch, outputs, gradients)
 	return row, err
+}
+
+// worstOfPeer is the largest share by which outputs or gradients differ from
+// those of another engine.
+func worstOfPeer(m *nn.Model, peer Open, params []float32, batch *engine.Batch, outputs, gradients []float32) (float64, error) {
+	e, err := peer(m)
+	if err != nil {
+		return 0, err
+	}
+	defer e.Close()
+	wantOutputs, wantGradients, err := compute(e, params, batch)
+	if err != nil {
+		return 0, err
+	}
+	share, _ := worstGradient(m, gradients, byName(m, wantGradients))
+	return math.Max(share, worstOutput(outputs, widen(wantOutputs))), nil
 }
 
 // compute runs a batch through the engine.

@@ -60,7 +60,7 @@ func TestRun(t *testing.T) {
 			err := Run(t.Context(), func(m *nn.Model) (engine.Engine, error) {
 				e, err := cpu.New(m, cpu.Options{Threads: 1})
 				return faulty{e, c.gradient, c.output}, err
-			}, func(r Row) {
+			}, nil, func(r Row) {
 				rows++
 				if r.OK() != c.ok {
 					t.Errorf("got %+v, OK %v, want %v", r, r.OK(), c.ok)
@@ -76,22 +76,54 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunPeer: an engine is compared with the other one, whichever is wrong.
+func TestRunPeer(t *testing.T) {
+	right := func(m *nn.Model) (engine.Engine, error) { return cpu.New(m, cpu.Options{Threads: 1}) }
+	for _, c := range []struct {
+		name string
+		peer faulty
+		ok   bool
+	}{
+		{"right", faulty{}, true},
+		{"wrong gradient", faulty{gradient: 1e-2}, false},
+		{"wrong output", faulty{output: 1e-4}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Run(t.Context(), right, func(m *nn.Model) (engine.Engine, error) {
+				e, err := right(m)
+				return faulty{e, c.peer.gradient, c.peer.output}, err
+			}, func(r Row) {
+				if r.OK() != c.ok || (r.Peer == 0) != c.ok {
+					t.Errorf("got %+v, OK %v, want %v", r, r.OK(), c.ok)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	broken := errors.New("broken")
+	if err := Run(t.Context(), right, func(*nn.Model) (engine.Engine, error) { return nil, broken }, func(Row) {}); !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
+	}
+}
+
 func TestRunStops(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	if err := Run(ctx, nil, nil); !errors.Is(err, context.Canceled) {
+	if err := Run(ctx, nil, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
 
 func TestRowOK(t *testing.T) {
-	good := Row{Output: OutputTolerance, Gradient: GradientTolerance, Difference: DifferenceTolerance}
+	good := Row{Output: OutputTolerance, Gradient: GradientTolerance, Difference: DifferenceTolerance, Peer: GradientTolerance}
 	if !good.OK() {
 		t.Errorf("%+v: got not OK", good)
 	}
 	for name, spoil := range map[string]func(*Row){
 		"output": func(r *Row) { r.Output *= 1.01 }, "gradient": func(r *Row) { r.Gradient *= 1.01 },
-		"difference": func(r *Row) { r.Difference *= 1.01 }, "NaN": func(r *Row) { r.Difference = math.NaN() },
+		"difference": func(r *Row) { r.Difference *= 1.01 }, "peer": func(r *Row) { r.Peer *= 1.01 }, "NaN": func(r *Row) { r.Difference = math.NaN() },
 	} {
 		r := good
 		spoil(&r)

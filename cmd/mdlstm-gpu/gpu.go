@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/gpu"
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/train"
+)
+
+// findGPU is the first GPU that can compute. For --device auto it is nil where
+// there is none, and a note says why; the emulator is never taken without being
+// asked for. A library of MDLSTM_CUDA_LIBRARY that is no driver is always an
+// error: somebody wants it.
+func findGPU(asked string, s streams) (*cuda.Device, error) {
+	d, err := firstUsable()
+	switch {
+	case asked == "gpu" && err != nil:
+		return nil, fmt.Errorf("--device gpu: %w", err)
+	case asked == "gpu":
+		if d.Emulated {
+			fmt.Fprintf(s.err, "note: the GPU is emulated on the processor: good for tests, and slow\n")
+		}
+		return d, nil
+	case errors.Is(err, cuda.ErrNoDevice):
+		fmt.Fprintf(s.err, "note: computing on the CPU: %s\n", oneLine(reason(err)))
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case d.Emulated:
+		fmt.Fprintf(s.err, "note: computing on the CPU: the only GPU is emulated; --device gpu takes it\n")
+		return nil, nil
+	}
+	return d, nil
+}
+
+// firstUsable is the first device on which the kernels run.
+func firstUsable() (*cuda.Device, error) {
+	devices, err := cuda.Devices()
+	if err != nil {
+		return nil, err
+	}
+	for i := range devices {
+		unusable := devices[i].Usable()
+		if unusable == nil {
+			return &devices[i], nil
+		}
+		if err == nil {
+			err = unusable
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: the driver lists none", cuda.ErrNoDevice)
+	}
+	return nil, err
+}
+
+// reason is why there is no GPU, without saying again that there is none.
+func reason(err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), cuda.ErrNoDevice.Error()+": "))
+}
+
+// openGPU makes the engine of the machine's GPU.
+func (m machine) openGPU(model *nn.Model) (engine.Engine, error) {
+	o := gpu.Options{Device: m.gpu.Ordinal}
+	if m.asked.Kernels != "auto" {
+		o.Kernels = gpu.KernelFamily(m.asked.Kernels)
+	}
+	began := time.Now()
+	e, err := gpu.New(model, o)
+	if err != nil {
+		return nil, err
+	}
+	return &starting{Engine: e, took: time.Since(began), say: func(took time.Duration) {
+		if took >= slowStart && !m.gpu.Emulated {
+			fmt.Fprintf(m.s.err, "note: the GPU was ready after %.1f s: its driver compiles the kernels at their first use and keeps them, so the next start is faster\n", took.Seconds())
+		}
+	}}, nil
+}
+
+// slowStart is from when on a start is worth a word.
+const slowStart = time.Second
+
+// starting is an engine that measures how long it takes until it can compute:
+// what its kernels need is compiled when it is made and with its first plan.
+type starting struct {
+	engine.Engine
+	took time.Duration
+	say  func(took time.Duration) // nil once it was told
+}
+
+func (e *starting) Plan(samples []grid.Shape, c engine.Capacity) (engine.Plan, error) {
+	began := time.Now()
+	p, err := e.Engine.Plan(samples, c)
+	if err == nil && e.say != nil {
+		e.say(e.took + time.Since(began))
+		e.say = nil
+	}
+	return p, err
+}
+
+// deviceText is a GPU in a line.
+func deviceText(d *cuda.Device) string {
+	text := fmt.Sprintf("%s, compute capability %d.%d, %s, driver CUDA %d.%d", d.Name, d.Capability/10, d.Capability%10,
+		cuda.FormatBytes(d.Memory), d.Driver/1000, d.Driver%1000/10)
+	if d.Emulated {
+		text += ", emulated"
+	}
+	return text
+}
+
+// kernelsText says which PTX and which kernels of mdlstm layers an engine runs.
+func kernelsText(i engine.Info) []string {
+	parts := []string{"PTX " + i.Settings["ptx"]}
+	if families := kernelsUsed(i.Settings); len(families) > 0 {
+		parts = append(parts, strings.Join(families, " and ")+" kernels")
+	}
+	return parts
+}
+
+// kernelsUsed lists the families of kernels in an engine's settings, which name
+// the kernels of each layer: "layers.0 kernels".
+func kernelsUsed(settings map[string]string) []string {
+	families := map[string]bool{}
+	for key, names := range settings {
+		if !strings.HasSuffix(key, " kernels") {
+			continue
+		}
+		family := string(gpu.KernelsWavefront)
+		if strings.Contains(names, "sweep_") {
+			family = string(gpu.KernelsSweep)
+		}
+		families[family] = true
+	}
+	return slices.Sorted(maps.Keys(families))
+}
+
+// sameKernels is the choice that continues a run to the same bits: the family
+// that the run had on a GPU, if it had only one.
+func sameKernels(record train.Record) string {
+	if used := kernelsUsed(record.Engine.Settings); len(used) == 1 {
+		return used[0]
+	}
+	return "auto"
+}
