@@ -26,6 +26,7 @@ var entries = []Entry{
 	{"gradient_norm", "optimizer", "ppii", 256},
 	{"adam", "optimizer", "ppppppppppii", 256},
 	{"sgd", "optimizer", "ppppppppii", 256},
+
 	{"rows_gemm_small", "gemm", "ppppppiiiiiiii", 256},
 	{"rows_gemm_64", "gemm", "ppppppiiiiiiii", 128},
 	{"rows_gemm_80", "gemm", "ppppppiiiiiiii", 160},
@@ -48,10 +49,8 @@ var entries = []Entry{
 	{"head_step", "head", "pppppppppppppiiii", 256},
 	{"pack_weights", "arena", "pi", 256},
 	{"reduce_slots", "arena", "pi", 256},
-
 	{"wave_products", "wave", "ppppppiiii", 256},
 	{"wave_dproducts", "wave", "ppppiiii", 256},
-	{"wave_sums", "wave", "pppppiiiii", 256},
 	{"wave_layernorm_forward", "wave_layernorm", "pppppppppppppppiiiiif", 256},
 	{"wave_layernorm_forward_wide", "wave_layernorm", "pppppppppppppppiiiiif", 256},
 	{"wave_layernorm_gates", "wave_layernorm", "pppppppppppppppiiiiif", 256},

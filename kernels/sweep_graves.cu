@@ -3,7 +3,7 @@
 // Arrays, work split, shared memory and order of sums: sweep.cuh; equations: sweep_cells.cuh, SweepAdditive. Here also
 //   peephole_f  in [R, D, H]    peephole_i, peephole_o  in [R, H]
 //   partial  out [R, samples, (D+2)·H]  of each sample, over its rows: the gradients of P_f, P_i and P_o (=), zero for
-//                samples that do not exist; wave_sums adds them up
+//                samples that do not exist; reduce_slots (arena.cu) adds them up
 // Specification: host/ref, plainCell{peepholes}. Source: Graves, Fernández, Schmidhuber 2007 (arXiv 0705.2011).
 
 #include "sweep_cells.cuh"

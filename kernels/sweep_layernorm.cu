@@ -3,7 +3,7 @@
 // Arrays, work split, shared memory and order of sums: sweep.cuh. Here also
 //   hat, cell_hat, inverse, gate_weight, gate_bias, cell_weight, cell_bias   as in wave_layernorm.cu
 //   partial  out [R, samples, 2(D+4)·H]  of each sample, over its rows: Σ dy·x̂ and Σ dy of the gates, then of the cell
-//                (=), zero for samples that do not exist; wave_sums adds them up
+//                (=), zero for samples that do not exist; reduce_slots (arena.cu) adds them up
 // tanh_cell is only read in backward. The lanes of a row make its norms by shuffles, all gates side by side.
 // Specification: host/ref, layerNormCell.
 // Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450); as in the seed, with no bias but the norms'.

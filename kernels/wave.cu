@@ -1,14 +1,10 @@
-// What all cells of a large layer need beside their equations, and the end of the sums over rows.
+// What a large layer needs beside its cell's equations.
 //
 //   wave_products:  z[r, :] += Σ_d h[pred_d[r]]·W_hh[d]ᵀ     before wave_<cell>_gates
 //   wave_dproducts: dhp[r, d, :] = dz[r]·W_hh[d]             after wave_<cell>_dgates
-//   wave_sums:      gradient[q, j] += Σ_s sums[q, s, j]      after all wavefronts, layernorm and graves only
 //
-// The first two are the products of wave.cuh on their own, so that few rows still keep many blocks busy: grid =
+// They are the products of wave.cuh on their own, so that few rows still keep many blocks busy: grid =
 // (any, ⌈columns/64⌉, R), one tile of columns a block; arrays as there.
-//   sums  in [R, S, P]  P = lengths a + b + c + d, in this order; a … d  inout [R, length]  += the sums
-// wave_sums: a thread a sum; slots in four chains, s modulo 4, added in a fixed order. Slots of zeros change no bit, so
-// the gradients do not depend on S where unused slots are zero.
 // Specification: host/ref, mdlstm.go.
 
 #include "wave.cuh"
@@ -56,43 +52,4 @@ wave_dproducts(const int* __restrict__ wave, const float* __restrict__ hhB, cons
                              min(T::kColumns, D * H - first), shared + T::kSources);
         __syncthreads();
     }
-}
-
-extern "C" __global__ void __launch_bounds__(kWaveThreads, 1)
-wave_sums(const float* __restrict__ sums, float* __restrict__ a, float* __restrict__ b, float* __restrict__ c,
-          float* __restrict__ d, int S, int length_a, int length_b, int length_c, int length_d) {
-    const int P = length_a + length_b + length_c + length_d;
-    const int q = blockIdx.z;
-    int j = blockIdx.x * blockDim.x + threadIdx.x;
-    if (j >= P) { return; }
-    const float* from = sums + (size_t)q * S * P + j;
-    float chain[4] = {};
-    int s = 0;
-    for (; s + 4 <= S; s += 4) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) { chain[i] += from[(size_t)(s + i) * P]; }
-    }
-#pragma unroll
-    for (int i = 0; i < 3; ++i) {
-        if (s + i < S) { chain[i] += from[(size_t)(s + i) * P]; }
-    }
-    const float sum = (chain[0] + chain[1]) + (chain[2] + chain[3]);
-    float* to = a;
-    int length = length_a;
-    if (j >= length) {
-        j -= length;
-        to = b;
-        length = length_b;
-        if (j >= length) {
-            j -= length;
-            to = c;
-            length = length_c;
-            if (j >= length) {
-                j -= length;
-                to = d;
-                length = length_d;
-            }
-        }
-    }
-    to[(size_t)q * length + j] += sum;
 }

@@ -27,7 +27,8 @@
 // grid = (any, ⌈H/units⌉, R), blocks stride over the rows, so any grid is right for any wavefront. Products run over
 // tiles of kRows × kColumns through shared memory, the cell's equations by unit, where a row must be seen as a whole
 // (layer norm) a warp a row. Every sum has a fixed order within its row, so z, c, h and dz do not depend on the grid;
-// sums over rows (norms' weights, peepholes) are kept by block and depend on gridDim.x, a function of the plan's shape.
+// sums over rows (norms' weights, peepholes) are kept by block, tile i of a wavefront in block i modulo gridDim.x, which is
+// as many as the plan's largest wavefront has tiles, but 256 at most: so room that is not used changes no bit.
 #pragma once
 
 #include "reduce.cuh"
@@ -137,7 +138,7 @@ static __device__ __forceinline__ void product(Left left, const float* __restric
                     r[i] = inside && k < depth ? column[(size_t)k * width] : 0.0f;
                 }
             }
-#pragma unroll
+#pragma unroll 8  // all 16 cost the large tile 50 registers more
             for (int k = 0; k < kDepth; ++k) {
                 float x[TM];
                 float y[TN];

@@ -79,9 +79,9 @@ type RecurrentArgs struct {
 	HHB cuda.Address // [R, G·H, D·H] weight_hh for backward: [q, n, d·H+j] is weight_hh[q, d, n, j]
 
 	Params RecurrentTensors
-	Grads  RecurrentTensors // += by Sums
+	Grads  RecurrentTensors // += by ReduceJobs
 
-	Partial cuda.Address // [PartialLength] scratch between Backward and Sums
+	Partial cuda.Address // [PartialLength] scratch between Backward and ReduceJobs
 }
 
 // Recurrent computes the wavefronts of one mdlstm layer of one plan. What comes
@@ -182,10 +182,10 @@ func (r *Recurrent) Kernels() []string {
 	return append(names, r.kernel("backward"))
 }
 
-// files are the modules of the layer's kernels; wave_sums is in wave.
+// files are the modules of the layer's kernels.
 func (r *Recurrent) files() []string {
 	if r.sweeps {
-		return []string{"wave", "sweep_" + r.shape.Cell}
+		return []string{"sweep_" + r.shape.Cell}
 	}
 	return []string{"wave", "wave_" + r.shape.Cell}
 }
@@ -326,33 +326,27 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred)}, sizes)...)
 }
 
-// Sums queues the end of the gradients of norms and peepholes: what Backward
-// left in Partial is added to Grads. Other cells need nothing.
-func (r *Recurrent) Sums(s *cuda.Stream, a *RecurrentArgs) error {
-	l := r.sums()
-	n := r.sumsOf()
-	if n == 0 {
-		return nil
-	}
+// ReduceJobs are the jobs that end the gradients of norms and peepholes: they
+// add what Backward leaves in Partial to Grads. Other cells have none.
+func (r *Recurrent) ReduceJobs(a *RecurrentArgs) []ReduceJob {
 	g := &a.Grads
 	to := [4]cuda.Address{g.GateWeight, g.GateBias, g.CellWeight, g.CellBias}
 	if r.shape.Cell == nn.CellGraves {
 		to = [4]cuda.Address{g.PeepholeF, g.PeepholeI, g.PeepholeO, 0}
 	}
-	c := checking("wave_sums").present("Partial", a.Partial)
-	for i, at := range to {
-		if l[i] > 0 {
-			c.present(fmt.Sprintf("Grads, tensor %d", i), at)
+	var jobs []ReduceJob
+	stride := r.sumsOf()
+	for q := range r.shape.Directions {
+		from := a.Partial + cuda.Address(4*q*r.slots*stride)
+		for i, n := range r.sums() {
+			if n > 0 {
+				jobs = append(jobs, ReduceJob{From: from, To: to[i] + cuda.Address(4*q*n), Count: n, Slots: r.slots, Stride: stride})
+			}
+			from += cuda.Address(4 * n)
 		}
 	}
-	if c.err != nil {
-		return c.err
-	}
-	return r.k.launch(s, "wave_sums", cuda.Dim{X: blocksOf(n, waveThreads), Z: r.shape.Directions}, 0, ptr(a.Partial),
-		ptr(to[0]), ptr(to[1]), ptr(to[2]), ptr(to[3]), i32(r.slots), i32(l[0]), i32(l[1]), i32(l[2]), i32(l[3]))
+	return jobs
 }
-
-const waveThreads = 256
 
 // check wants the arrays of a pass.
 func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {

@@ -346,7 +346,7 @@ func (r *recurrentTruth) packed() (hhT, hhB []float32) {
 
 func (r *recurrentRun) run() {
 	r.t.Helper()
-	for _, pass := range []func(*cuda.Stream, *RecurrentArgs) error{r.layer.Forward, r.layer.Backward, r.layer.Sums} {
+	for _, pass := range []func(*cuda.Stream, *RecurrentArgs) error{r.layer.Forward, r.layer.Backward, r.reduce} {
 		if err := pass(r.s, &r.args); err != nil {
 			r.t.Fatal(err)
 		}
@@ -362,6 +362,20 @@ func largest(x []float64) float64 {
 		top = max(top, math.Abs(v))
 	}
 	return top
+}
+
+// reduce ends the sums over rows.
+func (r *recurrentRun) reduce(s *cuda.Stream, a *RecurrentArgs) error {
+	table, jobs, err := ReduceTable(r.layer.ReduceJobs(a))
+	if err != nil {
+		return err
+	}
+	var words []uint32
+	for _, w := range table {
+		words = append(words, uint32(w), uint32(w>>32))
+	}
+	jobs.Table = gputest.New(r.t, r.layer.k.c, "jobs", words).Address()
+	return r.layer.k.Reduce(s, jobs)
 }
 
 // near compares with the largest wanted value, but at least floor, as the
@@ -726,7 +740,7 @@ func TestRecurrentChoice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, pass := range map[string]func(*cuda.Stream, *RecurrentArgs) error{"Forward": r.Forward, "Backward": r.Backward, "Sums": r.Sums} {
+	for name, pass := range map[string]func(*cuda.Stream, *RecurrentArgs) error{"Forward": r.Forward, "Backward": r.Backward} {
 		if err := pass(stream, &RecurrentArgs{}); !errors.Is(err, ErrShape) {
 			t.Errorf("%s without arrays: %v", name, err)
 		}
