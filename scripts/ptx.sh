@@ -2,6 +2,7 @@
 # Compiles kernels/*.cu to PTX, and checks the PTX that is committed.
 #
 #   scripts/ptx.sh build   writes kernels/ptx (and the tests' kernels/testdata/*.ptx); with NVCC= only build/ptx
+#   scripts/ptx.sh tools   installs the compilers, if they are not there
 #   scripts/ptx.sh check   compiles anew, compares, assembles for every target, and prints what each kernel takes
 #
 # The compiler is nvcc 13.0.88, so that everybody's PTX is the same: the one in PATH if it is that version, else from
@@ -155,7 +156,13 @@ check() {
     say "ptx: as committed, no spills, no doubles, ptxas 13.0 (sm_${TARGETS// / sm_}) and 12.0 (sm_${OLD_TARGETS// / sm_})"
 }
 
+# tools: what build and check need, installed.
+tools() {
+    find_nvcc
+    install "$OLD_TOOLS" nvidia/cuda_nvcc/bin/ptxas nvidia-cuda-nvcc-cu12==12.0.140
+}
+
 case ${1:-} in
-build | check) "$1" ;;
-*) die "usage: scripts/ptx.sh build|check" ;;
+build | check | tools) "$1" ;;
+*) die "usage: scripts/ptx.sh build|check|tools" ;;
 esac

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that can be tested on this machine: what CI runs.
-#   test.sh           the gates, go test in every build variant, the race detector
+#   test.sh           the gates, go test in every build variant, the GPU code on the emulator, the race detector
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
 #   test.sh short     go test -short, without a C compiler and experiments
+#   test.sh emulator  the GPU code on the emulator only
 #   STRICT=1          whatever is skipped counts as failed
 # Ends with what passed, failed and was skipped. Exit 1 if anything failed.
 set -euo pipefail
@@ -46,9 +47,10 @@ skip() {
 }
 
 # The build variants that this machine has. Plain must work without a C
-# compiler, so it is tested without one; openblas has simd where go has it.
+# compiler, so it is tested without one; openblas has simd where go has it, and
+# cuda both.
 find_variants() {
-  local version
+  local version missing
   variants=(plain)
   if simd_known; then
     variants+=(simd)
@@ -61,7 +63,15 @@ find_variants() {
   else
     skip "variant openblas" "$(openblas_missing)"
   fi
+  if missing=$(cuda_missing); then
+    skip "variant cuda" "$missing"
+  else
+    cuda_ready
+    variants+=(cuda)
+  fi
 }
+
+has_variant() { [[ " ${variants[*]} " == *" $1 "* ]]; }
 
 # in_variant VARIANT COMMAND… runs a command in a variant's environment.
 in_variant() {
@@ -70,7 +80,7 @@ in_variant() {
   case $variant in
     plain) CGO_ENABLED=0 GOEXPERIMENT=$experiment "$@" ;;
     simd) CGO_ENABLED=0 GOEXPERIMENT=$(with_simd) "$@" ;;
-    openblas)
+    openblas | cuda)
       if simd_known; then experiment=$(with_simd); fi
       CGO_ENABLED=1 GOEXPERIMENT=$experiment "$@"
       ;;
@@ -78,7 +88,12 @@ in_variant() {
 }
 
 # tags_of VARIANT prints its build tags.
-tags_of() { if [ "$1" = openblas ]; then say openblas; fi; }
+tags_of() {
+  case $1 in
+    openblas) say openblas ;;
+    cuda) if has_variant openblas; then say cuda,openblas; else say cuda; fi ;;
+  esac
+}
 
 # matrix describes the variants to staticcheck.
 matrix() {
@@ -107,6 +122,33 @@ lint() {
   fi
 }
 
+# emulator runs what needs a GPU on the emulator, as scripts/test_emu.sh does.
+emulator() {
+  if ! has_variant cuda; then
+    return # find_variants has said so
+  elif ! command -v "${CXX:-g++}" >/dev/null; then
+    skip "GPU code on the emulator" "no C++ compiler ${CXX:-g++}: apt-get install g++"
+    return
+  fi
+  step "build the emulator" make -s -j2 emulator emulator-check emulator-asan
+  step "GPU code on the emulator" in_variant cuda emulator_tests "$(tags_of cuda)"
+}
+emulator_tests() { scripts/test_emu.sh ci "$1" 2>&1 | tee "$logs/emulator.log"; }
+
+# ptx compares the committed PTX with its sources and assembles it for every
+# target. The compilers come from PyPI; without them the tests of package kernels
+# still hold every entry point against the host's table.
+ptx() {
+  if ! has_variant cuda; then
+    return
+  elif scripts/ptx.sh tools >"$logs/ptx-tools.log" 2>&1; then
+    step "PTX" scripts/ptx.sh check
+  else
+    say "$(tail -n 3 "$logs/ptx-tools.log")"
+    skip "PTX" "no compiler: neither nvcc 13.0.88 in PATH, nor can pip install it (python3 -m pip, PyPI)"
+  fi
+}
+
 race() {
   if ! c_compiler >/dev/null; then
     skip "race detector" "it needs a C compiler: apt-get install gcc libc6-dev"
@@ -114,6 +156,7 @@ race() {
   fi
   # The last variant has the most code of ours in it.
   local v=${variants[-1]}
+  if [ "$v" = cuda ]; then v=${variants[-2]}; fi # whose goroutines are the same
   step "race detector, $v" in_variant "$v" race_tests "$(tags_of "$v")"
 }
 race_tests() { CGO_ENABLED=1 gate_tests "$logs/race.log" -race -short -tags "$1" "${concurrent[@]}"; }
@@ -122,16 +165,20 @@ find_variants
 case ${1:-all} in
   lint) lint ;;
   race) race ;;
+  emulator) emulator ;;
   short) step "go test -short" in_variant plain gate_tests "$logs/short.log" -short ./... ;;
   all)
     lint
     step "the gates fail when they should" scripts/gates_test.sh
     for v in "${variants[@]}"; do
+      if [ "$v" = cuda ]; then continue; fi # its tests want a GPU
       step "go test, $v" in_variant "$v" gate_tests "$logs/$v.log" -tags "$(tags_of "$v")" ./...
     done
+    emulator
+    ptx
     race
     ;;
-  *) die "no part $1: want lint, race, short or nothing" ;;
+  *) die "no part $1: want lint, race, short, emulator or nothing" ;;
 esac
 
 printf '\n'

@@ -1,32 +1,47 @@
 #!/usr/bin/env bash
-# Runs the tests of the GPU code on the emulator, in every mode in which they can differ. Needs `make driver emulator
-# emulator-check emulator-asan emulator-portable`; `make test-emu` sees to that.
+# Runs the tests of the GPU code on the emulator, in every mode in which they can differ.
+#   test_emu.sh             everything, a quarter of an hour on 2 cores
+#   test_emu.sh ci [TAGS]   what `make test` runs: everything once, and the parts that differ in the other modes
+# Needs `make driver emulator emulator-check emulator-asan`, and emulator-portable without ci; `make test-emu` sees to that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly PACKAGES="./host/cuda/... ./kernels/..."
+readonly part=${1:-all} tags=${2:-cuda}
+readonly driver=(./host/cuda/... ./kernels/...)
+readonly engine=(./host/gpu/...)
+readonly all=("${driver[@]}" "${engine[@]}" ./cmd/mdlstm-gpu)
 export MDLSTM_REQUIRE_GPU=1
+eval "$(make -s --no-print-directory env)"
 
-# mode TITLE BUILD [VARIABLE=VALUE…] [-- GO TEST FLAGS…]
+# mode TITLE BUILD [VARIABLE=VALUE…] -- GO TEST ARGUMENTS…
 mode() {
-    local title=$1 library=$PWD/build/libcudaemu$2.so
+    local title=$1 library=$PWD/build/libcudaemu$2.so settings=() from=$SECONDS
     shift 2
-    local settings=()
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    while [ "$1" != -- ]; do
         settings+=("$1")
         shift
     done
-    [ $# -gt 0 ] && shift
+    shift
     echo "--- $title"
-    env MDLSTM_CUDA_LIBRARY="$library" "${settings[@]}" go test -tags cuda -count=1 "$@" $PACKAGES
+    env MDLSTM_CUDA_LIBRARY="$library" "${settings[@]}" go test -tags "$tags" -count=1 -timeout 30m "$@"
+    echo "    $((SECONDS - from)) s"
 }
 
-go vet -tags cuda $PACKAGES
-mode "in order" ""
-mode "random orders, seed 1" "" MDLSTM_EMU_SEED=1
-mode "random orders, seed 2, one OS thread" "" MDLSTM_EMU_SEED=2 MDLSTM_EMU_THREADS=1
-mode "every launch waited for" "" MDLSTM_SYNC=1
-mode "every access checked, random orders" _check MDLSTM_EMU_SEED=3 MDLSTM_POOL=0
-mode "ucontext fibers" _portable MDLSTM_EMU_SEED=4
 # The sanitizer's runtime must come first in the process, but not in go and its compiler. cuda5 leaks strings.
-mode "AddressSanitizer, UBSan" _asan MDLSTM_EMU_SEED=5 MDLSTM_POOL=0 ASAN_OPTIONS=detect_leaks=0 -- \
-    -exec "env LD_PRELOAD=$(${CXX:-g++} -print-file-name=libasan.so)"
+asan=(ASAN_OPTIONS=detect_leaks=0)
+preload=(-exec "env LD_PRELOAD=$(${CXX:-g++} -print-file-name=libasan.so)")
+
+if [ "$part" = ci ]; then
+    mode "in order" "" -- "${all[@]}"
+    mode "random orders" "" MDLSTM_EMU_SEED=1 -- -short "${driver[@]}" "${engine[@]}"
+    mode "one OS thread, every launch waited for" "" MDLSTM_EMU_SEED=2 MDLSTM_EMU_THREADS=1 MDLSTM_SYNC=1 -- "${driver[@]}"
+    mode "every access checked, random orders" _check MDLSTM_EMU_SEED=3 MDLSTM_POOL=0 -- -short "${driver[@]}" "${engine[@]}"
+    mode "AddressSanitizer, UBSan" _asan MDLSTM_EMU_SEED=5 MDLSTM_POOL=0 "${asan[@]}" -- "${preload[@]}" -short "${driver[@]}"
+    exit
+fi
+mode "in order" "" MDLSTM_CONFORMANCE=all MDLSTM_SEED_STEPS=300 -- "${all[@]}"
+mode "random orders, seed 1" "" MDLSTM_EMU_SEED=1 -- "${driver[@]}" "${engine[@]}"
+mode "random orders, seed 2, one OS thread" "" MDLSTM_EMU_SEED=2 MDLSTM_EMU_THREADS=1 -- -short "${driver[@]}" "${engine[@]}"
+mode "every launch waited for" "" MDLSTM_SYNC=1 -- -short "${driver[@]}" "${engine[@]}"
+mode "every access checked, random orders" _check MDLSTM_EMU_SEED=3 MDLSTM_POOL=0 -- -short "${driver[@]}" "${engine[@]}"
+mode "ucontext fibers" _portable MDLSTM_EMU_SEED=4 -- -short "${driver[@]}" "${engine[@]}"
+mode "AddressSanitizer, UBSan" _asan MDLSTM_EMU_SEED=5 MDLSTM_POOL=0 "${asan[@]}" -- "${preload[@]}" -short "${driver[@]}" "${engine[@]}"
