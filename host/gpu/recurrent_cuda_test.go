@@ -378,9 +378,9 @@ func (r *recurrentRun) reduce(s *cuda.Stream, a *RecurrentArgs) error {
 	return r.layer.k.Reduce(s, jobs)
 }
 
-// near compares with the largest wanted value, but at least floor, as the
+// within compares with the largest wanted value, but at least floor, as the
 // measure, and returns the share of the tolerance used.
-func near(t testing.TB, name string, got []float32, want []float64, tolerance, floor float64) float64 {
+func within(t testing.TB, name string, got []float32, want []float64, tolerance, floor float64) float64 {
 	t.Helper()
 	share, err := gputest.Near(name, got, want, tolerance*max(largest(want), floor), 0)
 	if err != nil {
@@ -396,7 +396,7 @@ func (r *recurrentRun) check() {
 	r.t.Helper()
 	width, rows, dirs := len(r.directions)*r.hidden, r.sched.Rows, len(r.directions)
 	h := r.h.Values()
-	worst := near(r.t, "h", h[:rows*width], r.wantH, 4e-6, 0)
+	worst := within(r.t, "h", h[:rows*width], r.wantH, 4e-6, 0)
 	for i, v := range h[rows*width:] {
 		if zero := i >= (r.rows-rows)*width; zero && v != 0 || !zero && v == v {
 			r.t.Fatalf("h beyond the batch, element %d: %v", i, v)
@@ -428,10 +428,10 @@ func (r *recurrentRun) check() {
 		}
 	}
 	ih, hh, bias := r.weightGradients(dz)
-	worst = max(worst, near(r.t, "dweight_ih", floats(ih), r.grad("weight_ih"), tolerance, floor))
-	worst = max(worst, near(r.t, "dweight_hh", floats(hh), r.grad("weight_hh"), tolerance, floor))
+	worst = max(worst, within(r.t, "dweight_ih", floats(ih), r.grad("weight_ih"), tolerance, floor))
+	worst = max(worst, within(r.t, "dweight_hh", floats(hh), r.grad("weight_hh"), tolerance, floor))
 	if r.cell != nn.CellLayerNorm {
-		worst = max(worst, near(r.t, "dbias", floats(bias), r.grad("bias"), tolerance, floor))
+		worst = max(worst, within(r.t, "dbias", floats(bias), r.grad("bias"), tolerance, floor))
 	}
 	for name, b := range r.grads {
 		got := b.Values()
@@ -439,7 +439,7 @@ func (r *recurrentRun) check() {
 			got[i]-- // what was there before
 		}
 		const added = 0.1 // the rounding of what was there counts too
-		worst = max(worst, near(r.t, "d"+name, got, r.grad(name), tolerance, max(floor, added)))
+		worst = max(worst, within(r.t, "d"+name, got, r.grad(name), tolerance, max(floor, added)))
 	}
 	r.t.Logf("%.2f of the tolerance; %v", worst, r.layer.Kernels())
 }
