@@ -94,11 +94,15 @@ func (p *plan) allocate() (err error) {
 		return err
 	}
 	p.graphs = map[graphKey]*cuda.Graph{}
-	return p.loadReductions()
+	return nil
 }
 
-// loadReductions uploads the table of the sums of all weight gradients.
+// loadReductions uploads the table of the sums of all weight gradients, once for
+// each variant.
 func (p *plan) loadReductions() error {
+	if _, ok := p.reducing[p.variant]; ok {
+		return nil
+	}
 	var list []ReduceJob
 	for _, s := range p.stages {
 		if s, ok := s.(interface{ reductions() []ReduceJob }); ok {
@@ -109,12 +113,17 @@ func (p *plan) loadReductions() error {
 	if err != nil {
 		return err
 	}
-	if p.jobs, err = p.e.c.Alloc("reduction jobs", int64(8*len(table))); err != nil {
+	m, err := p.e.c.Alloc("reduction jobs", int64(8*len(table)))
+	if err != nil {
+		return memoryError("the sums of gradients", err)
+	}
+	p.jobs = append(p.jobs, m)
+	jobs.Table = m.Address()
+	if err := cuda.Upload(m, 0, table); err != nil {
 		return err
 	}
-	p.reducing = jobs
-	p.reducing.Table = p.jobs.Address()
-	return cuda.Upload(p.jobs, 0, table)
+	p.reducing[p.variant] = jobs
+	return nil
 }
 
 // release gives everything back; the plan may be built again.
@@ -138,7 +147,10 @@ func (p *plan) release() error {
 	if p.loss != nil {
 		errs = append(errs, p.loss.read.Free())
 	}
-	errs = append(errs, p.pinned.Free(), p.jobs.Free())
+	for _, m := range p.jobs {
+		errs = append(errs, m.Free())
+	}
+	errs = append(errs, p.pinned.Free())
 	p.pinned, p.jobs, p.sent = nil, nil, nil
 	for _, b := range []*block{p.work, p.scalars} {
 		if b != nil {

@@ -15,21 +15,27 @@ import (
 // copy more or a wait more is a regression of kernels/README.md's model.
 func TestCost(t *testing.T) {
 	const (
-		waves   = 15 // of 8×8
-		forward = 4  // input projection, head, loss, sums to the host
-		// backward: head's outer product and input gradient, the layer's outer product, reduction
-		backward = 4
-		update   = 5 // a copy of scalars, norm, optimizer, packing, result
+		waves    = 15 // of 8×8
+		forward  = 2  // input projection, head with loss
+		backward = 2  // outer product, reduction
+		update   = 2  // norm, optimizer
 	)
+	large := oneLayer(nn.CellPlain, 1, 16, "++")
+	large.Head.Units = 100
 	for _, k := range []struct {
-		name   string
-		config nn.Config
-		nodes  int    // besides those
-		upload uint64 // bytes: x, y, and small tables that lie between them
+		name    string
+		config  nn.Config
+		kernels KernelFamily
+		nodes   int    // of forward, backward and update
+		upload  uint64 // bytes: x, y, scalars, and small tables that lie between
+		sums    uint64 // blocks of loss and relevant loss
 	}{
-		{"layernorm", oneLayer(nn.CellLayerNorm, 1, 16, "++"), 0, 5404},
-		{"plain", oneLayer(nn.CellPlain, 1, 16, "++"), 0, 5404},
-		{"plain, all directions", oneLayer(nn.CellPlain, 1, 16, "++", "+-", "-+", "--"), 0, 6940},
+		{"the seed's", oneLayer(nn.CellLayerNorm, 1, 16, "++"), KernelsAuto, 2 + forward + backward + update, 5404, 4},
+		{"layernorm", oneLayer(nn.CellLayerNorm, 1, 16, "++"), KernelsWavefront, 2*waves + forward + backward + update, 5404, 4},
+		{"plain", oneLayer(nn.CellPlain, 1, 16, "++"), KernelsWavefront, 2*waves + forward + backward + update, 5404, 4},
+		{"plain, all directions", oneLayer(nn.CellPlain, 1, 16, "++", "+-", "-+", "--"), KernelsAuto, 2 + forward + backward + update, 6940, 4},
+		// the head's loss, outer product and input gradient by themselves
+		{"large head", large, KernelsAuto, 2 + forward + 3 + backward + update, 56092, 2},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Setenv("MDLSTM_SYNC", "0")
@@ -38,7 +44,7 @@ func TestCost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := New(m, Options{Context: c, Kernels: KernelsWavefront})
+			e, err := New(m, Options{Context: c, Kernels: k.kernels})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,12 +79,10 @@ func TestCost(t *testing.T) {
 				UploadBytes:   after.UploadBytes - before.UploadBytes,
 				DownloadBytes: after.DownloadBytes - before.DownloadBytes,
 			}
-			nodes := 2*waves + forward + backward + update + k.nodes
-			const copies = 1 + 1 + 1 // loss to the host; scalars; result
 			want := cuda.Counters{
-				Launches: uint64(nodes - copies), GraphLaunches: 3, GraphNodes: uint64(nodes), // forward, backward, update
-				Waits:       3,                                        // for the slot, the loss, the result
-				UploadBytes: k.upload, DownloadBytes: 4 * (1 + 1 + 2), // sums of loss and relevant loss; norm, finite
+				Launches: uint64(k.nodes), GraphLaunches: 3, GraphNodes: uint64(k.nodes), // forward, backward, update
+				Waits:       3,                                         // for the slot, the loss, the result
+				UploadBytes: k.upload, DownloadBytes: 4 * (k.sums + 2), // and norm, finite
 			}
 			if got != want {
 				t.Errorf("a step: got %+v, want %+v", got, want)

@@ -2,11 +2,10 @@ package gpu
 
 import (
 	"mdlstm-gpu/host/cuda"
-	"mdlstm-gpu/host/engine/nonfinite"
 	"mdlstm-gpu/host/nn"
 )
 
-// denseStage is a dense layer or the head: out = activation(x·Wᵀ + b).
+// denseStage is a dense layer or a large head: out = activation(x·Wᵀ + b).
 //
 // The head's gradient arrives already as ∂/∂(x·Wᵀ + b), because losses are
 // differentiated together with its activation; where the loss wants logits
@@ -77,13 +76,4 @@ func (s *denseStage) reductions() []ReduceJob {
 	return s.outer().ReduceJobs(s.weights.grad("weight"), 0, s.weights.grad("bias"))
 }
 
-func (s *denseStage) check() (string, error) {
-	x := make([]float32, s.out.sched.Rows*s.Out)
-	if err := s.out.data.download(x, 0); err != nil {
-		return "", err
-	}
-	if nonfinite.In(x) {
-		return nonfinite.Dense(s.Stage), nil
-	}
-	return "", nil
-}
+func (s *denseStage) check() (string, error) { return checkOutputs(s.Stage, s.out) }

@@ -41,7 +41,8 @@ type Engine struct {
 	scalars, normParts, result    array  // scalars: hyper and the number of the update
 	classWeights                  array  // none when all are 1
 	weights                       []weights
-	packTable                     *cuda.Memory
+	packTable, places             *cuda.Memory
+	packedAt                      cuda.Address // what places count from
 	packing                       Jobs
 	packed                        bool // the packed copies are those of params
 
@@ -124,7 +125,7 @@ func (e *Engine) start() (err error) {
 	if err := e.loadJobs(); err != nil {
 		return memoryError("the model's parameters", err)
 	}
-	return e.kernels.Load("arena", "gemm", "loss", "optimizer", "outer", "rows")
+	return e.kernels.Load("arena", "gemm", "head", "loss", "optimizer", "outer", "rows")
 }
 
 // memoryError says for what the device has no memory.
@@ -190,7 +191,7 @@ func (e *Engine) Close() error {
 			errs = append(errs, s.Close())
 		}
 	}
-	errs = append(errs, e.packTable.Free(), e.pinned.Free())
+	errs = append(errs, e.packTable.Free(), e.places.Free(), e.pinned.Free())
 	if e.block != nil {
 		errs = append(errs, e.block.free())
 	}

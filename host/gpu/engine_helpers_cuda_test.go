@@ -37,11 +37,17 @@ func oneLayer(cell string, inputs, hidden int, directions ...string) nn.Config {
 // the end of the test.
 func newEngine(t testing.TB, c *cuda.Context, config nn.Config) *Engine {
 	t.Helper()
+	return newEngineOf(t, c, config, KernelsAuto)
+}
+
+// newEngineOf is newEngine with a family of kernels.
+func newEngineOf(t testing.TB, c *cuda.Context, config nn.Config, kernels KernelFamily) *Engine {
+	t.Helper()
 	m, err := nn.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(m, Options{Context: c})
+	e, err := New(m, Options{Context: c, Kernels: kernels})
 	if err != nil {
 		t.Fatal(err)
 	}

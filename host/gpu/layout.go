@@ -20,14 +20,15 @@ type layout struct {
 	head     *field
 	tables   array // the part of inputs that follows from the schedule
 
-	reducing Jobs // adds up the slots of all weight gradients
+	variant  string          // the families of kernels that the layers run for the batch loaded last
+	reducing map[string]Jobs // of each variant: adds up the slots of all weight gradients
 }
 
 // lay makes the stages of the model for a plan, with room for its capacity and
 // in proportion to these samples. It looks at shapes only: what does not fit the
 // device may be too large for the host, too.
 func (p *plan) lay(samples []grid.Shape) error {
-	p.layout = layout{work: &block{}, inputs: &block{}, scalars: &block{}}
+	p.layout = layout{work: &block{}, inputs: &block{}, scalars: &block{}, reducing: map[string]Jobs{}}
 	axes := len(samples[0])
 	if p.e.model.Config.View != grid.ViewGrid {
 		axes, samples = 1, nil
@@ -73,6 +74,11 @@ func (p *plan) add(i int, at *field) (*field, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.stages = append(p.stages, s)
+		return s.out, nil
+	}
+	if fused(st) {
+		s := newHeadStage(p, i, at)
 		p.stages = append(p.stages, s)
 		return s.out, nil
 	}

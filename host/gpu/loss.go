@@ -9,15 +9,17 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// lossStage compares the head's outputs with the targets and leaves
-// ∂loss/∂(head's pre-activation) behind; it also turns logits into outputs.
+// lossStage holds the targets. It compares the head's outputs with them and
+// leaves ∂loss/∂(head's pre-activation) behind; it also turns logits into
+// outputs. A small head does all that in its own launch.
 type lossStage struct {
-	p    *plan
-	name string
-	head *field
+	p     *plan
+	name  string
+	head  *field
+	fused bool // the head is a headStage
 
 	target   array // [C, units] or int32 [C], in row order
-	relevant array // int32 [C] rows
+	relevant array // int32 [C], mse: the relevant rows; for a small head how often each row is one
 	control  array // int32 [LossControls]
 	scale    array // [1] 1/normaliser
 	sums     array // partial sums, as the kernel leaves them
@@ -30,7 +32,8 @@ type lossStage struct {
 }
 
 func newLossStage(p *plan, head *field) *lossStage {
-	s := &lossStage{p: p, name: p.e.model.Config.Loss, head: head}
+	stages := p.e.model.Stages
+	s := &lossStage{p: p, name: p.e.model.Config.Loss, head: head, fused: fused(&stages[len(stages)-1])}
 	if s.name == nn.CrossEntropy {
 		s.target = p.inputs.take(head.rows)
 	} else {
@@ -41,14 +44,20 @@ func newLossStage(p *plan, head *field) *lossStage {
 	}
 	s.control = p.inputs.take(LossControls)
 	s.scale = p.scalars.take(1)
-	s.sums = p.work.take(s.blocks())
+	loss, relevant := s.blocks()
+	s.sums = p.work.take(loss + relevant)
 	return s
 }
 
-// blocks is how many partial sums there are.
-func (s *lossStage) blocks() int {
+// blocks is how many partial sums of the loss there are, and of the relevant
+// loss behind them.
+func (s *lossStage) blocks() (loss, relevant int) {
+	if s.fused {
+		n := HeadArgs{RowsArgs: s.head.args()}.Blocks()
+		return n, n
+	}
 	a := s.args(false)
-	return a.SumBlocks() + a.RelevantBlocks()
+	return a.SumBlocks(), a.RelevantBlocks()
 }
 
 func (s *lossStage) args(gradient bool) LossArgs {
@@ -82,39 +91,64 @@ func (s *lossStage) load(b *engine.Batch, k *slot) (weight float64, err error) {
 		control[ControlTargets] = 1
 		k.changed(s.target, sched.Rows*int(s.target.n)/s.head.rows)
 	}
-	if n := len(s.batch.Relevant); n > 0 { // mse, or Load would have refused it
-		if n > s.head.rows {
-			return 0, fmt.Errorf("%w: %d relevant cells, the plan has room for %d: list each once", engine.ErrShape, n, s.head.rows)
-		}
-		copy(part(s.relevant, k.ints), s.batch.Relevant)
-		k.changed(s.relevant, n)
+	if err := s.loadRelevant(k); err != nil {
+		return 0, err
 	}
 	k.changed(s.control, LossControls)
 	return weight, nil
 }
 
-// run queues the loss of the outputs computed last and the copy of its partial
-// sums to the host.
-func (s *lossStage) run(q *cuda.Stream, gradient bool) (err error) {
+// loadRelevant writes the relevant rows of an mse, which only has some.
+func (s *lossStage) loadRelevant(k *slot) error {
+	rows := s.batch.Relevant
+	if s.fused {
+		if len(rows) == 0 && !k.marked {
+			return nil
+		}
+		times := part(s.relevant, k.ints)[:s.head.sched.Rows]
+		clear(times)
+		for _, r := range rows {
+			times[r]++
+		}
+		k.marked = len(rows) > 0
+		k.changed(s.relevant, len(times))
+		return nil
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if len(rows) > s.head.rows {
+		return fmt.Errorf("%w: %d relevant cells, the plan has room for %d: list each once", engine.ErrShape, len(rows), s.head.rows)
+	}
+	copy(part(s.relevant, k.ints), rows)
+	k.changed(s.relevant, len(rows))
+	return nil
+}
+
+// run queues the loss of the outputs computed last.
+func (s *lossStage) run(q *cuda.Stream, gradient bool) error {
+	if s.fused {
+		return nil // done with the outputs
+	}
 	a, k := s.args(gradient), s.p.e.kernels
 	switch s.name {
 	case nn.CrossEntropy:
-		err = k.LossClasses(q, a)
+		return k.LossClasses(q, a)
 	case nn.BinaryCrossEntropy:
-		err = k.LossBinary(q, a)
-	default:
-		err = k.LossMSE(q, a)
+		return k.LossBinary(q, a)
 	}
-	if err != nil {
-		return err
-	}
+	return k.LossMSE(q, a)
+}
+
+// fetch queues the copy of the partial sums to the host.
+func (s *lossStage) fetch(q *cuda.Stream) error {
 	return q.Download(s.read, 0, s.sums.of.memory, 4*s.sums.at, 4*s.sums.n)
 }
 
 // measured adds the partial sums up, once the host has them.
 func (s *lossStage) measured() engine.Loss {
 	loss := s.total
-	blocks := s.args(false).SumBlocks()
+	blocks, _ := s.blocks()
 	for i, sum := range s.partial[:s.sums.n] {
 		if i < blocks {
 			loss.Sum += float64(sum)

@@ -21,7 +21,7 @@ type recurrentStage struct {
 	h          *field // [C+1, R·H], at the cells' rows
 	out        *field // h itself when directions are concatenated
 	directions []grid.Direction
-	kernels    *Recurrent
+	recurrentKernels
 
 	input array // int32 [R, C+1] row of the cell that a row of a direction stands for
 
@@ -41,11 +41,11 @@ func newRecurrentStage(p *plan, index int, in *field) (*recurrentStage, error) {
 	}
 	in.walk(p.inputs)
 	var err error
-	s.kernels, err = p.e.kernels.NewRecurrent(RecurrentShape{
+	s.recurrentKernels, err = p.e.kernels.newRecurrentKernels(RecurrentShape{
 		Cell: st.Cell, Axes: st.Axes, Hidden: st.Hidden, Directions: len(st.Directions),
 		ForgetBias: float32(st.ForgetBias), Clip: float32(st.ClipError),
-		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes), Kernels: p.e.options.Kernels,
-	})
+		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes),
+	}, p.e.options.Kernels)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.Name, err)
 	}
@@ -68,7 +68,7 @@ func (s *recurrentStage) take() {
 		s.hat, s.cellHat, s.inverse = w.take(r, c, g*h), w.take(r, c, h), w.take(r, c, g+1)
 	}
 	s.dhPred, s.dcPred = w.takeRows(r, c, d*h), w.takeRows(r, c, d*h)
-	if n := s.kernels.PartialLength(); n > 0 {
+	if n := s.partialLength(); n > 0 {
 		s.partial = w.take(n)
 	}
 	s.slots = w.take(s.outer().PartialLength())
@@ -78,6 +78,7 @@ func (s *recurrentStage) bind() error {
 	if axes := s.in.sched.Axes; axes != s.Axes {
 		return fmt.Errorf("%s: %w: %d axes, the model has %d", s.Name, ErrShape, axes, s.Axes)
 	}
+	s.choose(s.in.sched)
 	return nil
 }
 
@@ -122,7 +123,7 @@ func (s *recurrentStage) forward(q *cuda.Stream, _ bool) error {
 	if err != nil {
 		return err
 	}
-	if err := s.kernels.Forward(q, s.args()); err != nil || s.out == s.h {
+	if err := s.chosen.Forward(q, s.args()); err != nil || s.out == s.h {
 		return err
 	}
 	return k.Combine(q, s.combine(s.h.data, s.out.data))
@@ -135,7 +136,7 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 			return err
 		}
 	}
-	if err := s.kernels.Backward(q, s.args()); err != nil {
+	if err := s.chosen.Backward(q, s.args()); err != nil {
 		return err
 	}
 	if err := k.Outer(q, s.outer()); err != nil || !s.in.back {
@@ -173,5 +174,5 @@ func (s *recurrentStage) outer() OuterArgs {
 // reductions add the slots into the arena.
 func (s *recurrentStage) reductions() []ReduceJob {
 	jobs := s.outer().ReduceJobs(s.weights.grad("weight_ih"), s.weights.grad("weight_hh"), s.weights.grad("bias"))
-	return append(jobs, s.kernels.ReduceJobs(s.args())...)
+	return append(jobs, s.chosen.ReduceJobs(s.args())...)
 }

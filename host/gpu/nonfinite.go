@@ -32,6 +32,9 @@ func (p *plan) FindNonFinite() (string, error) {
 	if err := p.loss.run(q, false); err != nil {
 		return "", err
 	}
+	if err := p.loss.fetch(q); err != nil {
+		return "", err
+	}
 	if err := q.Wait(); err != nil {
 		return "", err
 	}

@@ -9,10 +9,11 @@ import (
 )
 
 // graphKey tells the recorded graphs of a plan apart: addresses differ with the
-// slot.
+// slot, kernels with the variant.
 type graphKey struct {
-	name string
-	slot int
+	name    string
+	slot    int
+	variant string
 }
 
 // The graphs of a plan.
@@ -25,7 +26,7 @@ const (
 // launch queues what record queues as one graph, which is recorded at its first
 // use. What record queues may depend on the plan and the slot alone.
 func (p *plan) launch(name string, record func(*cuda.Stream) error) error {
-	key := graphKey{name, p.current}
+	key := graphKey{name, p.current, p.variant}
 	if p.graphs[key] == nil {
 		memory := p.slots[p.current].memory
 		g, err := p.e.c.Capture(name, p.e.stream, func(q *cuda.Stream) error {
@@ -64,7 +65,7 @@ func (p *plan) backward(q *cuda.Stream) error {
 			return err
 		}
 	}
-	return p.e.kernels.Reduce(q, p.reducing)
+	return p.e.kernels.Reduce(q, p.reducing[p.variant])
 }
 
 // send brings the scalars of a training pass to the device, where they differ
@@ -116,6 +117,9 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 	if err := p.send(float32(scale), a.Seed, a.Step); err != nil {
 		return engine.Loss{}, err
 	}
+	if err := p.loadReductions(); err != nil {
+		return engine.Loss{}, err
+	}
 	p.train = true
 	err := p.launch(graphForward, func(q *cuda.Stream) error {
 		if err := p.forward(q, true); err != nil {
@@ -123,6 +127,9 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 		}
 		return p.loss.run(q, true)
 	})
+	if err == nil {
+		err = p.loss.fetch(p.e.stream)
+	}
 	if err == nil {
 		err = p.measured.Record(p.e.stream)
 	}
@@ -162,6 +169,9 @@ func (p *plan) Predict(out []float32) (engine.Loss, error) {
 	})
 	if err == nil {
 		err = p.slots[p.current].used.Record(p.e.stream)
+	}
+	if err == nil {
+		err = p.loss.fetch(p.e.stream)
 	}
 	if err == nil {
 		err = p.e.stream.Wait()

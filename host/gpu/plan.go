@@ -24,8 +24,8 @@ type plan struct {
 	pinned   *cuda.Pinned // the host's copy of the scalars
 	words    []uint32     // the same
 	graphs   map[graphKey]*cuda.Graph
-	measured *cuda.Event  // the loss is on the host
-	jobs     *cuda.Memory // table of reducing
+	measured *cuda.Event    // the loss is on the host
+	jobs     []*cuda.Memory // tables of reducing
 
 	begin   []int32 // [samples+1] where samples begin in packed cells; nil without a view
 	current int     // slot of the batch loaded last
@@ -56,6 +56,13 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 	p := &plan{e: e, capacity: want}
 	if err := p.build(samples); err != nil {
 		return nil, err
+	}
+	in, err := p.schedule(samples)
+	if err == nil {
+		err = p.link(in) // so that Info can tell which kernels run
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.release())
 	}
 	if len(e.plans) == engine.PlanLimit {
 		old := e.plans[0]
@@ -116,12 +123,16 @@ func (p *plan) bind(in *grid.Schedule, samples []grid.Shape) error {
 	return p.link(in)
 }
 
-// link gives every level its schedule.
+// link gives every level its schedule and every layer its kernels.
 func (p *plan) link(in *grid.Schedule) error {
 	p.levels[0].sched = in
+	p.variant = ""
 	for _, s := range p.stages {
 		if err := s.bind(); err != nil {
 			return err
+		}
+		if s, ok := s.(*recurrentStage); ok {
+			p.variant += s.chosen.Kernels()[0] + " "
 		}
 	}
 	return nil

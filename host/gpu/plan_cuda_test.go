@@ -3,8 +3,10 @@
 package gpu
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"mdlstm-gpu/host/cuda/gputest"
@@ -139,5 +141,37 @@ func TestSameBits(t *testing.T) {
 				t.Error("other gradients")
 			}
 		})
+	}
+}
+
+// TestFamilies: each batch runs the kernels that suit it, whatever room the plan
+// has, and gives the bits of a plan of its own.
+func TestFamilies(t *testing.T) {
+	config := oneLayer(nn.CellGraves, 1, 3, "++")
+	few := []grid.Shape{{4, 5}, {2, 2}}
+	many := slices.Repeat([]grid.Shape{{1, 1}}, 900)
+	for _, asked := range []KernelFamily{KernelsAuto, KernelsWavefront, KernelsSweep} {
+		e := newEngineOf(t, gputest.Open(t), config, asked)
+		p := planFor(t, e, engine.Capacity{Rows: 900, Wavefronts: 8, Samples: 900}, few...)
+		for round, samples := range [][]grid.Shape{few, many, few, many} {
+			b := randomBatch(t, e.model, 3, samples...)
+			_, got := gradientsOf(t, e, p, b)
+			own := newEngineOf(t, gputest.Open(t), config, asked)
+			_, want := gradientsOf(t, own, planFor(t, own, engine.Capacity{}, samples...), b)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, round %d: other gradients than in a plan of its own", asked, round)
+			}
+			ran := "wave_graves_backward wave_graves_forward"
+			if asked == KernelsSweep || asked == KernelsAuto && round%2 == 0 {
+				ran = "sweep_graves_backward_2_16 sweep_graves_forward_2_16"
+			}
+			if info := e.Info().Settings["layers.0 kernels"]; info != ran {
+				t.Errorf("%q, round %d: ran %q, want %q", asked, round, info, ran)
+			}
+		}
+	}
+	e := newEngineOf(t, gputest.Open(t), oneLayer(nn.CellGraves, 1, 3, "+++"), KernelsSweep)
+	if _, err := e.Plan([]grid.Shape{{2, 2, 2}}, engine.Capacity{}); !errors.Is(err, engine.ErrShape) || !strings.Contains(err.Error(), "layers.0: ") {
+		t.Errorf("sweeps over 3 axes: got %v, want an error that wraps ErrShape and names the layer", err)
 	}
 }

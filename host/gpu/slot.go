@@ -15,8 +15,9 @@ type slot struct {
 	ints     []int32   // the pinned memory
 	floats   []float32 // the same
 	uploaded *cuda.Event
-	used     *cuda.Event    // the last graph that reads memory
+	used     *cuda.Event    // the last work on memory but for uploads
 	tables   *grid.Schedule // of the first level, for which the tables were written
+	marked   bool           // relevant rows are marked in the host's copy
 
 	pending []span // to be uploaded, ascending
 }
@@ -40,7 +41,10 @@ func newSlot(c *cuda.Context, owner string, b *block, s *cuda.Stream) (*slot, er
 	}
 	k.ints, k.floats = cuda.Slice[int32](k.pinned), cuda.Slice[float32](k.pinned)
 	clear(k.ints)
-	return k, s.Fill32(k.memory, 0, b.words, 0)
+	if err := s.Fill32(k.memory, 0, b.words, 0); err != nil {
+		return nil, errors.Join(err, k.free())
+	}
+	return k, k.used.Record(s) // uploads come on another stream
 }
 
 func (k *slot) free() error {

@@ -41,6 +41,9 @@ func (e *Engine) Update(u engine.Update) (engine.UpdateResult, error) {
 	host[wordHyper+kernels.HyperClip] = float32(u.Clip)
 	host[wordHyper+kernels.HyperScale] = float32(u.Scale)
 	cuda.Slice[int32](e.pinned)[wordStep] = int32(e.updates + 1)
+	if err := e.pack(); err != nil { // the optimizer renews what it changes: nothing where it stops
+		return engine.UpdateResult{}, err
+	}
 	if err := e.launchUpdate(u.Optimizer); err != nil {
 		return engine.UpdateResult{}, err
 	}
@@ -53,47 +56,46 @@ func (e *Engine) Update(u engine.Update) (engine.UpdateResult, error) {
 	}
 	if r.Finite {
 		e.updates++
-		e.packed = true
 	}
 	return r, nil
 }
 
-// launchUpdate queues the update as one graph, recorded at its first use.
+// launchUpdate queues scalars to the device, the update as one graph, recorded at
+// its first use, and its result to the host.
 func (e *Engine) launchUpdate(o engine.Optimizer) error {
+	q, m := e.stream, e.block.memory
+	if err := q.Upload(m, 4*e.scalars.at, e.pinned, 0, 4*e.scalars.n); err != nil {
+		return err
+	}
 	if e.graphs[o] == nil {
-		g, err := e.c.Capture("update "+string(o), e.stream, func(q *cuda.Stream) error { return e.recordUpdate(q, o) })
+		g, err := e.c.Capture("update "+string(o), q, func(q *cuda.Stream) error { return e.recordUpdate(q, o) })
 		if err != nil {
 			return err
 		}
 		e.graphs[o] = g
 	}
-	return e.graphs[o].Launch(e.stream)
-}
-
-// recordUpdate queues scalars to the device, norm, optimizer, packing, and the
-// result to the host.
-func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
-	m := e.block.memory
-	if err := q.Upload(m, 4*e.scalars.at, e.pinned, 0, 4*e.scalars.n); err != nil {
+	if err := e.graphs[o].Launch(q); err != nil {
 		return err
 	}
+	return q.Download(e.pinned, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
+}
+
+// recordUpdate queues the norm and the optimizer, which keeps the packed weights
+// up to date.
+func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
 	a := OptimizerArgs{
 		Grad: e.grads.address(), Partial: e.normParts.address(),
 		Hyper: e.scalars.address() + 4*wordHyper, Step: e.scalars.address() + 4*wordStep,
 		W: e.params.address(), M: e.moment.address(), V: e.square.address(), Result: e.result.address(), N: e.model.Size(),
 	}
+	if e.places != nil {
+		a.Packed, a.Places = e.packedAt, e.places.Address()
+	}
 	if err := e.kernels.GradientNorm(q, a); err != nil {
 		return err
 	}
-	rule := e.kernels.Adam
 	if o == engine.SGD {
-		rule = e.kernels.SGD
+		return e.kernels.SGD(q, a)
 	}
-	if err := rule(q, a); err != nil {
-		return err
-	}
-	if err := e.kernels.Pack(q, e.packing); err != nil {
-		return err
-	}
-	return q.Download(e.pinned, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
+	return e.kernels.Adam(q, a)
 }

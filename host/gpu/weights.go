@@ -6,7 +6,7 @@ import (
 )
 
 // weights are the parameters of one stage: where they lie in the arenas, and
-// copies as the products read them, which the update makes anew.
+// copies as the products read them, which the optimizer keeps up to date.
 type weights struct {
 	e     *Engine
 	index int
@@ -34,6 +34,9 @@ func (e *Engine) takeWeights() {
 		w := weights{e: e, index: i, Stage: st}
 		switch st.Type {
 		case nn.TypeDense:
+			if fused(&e.model.Stages[i]) {
+				break // reads its weights as they are
+			}
 			w.forward = e.block.take(st.In, st.Out)
 		case nn.TypeMDLSTM:
 			r, n, dh := len(st.Directions), st.Gates*st.Hidden, st.Axes*st.Hidden
@@ -48,6 +51,9 @@ func (e *Engine) takeWeights() {
 func (w *weights) packJobs() []PackJob {
 	switch w.Type {
 	case nn.TypeDense:
+		if w.forward.of == nil {
+			return nil
+		}
 		return []PackJob{PackInputs(w.param("weight"), w.forward.address(), 1, w.Out, w.In)}
 	case nn.TypeMDLSTM:
 		r, n, ih, hh := len(w.Directions), w.Gates*w.Hidden, w.param("weight_ih"), w.param("weight_hh")
@@ -60,7 +66,8 @@ func (w *weights) packJobs() []PackJob {
 	return nil
 }
 
-// loadJobs uploads the table of all packing.
+// loadJobs uploads the table of all packing, and the places where the optimizer
+// puts the copies itself.
 func (e *Engine) loadJobs() error {
 	var list []PackJob
 	for i := range e.weights {
@@ -76,7 +83,18 @@ func (e *Engine) loadJobs() error {
 	}
 	e.packing = jobs
 	e.packing.Table = e.packTable.Address()
-	return cuda.Upload(e.packTable, 0, table)
+	if err := cuda.Upload(e.packTable, 0, table); err != nil || len(list) == 0 {
+		return err
+	}
+	places, at, err := Places(list, e.params.address(), e.model.Size())
+	if err != nil {
+		return err
+	}
+	e.packedAt = at
+	if e.places, err = e.c.Alloc("packing places", int64(4*len(places))); err != nil {
+		return err
+	}
+	return cuda.Upload(e.places, 0, places)
 }
 
 // pack queues the packing of parameters that the host has set.
