@@ -701,7 +701,7 @@ func TestRecurrentChoice(t *testing.T) {
 		{"3 axes", func(s *RecurrentShape) { s.Axes = 3 }, false, "at most"},
 		{"one huge sample", func(s *RecurrentShape) { s.Rows, s.Wavefronts, s.Samples, s.Wave = 1000*1000, 1999, 1, 1000 }, false, "shared memory"},
 		{"long lines", func(s *RecurrentShape) { s.Axes, s.Wavefronts, s.Rows, s.Wave = 1, 40000, 640000, 16 }, false, "shared memory"},
-		{"more samples than multiprocessors", func(s *RecurrentShape) { s.Rows, s.Samples, s.Wave = 64000, 1000, 8000 }, false, ""},
+		{"more samples change nothing", func(s *RecurrentShape) { s.Rows, s.Samples, s.Wave = 64000, 1000, 8000 }, true, ""},
 		{"an unknown family", func(s *RecurrentShape) { s.Kernels = "waves" }, false, "kernels"},
 		{"an unknown cell", func(s *RecurrentShape) { s.Cell = "lstm" }, false, "cell"},
 		{"9 axes", func(s *RecurrentShape) { s.Axes = 9 }, false, "D is 9"},

@@ -13,10 +13,6 @@ const (
 	sweepMaxAxes   = 2
 	sweepMaxHidden = 32
 	sweepThreads   = 512
-	// sweepTurns is how often at most a multiprocessor takes rows in hand for a
-	// wavefront, so that a sweep pays: a turn takes about 0.6 µs (modelled), a
-	// launch a wavefront about 3.5 µs.
-	sweepTurns = 6
 )
 
 // sweep is how a layer runs as one launch a pass: a block a sample and
@@ -67,15 +63,16 @@ func chooseSweep(s *RecurrentShape, device *cuda.Device) (sweep, bool, error) {
 	return sweep{}, false, fmt.Errorf("%w: kernels %q: want %q or %q", ErrShape, s.Kernels, KernelsWavefront, KernelsSweep)
 }
 
-// pays says whether a sweep is faster than a launch a wavefront: when the rows
-// of an average sample's largest wavefront, and the blocks that share a
-// multiprocessor, take few turns.
+// pays says whether a sweep is faster than a launch a wavefront. It knows the
+// layer only, not the plan's room, so that a batch has the same bits in every
+// plan in which the sweep's shared memory fits. A turn of rows takes about 0.6 µs
+// and a launch about 3.5 µs (modelled): sweeps win while a multiprocessor has up
+// to six turns a wavefront, samples of 192 rows across or six times as many
+// samples and directions as multiprocessors, and lose little beyond.
 func (w sweep) pays(s *RecurrentShape) bool {
-	if w.lanes > 16 && s.Axes > 1 {
-		return false // weights of 40 KiB are read from shared memory once a row: no faster than a launch
-	}
-	turns := blocksOf(blocksOf(s.Wave, s.Samples), sweepThreads/w.lanes)
-	return turns*blocksOf(s.Samples*s.Directions, waveBusy) <= sweepTurns
+	// Weights of 40 KiB, read from shared memory once a row, are no faster than a
+	// launch.
+	return w.lanes == 16 || s.Axes == 1
 }
 
 // sweepKernel is the name of a sweep kernel of this layer.
