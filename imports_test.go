@@ -24,21 +24,22 @@ const module = "mdlstm-gpu/"
 // become the truth.
 var mayImport = map[string][]string{
 	"host/grid":                         {},
-	"host/nn/tensorfile":                {},
+	"host/machine":                      {},
+	"host/nn/tensorfile":                {"host/machine"},
 	"host/nn":                           {"host/nn/tensorfile"},
-	"host/npy":                          {"host/nn/tensorfile"},
+	"host/npy":                          {"host/machine", "host/nn/tensorfile"},
 	"host/report":                       {},
 	"host/ref":                          {"host/nn"},
-	"host/engine":                       {"host/grid", "host/nn"},
+	"host/engine":                       {"host/grid", "host/machine", "host/nn"},
 	"host/engine/enginetest/approx":     {},
 	"host/engine/enginetest":            {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
-	"host/cpu":                          {"host/engine", "host/grid", "host/nn"},
+	"host/cpu":                          {"host/engine", "host/grid", "host/machine", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
 	"host/task":                         {"host/engine", "host/grid", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/engine", "host/grid",
-		"host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
+		"host/machine", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 )
 
 // estimate is the memory in bytes of a plan for samples, known before any of it
@@ -84,15 +85,13 @@ func (e *Engine) cellFloats(hidden, gates int, norms bool) int {
 // it is taken: a process that runs out later is killed without a word.
 func (e *Engine) affordable(samples []grid.Shape) error {
 	total, rows := e.estimate(samples)
-	free := availableMemory()
+	free := machine.FreeMemory()
 	if free == 0 || total <= free {
 		return nil
 	}
 	return fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
-		engine.ErrMemory, len(samples), rows, gib(total), gib(free))
+		engine.ErrMemory, len(samples), rows, machine.GiB(total), machine.GiB(free))
 }
-
-func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
 
 // scheduleBytes is the memory of a schedule's own tables.
 func scheduleBytes(s *grid.Schedule) int64 {
