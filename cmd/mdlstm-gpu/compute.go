@@ -101,8 +101,8 @@ func shortBLAS(name string) string {
 
 // sameBLAS is the choice that continues a run to the same bits: gonum where the
 // run had it, else what this build has.
-func sameBLAS(record train.Record) string {
-	if record.Engine.Settings["blas"] == "gonum" {
+func sameBLAS(i train.EngineInfo) string {
+	if i.Settings["blas"] == "gonum" {
 		return "gonum"
 	}
 	return "auto"

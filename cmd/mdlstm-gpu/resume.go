@@ -50,11 +50,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	}
 	t.compute = computeOptions{Device: settings.Device, Threads: settings.Threads, BLAS: o.BLAS}
 	if !set["blas"] {
-		record, err := train.ReadRecord(o.Resume)
-		if err != nil {
-			return err
-		}
-		t.compute.BLAS = sameBLAS(record)
+		t.compute.BLAS = sameBLAS(run.Engine())
 	}
 	data, err := dataOfRun(settings)
 	if err != nil {
