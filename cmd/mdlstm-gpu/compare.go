@@ -78,13 +78,24 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 		}
 		all = append(all, p)
 	}
-	dir, err := compareFolder(o.Out, s)
-	if err != nil {
-		return err
+	if set["out"] {
+		if err := checkNewFolder(o.Out); err != nil {
+			return err
+		}
 	}
 	var c report.Comparison
+	dir := ""
 	for _, p := range all {
-		r, err := trainOne(ctx, p, o.computeOptions, filepath.Join(dir, p.settings.Name), s)
+		r, err := trainOne(ctx, p, o.computeOptions, func() (string, error) {
+			// Made when the first engine has its memory: a refusal leaves nothing.
+			if dir == "" {
+				var err error
+				if dir, err = compareFolder(o.Out, s); err != nil {
+					return "", err
+				}
+			}
+			return filepath.Join(dir, p.settings.Name), nil
+		}, s)
 		if err != nil {
 			return err
 		}
@@ -98,9 +109,9 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 	return writeComparison(dir, c, s)
 }
 
-// trainOne trains one of the models and returns what the comparison shows.
-func trainOne(ctx context.Context, p *prepared, c computeOptions, dir string, s streams) (report.Run, error) {
-	t, err := p.start(c, s, func() (string, error) { return dir, nil })
+// trainOne trains one of the models in its folder and returns what the comparison shows.
+func trainOne(ctx context.Context, p *prepared, c computeOptions, folder func() (string, error), s streams) (report.Run, error) {
+	t, err := p.start(c, s, folder)
 	if err != nil {
 		return report.Run{}, err
 	}

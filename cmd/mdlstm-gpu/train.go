@@ -77,8 +77,8 @@ func trainCommand(s streams) *cli.Command {
 curves, pictures and report.html. Without flags it is the seed's experiment: MD_LSTM on the random
 diagonal task.
 
-Ctrl-C and SIGTERM finish the step, write a checkpoint and exit 130; --resume continues to
-the same bits as a run that was not stopped. A finished run resumed exits 0.`,
+Ctrl-C, SIGTERM and a closed terminal finish the step, write a checkpoint and exit 130; --resume
+continues to the same bits as a run that was not stopped. A finished run resumed exits 0.`,
 		examples: []string{
 			"train",
 			"train --model SNAKE_SD_LSTM --seed 3",

@@ -83,7 +83,7 @@ func (t *training) train(ctx context.Context) error {
 		return err
 	}
 	if reportErr != nil {
-		return fmt.Errorf("the training is done and kept in %s, but not its report: %w", t.run.Dir(), reportErr)
+		return fmt.Errorf("the training is done and kept in %s, but not its report: %w: cure the cause and write it with train --resume %s", t.run.Dir(), reportErr, t.run.Dir())
 	}
 	return err
 }
