@@ -2,9 +2,11 @@ package main
 
 import (
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,4 +160,20 @@ func TestPredictThatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, do("predict", "--model", "m.safetensors", "--in", "x.npy", "--out", "y.npy"), exitFailed, "--out y.npy: shape [1048576, 1, 1048576]: out of memory: needs 4096.0 GiB")
+}
+
+// TestModelThatCannotBeTrained: the engine alone would fit, but not what a
+// training keeps beside it.
+func TestModelThatCannotBeTrained(t *testing.T) {
+	free := machine.FreeMemory()
+	// Parameters of a layernorm layer on 2 axes: about 2·5 times hidden squared.
+	hidden := int(math.Sqrt(float64(free) / 38 / 10))
+	if free == 0 || 10*hidden*hidden > math.MaxInt32 {
+		t.Skipf("%d bytes are free: unknown, or more than any model takes", free)
+	}
+	t.Chdir(t.TempDir())
+	refused(t, do("train", "--hidden", strconv.Itoa(hidden)), exitFailed, "use fewer hidden units")
+	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
+		t.Errorf("left %v (%v)", left, err)
+	}
 }
