@@ -24,12 +24,13 @@ const module = "mdlstm-gpu/"
 // become the truth.
 var mayImport = map[string][]string{
 	"host/grid":                         {},
-	"host/nn/tensorfile":                {},
+	"host/machine":                      {},
+	"host/nn/tensorfile":                {"host/machine"},
 	"host/nn":                           {"host/nn/tensorfile"},
-	"host/npy":                          {"host/nn/tensorfile"},
+	"host/npy":                          {"host/machine", "host/nn/tensorfile"},
 	"host/report":                       {},
 	"host/ref":                          {"host/nn"},
-	"host/engine":                       {"host/grid", "host/nn"},
+	"host/engine":                       {"host/grid", "host/machine", "host/nn"},
 	"host/engine/enginetest/approx":     {},
 	"host/engine/enginetest":            {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"host/engine/batch":                 {"host/engine", "host/grid", "host/nn"},
@@ -38,12 +39,12 @@ var mayImport = map[string][]string{
 	"host/cuda":                         {},
 	"host/cuda/gputest":                 {"host/cuda"},
 	"host/gpu":                          {"host/cuda", "host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/nn", "kernels"},
-	"host/cpu":                          {"host/engine", "host/grid", "host/nn"},
+	"host/cpu":                          {"host/engine", "host/grid", "host/machine", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
 	"host/task":                         {"host/engine", "host/grid", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
-	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid",
+	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/machine",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
 }
 

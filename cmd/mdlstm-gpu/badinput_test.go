@@ -43,6 +43,8 @@ func TestBadInput(t *testing.T) {
 	write("type.toml", "lr = 0.1\nhidden = \"many\"\n")
 	write("syntax.toml", "lr = = 1\n")
 	write("nan.toml", "lr = nan\n")
+	write("flag.toml", "lr = 0.1\nresume = \"run\"\n")
+	write("long.toml", strings.Repeat("# as long as /dev/zero\n", 1<<16))
 	before := tree(t)
 
 	const usage, failed = exitUsage, exitFailed
@@ -171,6 +173,9 @@ func TestBadInput(t *testing.T) {
 		{"train --config type.toml", usage, `type.toml:2: key "hidden": want a whole number`},
 		{"train --config syntax.toml", usage, "syntax.toml:1"},
 		{"train --config nan.toml", usage, "--lr NaN"},
+		{"train --config flag.toml", usage, `flag.toml:2: key "resume": only the command line takes it, as --resume`},
+		{"train --config long.toml", failed, "long.toml: more than 1 MiB: want a file of settings"},
+		{"train --resume run --steps 99999999999999999", usage, "--steps 99999999999999999: want 1 to 1099511627776"},
 		{"compare --device cpu nope", failed, "nope"},
 		{"compare --device cpu run fields", failed, "compare runs of one task"},
 		{"compare --device cpu --out run --steps 2", failed, "--out run"},

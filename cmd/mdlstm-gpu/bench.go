@@ -95,8 +95,8 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 		return err
 	}
 	var all []benchResult
-	for _, machine := range machines {
-		r, text, err := o.measure(ctx, machine, m, batch)
+	for _, computer := range machines {
+		r, text, err := o.measure(ctx, computer, m, batch)
 		if err != nil {
 			return err
 		}
@@ -117,8 +117,8 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 }
 
 // measure times one machine, and describes its engine.
-func (o benchOptions) measure(ctx context.Context, machine machine, m *nn.Model, batch *engine.Batch) (r benchResult, text string, err error) {
-	e, err := machine.open(m)
+func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Model, batch *engine.Batch) (r benchResult, text string, err error) {
+	e, err := computer.open(m)
 	if err != nil {
 		return r, "", err
 	}
@@ -157,14 +157,14 @@ func (o benchOptions) measure(ctx context.Context, machine machine, m *nn.Model,
 	layer, size := m.Config.Layers[0], batch.Samples[0]
 	i := e.Info()
 	r = benchResult{
-		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: machine.threads(),
+		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.threads(),
 		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions},
 		StepMS:   median(step), StepMinMS: slices.Min(step), StepMaxMS: slices.Max(step), StepRepeats: len(step),
 		ForwardMS: median(forward), ForwardMinMS: slices.Min(forward), ForwardMaxMS: slices.Max(forward), Repeats: len(forward),
 		CellsPerSecond: float64(size.Cells()*o.batch) / median(step) * 1000, Parameters: m.Size(),
 	}
 	r.Bytes, r.BytesPerCell = plan.Bytes()
-	return r, machine.describe(i), nil
+	return r, computer.describe(i), nil
 }
 
 func (o benchOptions) print(r benchResult, text string, s streams) error {

@@ -29,7 +29,7 @@ than %g.`, selfcheck.MaxAxes, selfcheck.OutputTolerance, selfcheck.GradientToler
 		for _, m := range machines {
 			one := subject{open: m.open, advice: "try --blas gonum"}
 			if m.gpu != nil {
-				one = subject{open: m.open, peer: machine{asked: o, s: s}.open, advice: "try --device cpu, and report it with the output of info"}
+				one = subject{open: m.open, peer: computer{asked: o, s: s}.open, advice: "try --device cpu, and report it with the output of info"}
 			}
 			all = append(all, one)
 		}

@@ -79,17 +79,28 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 		}
 		all = append(all, p)
 	}
-	machine, err := o.computeOptions.find(s)
+	computer, err := o.computeOptions.find(s)
 	if err != nil {
 		return err
 	}
-	dir, err := compareFolder(o.Out, s)
-	if err != nil {
-		return err
+	if set["out"] {
+		if err := checkNewFolder(o.Out); err != nil {
+			return err
+		}
 	}
 	var c report.Comparison
+	dir := ""
 	for _, p := range all {
-		r, err := trainOne(ctx, p, machine, filepath.Join(dir, p.settings.Name), s)
+		r, err := trainOne(ctx, p, computer, func() (string, error) {
+			// Made when the first engine has its memory: a refusal leaves nothing.
+			if dir == "" {
+				var err error
+				if dir, err = compareFolder(o.Out, s); err != nil {
+					return "", err
+				}
+			}
+			return filepath.Join(dir, p.settings.Name), nil
+		}, s)
 		if err != nil {
 			return err
 		}
@@ -103,9 +114,9 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 	return writeComparison(dir, c, s)
 }
 
-// trainOne trains one of the models and returns what the comparison shows.
-func trainOne(ctx context.Context, p *prepared, c machine, dir string, s streams) (report.Run, error) {
-	t, err := p.start(c, s, func() (string, error) { return dir, nil })
+// trainOne trains one of the models in its folder and returns what the comparison shows.
+func trainOne(ctx context.Context, p *prepared, c computer, folder func() (string, error), s streams) (report.Run, error) {
+	t, err := p.start(c, s, folder)
 	if err != nil {
 		return report.Run{}, err
 	}
@@ -141,7 +152,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 			return usagef("--%s beside runs: they are trained already: give --out or flags of the machine only", flag)
 		}
 	}
-	machine, err := o.computeOptions.find(s)
+	computer, err := o.computeOptions.find(s)
 	if err != nil {
 		return err
 	}
@@ -161,7 +172,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 		if taskText(v.settings) != taskText(first) {
 			return fmt.Errorf("%s: its task is %s, that of %s is %s: compare runs of one task", dir, taskText(v.settings), dirs[0], taskText(first))
 		}
-		r, err := v.draw(machine, s)
+		r, err := v.draw(computer, s)
 		if err != nil {
 			return err
 		}
@@ -177,7 +188,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 
 // draw fills in the report of a run on the disk. When its data are gone it has
 // no pictures, and a warning says so.
-func (v runView) draw(c machine, s streams) (report.Run, error) {
+func (v runView) draw(c computer, s streams) (report.Run, error) {
 	e, err := c.open(v.model)
 	if err != nil {
 		return report.Run{}, err

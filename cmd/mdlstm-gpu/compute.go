@@ -65,8 +65,8 @@ func (c computeOptions) check() error {
 	return nil
 }
 
-// machine is what computes, once it is found.
-type machine struct {
+// computer is what computes, once it is found.
+type computer struct {
 	asked computeOptions
 	gpu   *cuda.Device // nil: the CPU
 	s     streams
@@ -74,8 +74,8 @@ type machine struct {
 
 // find checks what was asked for and looks for the GPU. It says, once, when and
 // why --device auto takes the CPU.
-func (c computeOptions) find(s streams) (machine, error) {
-	m := machine{asked: c, s: s}
+func (c computeOptions) find(s streams) (computer, error) {
+	m := computer{asked: c, s: s}
 	if err := c.check(); err != nil {
 		return m, err
 	}
@@ -91,19 +91,19 @@ func (c computeOptions) find(s streams) (machine, error) {
 
 // findAll is find for commands that compare: with --device auto the CPU and,
 // where there is one, the GPU.
-func (c computeOptions) findAll(s streams) ([]machine, error) {
+func (c computeOptions) findAll(s streams) ([]computer, error) {
 	m, err := c.find(s)
 	if err != nil {
 		return nil, err
 	}
 	if m.gpu != nil && c.Device == "auto" {
-		return []machine{{asked: c, s: s}, m}, nil
+		return []computer{{asked: c, s: s}, m}, nil
 	}
-	return []machine{m}, nil
+	return []computer{m}, nil
 }
 
 // open makes the engine for a model, its parameters zero.
-func (m machine) open(model *nn.Model) (engine.Engine, error) {
+func (m computer) open(model *nn.Model) (engine.Engine, error) {
 	if m.gpu != nil {
 		return m.openGPU(model)
 	}
@@ -115,7 +115,7 @@ func (m machine) open(model *nn.Model) (engine.Engine, error) {
 }
 
 // threads is how many cores compute; 0 when it is not the cores that do.
-func (m machine) threads() int {
+func (m computer) threads() int {
 	switch {
 	case m.gpu != nil:
 		return 0
@@ -126,7 +126,7 @@ func (m machine) threads() int {
 }
 
 // describe says in a line what an engine computes on.
-func (m machine) describe(i engine.Info) string {
+func (m computer) describe(i engine.Info) string {
 	if m.gpu != nil {
 		return i.Engine + ": " + strings.Join(append([]string{deviceText(m.gpu)}, kernelsText(i)...), ", ")
 	}
@@ -148,8 +148,8 @@ func shortBLAS(name string) string {
 
 // sameBLAS is the choice that continues a run to the same bits: gonum where the
 // run had it, else what this build has.
-func sameBLAS(record train.Record) string {
-	if record.Engine.Settings["blas"] == "gonum" {
+func sameBLAS(i train.EngineInfo) string {
+	if i.Settings["blas"] == "gonum" {
 		return "gonum"
 	}
 	return "auto"

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -14,9 +16,9 @@ import (
 // dst and returns which of them it sets. Unknown keys, wrong types and syntax
 // errors are errors with the file and the line.
 func readConfig(path string, dst any, options []option) (given, error) {
-	data, err := os.ReadFile(path)
+	data, err := readLimited(path, maxConfig)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return nil, fmt.Errorf("--config %w", err)
 	}
 	decoder := toml.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -34,6 +36,26 @@ func readConfig(path string, dst any, options []option) (given, error) {
 	return set, nil
 }
 
+// maxConfig bounds a file of settings: beyond it it is another file.
+const maxConfig = 1 << 20
+
+// readLimited reads a file, or what comes out of a pipe, of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d MiB: want a file of settings", path, limit>>20)
+	}
+	return data, nil
+}
+
 // configError names file, line and key.
 func configError(path string, err error, options []option) error {
 	var unknown *toml.StrictMissingError
@@ -43,6 +65,9 @@ func configError(path string, err error, options []option) error {
 		first := &unknown.Errors[0]
 		line, _ := first.Position()
 		key := strings.Join(first.Key(), ".")
+		if slices.Contains(optionNames(options), key) {
+			return usagef("%s:%d: key %q: only the command line takes it, as --%s", path, line, key, key)
+		}
 		return usagef("%s:%d: no key %q%s", path, line, key, didYouMean(key, optionNames(options), ""))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()

@@ -12,7 +12,7 @@ const drySteps = 3
 
 // runDryRun says what a training would take, by a few real steps on its first
 // batches. It writes nothing to disk.
-func runDryRun(ctx context.Context, p *prepared, c machine, s streams) error {
+func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 	e, plan, err := p.open(c)
 	if err != nil {
 		return err

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"mdlstm-gpu/host/train"
 )
@@ -67,10 +70,38 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// oneLine is the error's text without line breaks.
+// An error's line has at most about mostLine bytes, the last of which are the
+// text's own: what to do stands there.
+const (
+	mostLine = 2000
+	lastLine = 500
+)
+
+// oneLine is the error's text without line breaks, and with what a terminal
+// would obey written out: names and values come from files of strangers.
 func oneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
-	return strings.Join(lines, "; ")
+	rest := strings.Join(lines, "; ")
+	var line strings.Builder
+	for len(rest) > 0 {
+		r, size := utf8.DecodeRuneInString(rest)
+		switch char := rest[:size]; {
+		case r == '\t':
+			line.WriteByte(' ')
+		case r == utf8.RuneError && size == 1, !unicode.IsPrint(r):
+			quoted := strconv.Quote(char)
+			line.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			line.WriteString(char)
+		}
+		rest = rest[size:]
+	}
+	text := line.String()
+	if len(text) <= mostLine {
+		return text
+	}
+	first := strings.ToValidUTF8(text[:mostLine-lastLine], "")
+	return first + " … " + strings.ToValidUTF8(text[len(text)-lastLine:], "")
 }
 
 // oneOf refuses a value that is not allowed, and guesses what was meant.

@@ -63,12 +63,6 @@ func TestEditDistance(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
-	if got, want := oneLine(errors.Join(errors.New("a\r\nb"), errors.New("c"))), "a; b; c"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestQuote(t *testing.T) {
 	for path, want := range map[string]string{
 		"runs/a-1.b": "runs/a-1.b", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "$x": "'$x'", "ä": "'ä'",
@@ -96,5 +90,25 @@ func TestDirections(t *testing.T) {
 		if got, err := directions(text, 2); exitCode(err) != exitUsage {
 			t.Errorf("%q: got %q, %v, want a usage error", text, got, err)
 		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	long := strings.Repeat("a", 5000)
+	for _, c := range []struct{ name, text, want string }{
+		{"as it is", "load größe – x.npy: \"8x8\"", "load größe – x.npy: \"8x8\""},
+		{"lines", "one\ntwo\r\nthree\n", "one; two; three"},
+		{"tab", "a\tb", "a b"},
+		{"terminal's commands", "no \x1b[31mfile\x00\u009b2J", `no \x1b[31mfile\x00\u009b2J`},
+		{"not UTF-8", "a\xff\xfeb", `a\xff\xfeb`},
+		{"right to left", "a\u202eb", `a\u202eb`},
+	} {
+		if got := oneLine(errors.New(c.text)); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	got := oneLine(errors.New("begin " + long + " end: do this"))
+	if len(got) > 2100 || !strings.HasPrefix(got, "begin aaa") || !strings.HasSuffix(got, "aaa end: do this") || !strings.Contains(got, "a … a") {
+		t.Errorf("a long text: got %d bytes, %q", len(got), got)
 	}
 }

@@ -70,11 +70,11 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if err := src.Check(m); err != nil {
 		return err
 	}
-	machine, err := o.computeOptions.find(s)
+	computer, err := o.computeOptions.find(s)
 	if err != nil {
 		return err
 	}
-	e, err := machine.open(m)
+	e, err := computer.open(m)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func reason(err error) error {
 }
 
 // openGPU makes the engine of the machine's GPU.
-func (m machine) openGPU(model *nn.Model) (engine.Engine, error) {
+func (m computer) openGPU(model *nn.Model) (engine.Engine, error) {
 	o := gpu.Options{Device: m.gpu.Ordinal}
 	if m.asked.Kernels != "auto" {
 		o.Kernels = gpu.KernelFamily(m.asked.Kernels)
@@ -145,8 +145,8 @@ func kernelsUsed(settings map[string]string) []string {
 
 // sameKernels is the choice that continues a run to the same bits: the family
 // that the run had on a GPU, if it had only one.
-func sameKernels(record train.Record) string {
-	if used := kernelsUsed(record.Engine.Settings); len(used) == 1 {
+func sameKernels(i train.EngineInfo) string {
+	if used := kernelsUsed(i.Settings); len(used) == 1 {
 		return used[0]
 	}
 	return "auto"

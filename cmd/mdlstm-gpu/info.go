@@ -79,7 +79,7 @@ func machineInfo(s streams) error {
 	if err != nil {
 		return err
 	}
-	e, err := machine{asked: defaultCompute(), s: s}.open(m)
+	e, err := computer{asked: defaultCompute(), s: s}.open(m)
 	if err != nil {
 		return err
 	}
@@ -227,11 +227,11 @@ func axesIn(c nn.Config) int {
 func (o infoOptions) memory(m *nn.Model, batch []grid.Shape, s streams) error {
 	c := defaultCompute()
 	c.Device = o.device
-	machine, err := c.find(s)
+	computer, err := c.find(s)
 	if err != nil {
 		return err
 	}
-	e, err := machine.open(m)
+	e, err := computer.open(m)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (o infoOptions) memory(m *nn.Model, batch []grid.Shape, s streams) error {
 	}
 	total, perRow := plan.Bytes()
 	p := &printer{w: s.out}
-	p.line("device      %s", machine.describe(e.Info()))
+	p.line("device      %s", computer.describe(e.Info()))
 	p.line("parameters  %s with gradients and the optimizer's moments", formatBytes(16*int64(m.Size())))
 	p.line("state       %.0f bytes a row (a cell of a sample)", perRow)
 	p.line("in all      %s for %s of %s", formatBytes(total), count(len(batch), "sample"), batch[0])

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,13 +24,24 @@ func main() { os.Exit(run(os.Args, streams{os.Stdout, os.Stderr})) }
 // warnings.
 type streams struct{ out, err io.Writer }
 
+// interrupts are the signals by which users, systems and closed terminals end a
+// program.
+var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
 // run is the program but for its end. The first interrupt ends the context, so
 // that a training writes its checkpoint; the second ends the process at once.
 func run(args []string, s streams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, i := range interrupts {
+		if !signal.Ignored(i) { // by nohup, or a shell's & in a script
+			signal.Notify(signals, i)
+		}
+	}
+	// Whoever read the progress may go away: that ends no training. Writes to a
+	// closed pipe are errors then, and nobody reads this channel.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		<-signals
 		// Not signal.NotifyContext: this must come before the context ends, when
@@ -40,10 +52,11 @@ func run(args []string, s streams) int {
 	return execute(ctx, args, s)
 }
 
-// execute runs one command line and returns its exit code. An error is one line.
+// execute runs one command line and returns its exit code. An error is one line;
+// none is written where the results found no reader, as in `info | head -1`.
 func execute(ctx context.Context, args []string, s streams) int {
 	err := newApp(s).RunContext(ctx, args)
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(s.err, "%s: %s\n", program, oneLine(err))
 	}
 	return exitCode(err)

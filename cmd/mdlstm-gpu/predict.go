@@ -12,6 +12,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/npy"
 	"mdlstm-gpu/host/task"
@@ -72,11 +73,11 @@ func runPredict(ctx context.Context, o predictOptions, set given, s streams) err
 	if err := src.Check(m); err != nil {
 		return err
 	}
-	machine, err := o.computeOptions.find(s)
+	computer, err := o.computeOptions.find(s)
 	if err != nil {
 		return err
 	}
-	e, err := machine.open(m)
+	e, err := computer.open(m)
 	if err != nil {
 		return err
 	}
@@ -90,11 +91,15 @@ func runPredict(ctx context.Context, o predictOptions, set given, s streams) err
 	}
 	samples, units := src.Spec().Samples, m.Units()
 	perSample := grid.Shape(padded).Cells() * units
+	shape := append(append([]int{samples}, padded...), units)
+	// In float64, which no product here overflows.
+	if err := machine.Fits(int64(min(4*float64(samples)*float64(perSample), 1<<62))); err != nil {
+		return fmt.Errorf("--out %s: shape %s: %w: give fewer samples at once", o.out, shapeText(shape), err)
+	}
 	out := make([]float32, samples*perSample)
 	if err := predictAll(ctx, e, src, out, padded); err != nil {
 		return err
 	}
-	shape := append(append([]int{samples}, padded...), units)
 	if err := npy.Write(o.out, shape, out); err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
@@ -118,9 +120,18 @@ func (p *prepared) fillSettings(o trainOptions, set given) error {
 // maxSteps bounds a run: its log would not fit any disk long before.
 const maxSteps = 1 << 40
 
+// trainingBytes is what a training keeps of each parameter, all float32: the CPU
+// engine 6 values (itself, its gradient, two moments, two packed copies), the
+// newest checkpoint and the one being written 3 each, and the first parameters
+// for the report.
+const trainingBytes = 4 * (6 + 2*3 + 1)
+
 // open makes the engine with the first parameters and takes the memory of the
 // largest batch. All that can be refused is refused here.
-func (p *prepared) open(c machine) (engine.Engine, engine.Plan, error) {
+func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
+	if err := machine.Fits(trainingBytes * int64(p.model.Size())); err != nil {
+		return nil, nil, fmt.Errorf("training a model of %d parameters: %w: use fewer hidden units", p.model.Size(), err)
+	}
 	e, err := c.open(p.model)
 	if err != nil {
 		return nil, nil, err
@@ -140,7 +151,7 @@ func (p *prepared) open(c machine) (engine.Engine, engine.Plan, error) {
 
 // start opens the engine and then makes the run folder, so that an error leaves
 // nothing behind.
-func (p *prepared) start(c machine, s streams, folder func() (string, error)) (*training, error) {
+func (p *prepared) start(c computer, s streams, folder func() (string, error)) (*training, error) {
 	e, _, err := p.open(c)
 	if err != nil {
 		return nil, err

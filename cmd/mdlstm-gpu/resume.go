@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/train"
 )
 
@@ -23,6 +27,9 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	}
 	if err := o.computeOptions.check(); err != nil {
 		return err
+	}
+	if o.Steps > maxSteps {
+		return usagef("--steps %d: want 1 to %d", o.Steps, int64(maxSteps))
 	}
 	var c train.Changes
 	for flag, store := range map[string]func(){
@@ -42,23 +49,22 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	t := &training{run: run, s: s}
 	defer run.Close()
 	for _, warning := range run.Warnings() {
-		fmt.Fprintf(s.err, "warning: %s\n", warning)
+		fmt.Fprintf(s.err, "warning: %s\n", oneLine(errors.New(warning)))
 	}
 	settings := run.Settings()
 	if run.Step() >= settings.Steps {
 		fmt.Fprintf(s.err, "%s: all %d steps are done; extend the run with a larger --steps\n", o.Resume, run.Step())
+		if err := refreshReport(run, o.computeOptions, s); err != nil {
+			return err
+		}
 		return t.summary(s.out)
 	}
 	use := computeOptions{Device: settings.Device, Kernels: o.Kernels, Threads: settings.Threads, BLAS: o.BLAS}
-	record, err := train.ReadRecord(o.Resume)
-	if err != nil {
-		return err
-	}
 	if !set["blas"] {
-		use.BLAS = sameBLAS(record)
+		use.BLAS = sameBLAS(run.Engine())
 	}
 	if !set["kernels"] && use.Device != "cpu" {
-		use.Kernels = sameKernels(record)
+		use.Kernels = sameKernels(run.Engine())
 	}
 	data, err := dataOfRun(settings)
 	if err != nil {
@@ -88,4 +94,30 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		return err
 	}
 	return t.summary(s.out)
+}
+
+// refreshReport writes the report of a finished run when there is none, or only
+// that of before the last checkpoint: a full disk or a kill came between.
+func refreshReport(run *train.Run, c computeOptions, s streams) error {
+	model, err := os.Stat(filepath.Join(run.Dir(), modelFile)) // the end of a checkpoint
+	if err != nil {
+		return err
+	}
+	page, err := os.Stat(filepath.Join(run.Dir(), reportFile))
+	if err == nil && !page.ModTime().Before(model.ModTime()) {
+		return nil
+	}
+	v, err := readRun(run.Dir())
+	if err != nil {
+		return err
+	}
+	found, err := c.find(s)
+	if err != nil {
+		return err
+	}
+	drawn, err := v.draw(found, s)
+	if err != nil {
+		return err
+	}
+	return report.WriteRun(run.Dir(), drawn)
 }

@@ -77,8 +77,8 @@ func trainCommand(s streams) *cli.Command {
 curves, pictures and report.html. Without flags it is the seed's experiment: MD_LSTM on the random
 diagonal task.
 
-Ctrl-C and SIGTERM finish the step, write a checkpoint and exit 130; --resume continues to
-the same bits as a run that was not stopped. A finished run resumed exits 0.`,
+Ctrl-C, SIGTERM and a closed terminal finish the step, write a checkpoint and exit 130; --resume
+continues to the same bits as a run that was not stopped. A finished run resumed exits 0.`,
 		examples: []string{
 			"train",
 			"train --model SNAKE_SD_LSTM --seed 3",
@@ -120,14 +120,14 @@ func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
 			return err
 		}
 	}
-	machine, err := o.computeOptions.find(s)
+	computer, err := o.computeOptions.find(s)
 	if err != nil {
 		return err
 	}
 	if o.DryRun {
-		return runDryRun(ctx, p, machine, s)
+		return runDryRun(ctx, p, computer, s)
 	}
-	t, err := p.start(machine, s, func() (string, error) {
+	t, err := p.start(computer, s, func() (string, error) {
 		if o.Out != "" {
 			return o.Out, nil
 		}

@@ -22,7 +22,7 @@ type training struct {
 	engine  engine.Engine
 	source  task.Source
 	initial []float32 // parameters of step 0; nil when they are not known
-	compute machine
+	compute computer
 	s       streams
 
 	wall float64 // seconds of the whole run; 0 when it was done in parts
@@ -83,7 +83,7 @@ func (t *training) train(ctx context.Context) error {
 		return err
 	}
 	if reportErr != nil {
-		return fmt.Errorf("the training is done and kept in %s, but not its report: %w", t.run.Dir(), reportErr)
+		return fmt.Errorf("the training is done and kept in %s, but not its report: %w: cure the cause and write it with train --resume %s", t.run.Dir(), reportErr, t.run.Dir())
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -71,9 +72,9 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 		}
 	}
 	n := m.Size()
-	if need, free := int64(n)*bytesPerParameter, availableMemory(); free > 0 && need > free {
+	if need, free := int64(n)*bytesPerParameter, machine.FreeMemory(); free > 0 && need > free {
 		return nil, fmt.Errorf("%w: a model of %d parameters needs %s before its first batch, %s are free: use fewer hidden units",
-			engine.ErrMemory, n, gib(need), gib(free))
+			engine.ErrMemory, n, machine.GiB(need), machine.GiB(free))
 	}
 	e.params, e.grads = make([]float32, n), make([]float32, n)
 	e.moment, e.square = make([]float32, n), make([]float32, n)
@@ -90,7 +91,7 @@ func (e *Engine) newProducts() products {
 
 // Info names the processor, the BLAS and the vector unit.
 func (e *Engine) Info() engine.Info {
-	return engine.Info{Engine: "cpu", Device: processor(), Settings: map[string]string{
+	return engine.Info{Engine: "cpu", Device: machine.Processor(), Settings: map[string]string{
 		"blas":   e.options.BLASName,
 		"vector": e.kernels.name,
 	}}

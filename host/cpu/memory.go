@@ -5,15 +5,33 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 )
 
+// alike is a run of samples of one shape, so that a batch of millions is not
+// copied to be measured.
+type alike struct {
+	shape grid.Shape
+	count int
+}
+
+func runs(samples []grid.Shape) (list []alike) {
+	for _, s := range samples {
+		if n := len(list); n > 0 && list[n-1].shape.Equal(s) {
+			list[n-1].count++
+			continue
+		}
+		list = append(list, alike{append(grid.Shape{}, s...), 1})
+	}
+	return list
+}
+
 // estimate is the memory in bytes of a plan for samples, known before any of it
-// is taken. docs: BENCHMARKS.md has it a row.
+// is taken. README.md has the rule for a row.
 func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
-	shapes := make([]grid.Shape, len(samples))
-	for i, s := range samples {
-		shapes[i] = append(grid.Shape{}, s...)
-		rows += s.Cells()
+	shapes := runs(samples)
+	for _, s := range shapes {
+		rows += s.shape.Cells() * s.count
 	}
 	n := int64(rows)
 	floats := int64(e.model.Config.Input) * n
@@ -28,9 +46,10 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 		st := &e.model.Stages[i]
 		if st.Type == "sum" {
 			n = 0
-			for j, s := range shapes {
-				shapes[j] = append(s[:st.Axis:st.Axis], s[st.Axis+1:]...)
-				n += int64(shapes[j].Cells())
+			for j := range shapes {
+				s := &shapes[j]
+				s.shape = append(s.shape[:st.Axis:st.Axis], s.shape[st.Axis+1:]...)
+				n += int64(s.shape.Cells() * s.count)
 			}
 			axes--
 			words += int64(2*axes+4) * n
@@ -46,9 +65,9 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 			n = 0
 			for _, s := range shapes {
 				for d, w := range st.Window {
-					s[d] = (s[d] + w - 1) / w
+					s.shape[d] = (s.shape[d] + w - 1) / w
 				}
-				n += int64(s.Cells())
+				n += int64(s.shape.Cells() * s.count)
 			}
 			words += int64(2*axes+4) * n
 			floats += gradients * int64(st.In) * n
@@ -84,15 +103,13 @@ func (e *Engine) cellFloats(hidden, gates int, norms bool) int {
 // it is taken: a process that runs out later is killed without a word.
 func (e *Engine) affordable(samples []grid.Shape) error {
 	total, rows := e.estimate(samples)
-	free := availableMemory()
+	free := machine.FreeMemory()
 	if free == 0 || total <= free {
 		return nil
 	}
 	return fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
-		engine.ErrMemory, len(samples), rows, gib(total), gib(free))
+		engine.ErrMemory, len(samples), rows, machine.GiB(total), machine.GiB(free))
 }
-
-func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
 
 // scheduleBytes is the memory of a schedule's own tables.
 func scheduleBytes(s *grid.Schedule) int64 {

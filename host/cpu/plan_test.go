@@ -9,6 +9,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -40,7 +41,7 @@ func TestEstimate(t *testing.T) {
 }
 
 func TestPlanBeyondMemory(t *testing.T) {
-	if availableMemory() == 0 {
+	if machine.FreeMemory() == 0 {
 		t.Skip("this system does not say how much memory is free")
 	}
 	e := open(t, oneLayer("plain", 1, 64, 2, 4), Options{Threads: 1})
@@ -144,7 +145,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(m, Options{}); !errors.Is(err, engine.ErrShape) {
 		t.Errorf("9 axes: %v", err)
 	}
-	if availableMemory() == 0 {
+	if machine.FreeMemory() == 0 {
 		t.Skip("this system does not say how much memory is free")
 	}
 	if m, err = nn.New(oneLayer("plain", 1, 14000, 2, 1)); err != nil {

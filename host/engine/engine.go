@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -190,5 +191,5 @@ const PlanLimit = 4
 var (
 	ErrShape  = grid.ErrShape // so that both packages' refusals are one kind
 	ErrData   = errors.New("bad value")
-	ErrMemory = errors.New("out of memory")
+	ErrMemory = machine.ErrMemory
 )

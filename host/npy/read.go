@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"mdlstm-gpu/host/machine"
 )
 
 const magic = "\x93NUMPY"
@@ -106,6 +108,9 @@ func decodeArray(r io.Reader, size int64) (*Array, error) {
 	shape, err := narrow(h.shape)
 	if err != nil {
 		return nil, err
+	}
+	if err := machine.Fits(4 * n); err != nil {
+		return nil, fmt.Errorf("shape %v as float32: %w: split the file", h.shape, err)
 	}
 	a := &Array{Shape: shape, Kind: d.kind, DType: d.name, Data: make([]float32, n)}
 	if err := a.fill(in, d, h.fortran); err != nil {

@@ -7,10 +7,17 @@ import (
 	"path/filepath"
 )
 
+// tempName is where a file is written before it has its name. It is fixed, so
+// that the next report overwrites what a kill left behind; a folder has one
+// report written at a time.
+func tempName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+}
+
 // replaceFile writes data to a temporary file beside path and renames it, so
 // that path holds the old content or the new one, whatever happens meanwhile.
 func replaceFile(path string, data []byte) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	file, err := os.OpenFile(tempName(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return fmt.Errorf("write %q: %w", path, err)
 	}
@@ -20,9 +27,6 @@ func replaceFile(path string, data []byte) (err error) {
 		}
 	}()
 	if _, err := file.Write(data); err != nil {
-		return err
-	}
-	if err := file.Chmod(0o644); err != nil { // CreateTemp makes it for its owner alone
 		return err
 	}
 	if err := file.Sync(); err != nil {

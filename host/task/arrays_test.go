@@ -309,6 +309,8 @@ func TestArraysCheckRefuses(t *testing.T) {
 	}{
 		{"mse", ArraysOptions{Y: values(1, 2, 3, 4, 5, 6)}, mse, ""},
 		{"NaN for mse", ArraysOptions{Y: values(1, 2, nan, 4, 5, 6)}, mse, ""},
+		{"only NaN for mse", ArraysOptions{Y: values(nan, nan, nan, nan, nan, nan)}, mse, "no target counts: each is NaN"},
+		{"only NaN inside the size", ArraysOptions{Y: values(nan, nan, 1, 1, 1, 1), Sizes: small}, mse, "no target counts: each is NaN"},
 		{"infinite", ArraysOptions{Y: values(1, 2, 3, 4, inf, 6)}, mse, "sample 0, cell [1 1] is -Inf"},
 		{"infinite beyond the size", ArraysOptions{Y: values(1, 2, 3, 4, inf, 6), Sizes: small}, mse, ""},
 		{"binary", ArraysOptions{Y: values(0, 1, 0, 1, 0.5, 0)}, binary, ""},
@@ -318,7 +320,8 @@ func TestArraysCheckRefuses(t *testing.T) {
 		{"class too large", ArraysOptions{Y: classes(0, 1, 2, 3, 1, 2)}, three, "cell [1 0] is class 3, want 0 … 2: set"},
 		{"class negative", ArraysOptions{Y: classes(0, 1, 2, 0, -1, 2)}, three, "class -1"},
 		{"class ignored", ArraysOptions{Y: classes(0, 1, -1, 255, 1, 2)}, model(t, 1, 3, "softmax", "cross_entropy", ignore(255)), "class -1, want 0 … 2 or ignore_index 255"},
-		{"all ignored", ArraysOptions{Y: classes(0, 255, 2, 255, 1, 2)}, model(t, 1, 3, "softmax", "cross_entropy", ignore(255)), ""},
+		{"all ignored", ArraysOptions{Y: classes(255, 255, 255, 255, 255, 255)}, model(t, 1, 3, "softmax", "cross_entropy", ignore(255)), "no target counts: each is the ignore_index 255"},
+		{"some ignored", ArraysOptions{Y: classes(0, 255, 2, 255, 1, 2)}, model(t, 1, 3, "softmax", "cross_entropy", ignore(255)), ""},
 		{"class beyond the size", ArraysOptions{Y: classes(0, 1, -7, -7, -7, -7), Sizes: small}, three, ""},
 		{"float classes", ArraysOptions{Y: write(t, []int{1, 2, 3}, counting(6))}, three, "holds float32, want integers"},
 		{"channels", ArraysOptions{}, model(t, 2, 1, "linear", "mse"), x + ": shape [1 2 3 1] has 1 channels, the model wants 2"},

@@ -34,10 +34,13 @@ import (
 type Fields struct {
 	generator
 	anisotropic bool
-	amplitude   []float64    // [cells] s·|k|^-2, 0 for modes left out
-	modes       []complex128 // [cells] scratch: one channel of one sample
-	line        []complex128 // scratch: one line along an axis
-	transforms  []*fourier.CmplxFFT
+
+	// Made for the first sample, for until then nobody has said that there is
+	// memory for a batch.
+	amplitude  []float64    // [cells] s·|k|^-2, 0 for modes left out
+	modes      []complex128 // [cells] scratch: one channel of one sample
+	line       []complex128 // scratch: one line along an axis
+	transforms []*fourier.CmplxFFT
 }
 
 var _ Source = (*Fields)(nil)
@@ -48,12 +51,17 @@ func NewFields(o Options, anisotropic bool) (*Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fields{
-		generator: g, anisotropic: anisotropic,
-		amplitude: make([]float64, g.cells), modes: make([]complex128, g.cells),
+	return &Fields{generator: g, anisotropic: anisotropic}, nil
+}
+
+// tables makes what every sample needs.
+func (f *Fields) tables() {
+	if f.amplitude != nil {
+		return
 	}
+	f.amplitude, f.modes = make([]float64, f.cells), make([]complex128, f.cells)
 	longest := 0
-	for _, n := range g.options.Size {
+	for _, n := range f.options.Size {
 		f.transforms = append(f.transforms, fourier.NewCmplxFFT(n))
 		longest = max(longest, n)
 	}
@@ -62,15 +70,15 @@ func NewFields(o Options, anisotropic bool) (*Fields, error) {
 	for i := range f.amplitude {
 		square, nonzero := 0, 0
 		rest := i
-		for d := len(g.options.Size) - 1; d >= 0; d-- {
-			k := waveNumber(rest%g.options.Size[d], g.options.Size[d])
-			rest /= g.options.Size[d]
+		for d := len(f.options.Size) - 1; d >= 0; d-- {
+			k := waveNumber(rest%f.options.Size[d], f.options.Size[d])
+			rest /= f.options.Size[d]
 			square += k * k
 			if k != 0 {
 				nonzero++
 			}
 		}
-		if nonzero == 0 || anisotropic && nonzero > 1 {
+		if nonzero == 0 || f.anisotropic && nonzero > 1 {
 			continue
 		}
 		f.amplitude[i] = 1 / float64(square)
@@ -79,7 +87,6 @@ func NewFields(o Options, anisotropic bool) (*Fields, error) {
 	for i := range f.amplitude {
 		f.amplitude[i] /= math.Sqrt(power)
 	}
-	return f, nil
 }
 
 // waveNumber is that of coefficient i of a transform of n: 0, 1, …, -2, -1.
@@ -126,6 +133,7 @@ func (f *Fields) Example(dst *engine.Batch) error {
 }
 
 func (f *Fields) draw(dst *engine.Batch, b int) {
+	f.tables()
 	size, channels := f.options.Size, f.options.Channels
 	x := dst.X[b*f.cells*channels:][:f.cells*channels]
 	for k := range channels {

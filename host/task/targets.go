@@ -208,7 +208,8 @@ func (a *Arrays) outputSizes(f fit, padded grid.Shape) ([]grid.Shape, error) {
 	return sizes, nil
 }
 
-// checkClasses returns y as int32 after a look at every class in use; what is
+// checkClasses returns y as int32 after a look at every class in use, of which
+// one at least must count; what is
 // beyond the samples' sizes is 0.
 func (a *Arrays) checkClasses(f fit, t targets) ([]int32, error) {
 	all, err := a.y.Ints()
@@ -216,25 +217,36 @@ func (a *Arrays) checkClasses(f fit, t targets) ([]int32, error) {
 		return nil, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
 	}
 	classes := make([]int32, len(all))
+	counts := false
 	err = a.eachTarget(t, func(i int) string {
 		class := all[i]
-		if (f.ignore == nil || class != int64(*f.ignore)) && (class < 0 || class >= int64(f.units)) {
+		classes[i] = int32(class)
+		if f.ignore != nil && class == int64(*f.ignore) {
+			return ""
+		}
+		counts = true
+		if class < 0 || class >= int64(f.units) {
 			ignored := ""
 			if f.ignore != nil {
 				ignored = fmt.Sprintf(" or ignore_index %d", *f.ignore)
 			}
 			return fmt.Sprintf("is class %d, want 0 … %d%s: set the head's units or the model's ignore_index", class, f.units-1, ignored)
 		}
-		classes[i] = int32(class)
 		return ""
 	})
+	if err == nil && !counts {
+		err = fmt.Errorf("%s: no target counts: each is the ignore_index %d: give classes for some cells", a.options.Y, *f.ignore)
+	}
 	return classes, err
 }
 
-// checkValues looks at every target value in use.
+// checkValues looks at every target value in use, and wants one at least that
+// counts.
 func (a *Arrays) checkValues(f fit, t targets) error {
-	return a.eachTarget(t, func(i int) string {
+	counts := false
+	err := a.eachTarget(t, func(i int) string {
 		v := a.y.Data[i]
+		counts = counts || v == v
 		switch {
 		case f.loss == "binary_cross_entropy" && !(v >= 0 && v <= 1):
 			return fmt.Sprintf("is %v, want 0 … 1 for binary_cross_entropy", v)
@@ -243,6 +255,10 @@ func (a *Arrays) checkValues(f fit, t targets) error {
 		}
 		return ""
 	})
+	if err == nil && !counts {
+		err = fmt.Errorf("%s: no target counts: each is NaN: give values for some cells", a.options.Y)
+	}
+	return err
 }
 
 // eachTarget calls look with the index in y of every value inside a sample and

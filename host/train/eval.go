@@ -14,6 +14,10 @@ import (
 // returns its error.
 func Evaluate(ctx context.Context, e engine.Engine, src task.Source, first, n int64) (engine.Loss, error) {
 	var total engine.Loss
+	// All memory is taken, or refused, before the first batch is made.
+	if _, err := e.Plan(src.Largest(), engine.Capacity{}); err != nil {
+		return total, err
+	}
 	var batch engine.Batch
 	for t := first; t < first+n; t++ {
 		if err := ctx.Err(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
 )
 
 func TestEvaluate(t *testing.T) {
@@ -60,4 +61,23 @@ func TestPredict(t *testing.T) {
 	batch.Samples[0] = nil
 	_, _, err = Predict(e, &batch)
 	wantMessage(t, err, nil, "axes")
+}
+
+// refusingEngine has no memory.
+type refusingEngine struct{ *fakeEngine }
+
+func (refusingEngine) Plan([]grid.Shape, engine.Capacity) (engine.Plan, error) {
+	return nil, engine.ErrMemory
+}
+
+// brokenSource must not be asked for data.
+type brokenSource struct{ *fakeSource }
+
+func (brokenSource) Batch(int64, *engine.Batch) error { return errors.New("data were made") }
+
+func TestEvaluateAsksForMemoryBeforeData(t *testing.T) {
+	_, err := Evaluate(t.Context(), refusingEngine{newFakeEngine()}, brokenSource{newFakeSource()}, 0, 1)
+	if !errors.Is(err, engine.ErrMemory) {
+		t.Errorf("got %v, want %v", err, engine.ErrMemory)
+	}
 }

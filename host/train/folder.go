@@ -112,6 +112,16 @@ func target(dir string) string {
 	return filepath.Clean(dir)
 }
 
+// sameFolder says whether both paths lead to one folder.
+func sameFolder(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
 // Create makes a run folder, locked for this process, with config.json, an
 // empty log, the state of step 0 and its model. It appears by one rename: dir
 // does not exist or is an empty folder before and is complete after. Errors are
@@ -142,6 +152,9 @@ func create(disk files, dir string, start Start) (*Run, error) {
 			return nil, fmt.Errorf("--out %s: %w (and %s stays behind: %w)", dir, err, temp, e)
 		}
 		return nil, fmt.Errorf("--out %s: %w", dir, err)
+	}
+	if !sameFolder(dir, final) {
+		dir = final // "gone/../run", where gone is no folder or a link to one
 	}
 	r.dir = dir
 	return r, nil

@@ -49,9 +49,14 @@ func (r *Run) load(c Changes) error {
 	}
 	r.state = s
 	old := s.settings
-	if s.settings, err = old.with(c, s.step); err != nil {
+	changed, err := old.with(c, s.step)
+	if err != nil {
 		return err
 	}
+	if err := r.refreshRecord(); err != nil {
+		return err
+	}
+	s.settings = changed
 	r.unsaved = old.Steps != s.settings.Steps || old.CheckpointEvery != s.settings.CheckpointEvery ||
 		old.Device != s.settings.Device || old.Threads != s.settings.Threads
 	return r.refreshModel()

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func engineInfo(i engine.Info) EngineInfo {
 // it also serves for a run that is under way.
 func ReadRecord(dir string) (Record, error) {
 	path := filepath.Join(dir, configName)
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
 	if err != nil {
 		return Record{}, err
 	}
@@ -87,12 +88,46 @@ func (a EngineInfo) differs(b EngineInfo) string {
 	return strings.Join(list, ", ")
 }
 
-// writeRecord replaces config.json.
-func (r *Run) writeRecord() error {
+// readRegular reads a regular file. Opening a pipe would wait for its writer.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	return os.ReadFile(path)
+}
+
+// record returns what config.json should hold.
+func (r *Run) record() ([]byte, error) {
 	record := Record{Format: recordFormat, Settings: r.state.settings, Engine: r.state.engine, DataSHA256: r.state.dataHash}
 	data, err := record.encode()
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.path(configName), err)
+		return nil, fmt.Errorf("%s: %w", r.path(configName), err)
+	}
+	return data, nil
+}
+
+// refreshRecord writes config.json again when it is not that of the state: the
+// user may have lost it, and a kill may leave it one change behind.
+func (r *Run) refreshRecord() error {
+	want, err := r.record()
+	if err != nil {
+		return err
+	}
+	if got, err := readRegular(r.path(configName)); err == nil && bytes.Equal(got, want) {
+		return nil
+	}
+	return r.writeRecord()
+}
+
+// writeRecord replaces config.json.
+func (r *Run) writeRecord() error {
+	data, err := r.record()
+	if err != nil {
+		return err
 	}
 	return replace(r.disk, r.path(configName), func(w io.Writer) error {
 		_, err := w.Write(data)

@@ -41,6 +41,9 @@ func (r *Run) Step() int64 { return r.state.step }
 // DataHash is the hash of the data that the run is trained on.
 func (r *Run) DataHash() string { return r.state.dataHash }
 
+// Engine is what computed the newest checkpoint.
+func (r *Run) Engine() EngineInfo { return r.state.engine }
+
 // Params are a copy of the parameters in the newest checkpoint.
 func (r *Run) Params() []float32 { return append([]float32(nil), r.state.params...) }
 
@@ -65,14 +68,14 @@ func (r *Run) path(name string) string { return filepath.Join(r.dir, name) }
 // was; it is a *[NonFiniteError] when the parameters are not finite, and then
 // nothing was written.
 func (r *Run) checkpoint(e engine.Engine, log stepLog, step int64) error {
-	good := r.state.step
 	if err := r.save(e, log, step); err != nil {
 		var diverged *NonFiniteError
 		if errors.As(err, &diverged) {
 			return err
 		}
+		// Step itself, when the state is written and only the model is not.
 		return fmt.Errorf("checkpoint of step %d: %w; the one of step %d is kept: cure the cause and continue with --resume %s",
-			step, err, good, r.dir)
+			step, err, r.state.step, r.dir)
 	}
 	return nil
 }

@@ -104,15 +104,19 @@ func (s *state) encode(w io.Writer) error {
 // or changed gives an error that wraps [ErrDamaged]; one that is missing gives
 // fs.ErrNotExist; a whole one of another format gives neither.
 func loadState(path string) (*state, error) {
+	// Before it is opened: opening a pipe waits for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: not a regular file", path, ErrDamaged)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	s, err := decodeState(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/nlpodyssey/safetensors"
+
+	"mdlstm-gpu/host/machine"
 )
 
 // metadataKey is the one name that a tensor cannot have.
@@ -50,18 +52,19 @@ func Read(path string) (map[string]Tensor, map[string]string, error) {
 // Open opens the regular file at path, hands it and its size to read, and
 // closes it. Errors begin with "load" and the path.
 func Open(path string, read func(r io.Reader, size int64) error) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("load %s: %w", path, cause(err))
-	}
-	defer file.Close() // read only: nothing is lost if it fails
-	info, err := file.Stat()
+	// Before it is opened: opening a pipe waits for its writer.
+	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("load %s: %w", path, cause(err))
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("load %s: not a regular file: give a safetensors file", path)
 	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", path, cause(err))
+	}
+	defer file.Close() // read only: nothing is lost if it fails
 	if err := read(file, info.Size()); err != nil {
 		return fmt.Errorf("load %s: %w", path, cause(err))
 	}
@@ -109,10 +112,10 @@ func Encode(w io.Writer, tensors []Tensor, meta map[string]string) error {
 
 // Decode reads a safetensors file of exactly size bytes from r: tensors by
 // name, and metadata, nil when there is none. The header's length is checked
-// against size before anything is allocated; all that is allocated then is the
-// file's bytes once and its values once. It refuses files that are truncated or too long,
-// tensors that overlap or leave gaps, and any dtype but F32. NaN is for the
-// caller to judge.
+// against size, and size against the memory that is free, before anything is
+// allocated; all that is allocated then is the file's bytes once and its values
+// once. It refuses files that are truncated or too long, tensors that overlap or
+// leave gaps, and any dtype but F32. NaN is for the caller to judge.
 func Decode(r io.Reader, size int64) (map[string]Tensor, map[string]string, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {
@@ -125,8 +128,11 @@ func Decode(r io.Reader, size int64) (map[string]Tensor, map[string]string, erro
 	if header > uint64(size)-8 {
 		return nil, nil, fmt.Errorf("header of %d bytes in a file of %d: truncated, or not a safetensors file", header, size)
 	}
-	if size > math.MaxInt {
-		return nil, nil, fmt.Errorf("got %d bytes, want at most %d", size, math.MaxInt)
+	if size > math.MaxInt/2 {
+		return nil, nil, fmt.Errorf("got %d bytes, want at most %d", size, math.MaxInt/2)
+	}
+	if err := machine.Fits(2 * size); err != nil {
+		return nil, nil, err
 	}
 	content := make([]byte, size)
 	copy(content, prefix[:])

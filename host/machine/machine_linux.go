@@ -1,29 +1,41 @@
-package cpu
+package machine
 
 import (
 	"bufio"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// availableMemory is what can be taken without swapping, in bytes: what the
-// kernel says, or what the limit of this container leaves where that is less. 0
-// when nobody says.
-func availableMemory() int64 {
-	text, ok := lookup("/proc/meminfo", "MemAvailable:")
-	kib, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
-	if !ok || err != nil {
+// FreeMemory is what can be taken without swapping, in bytes: what the kernel
+// says, or what the limits of this container and of this process (ulimit -v)
+// leave where that is less. 0 when nobody says.
+func FreeMemory() int64 {
+	free, ok := kib("/proc/meminfo", "MemAvailable:")
+	if !ok {
 		return 0
 	}
-	free := kib << 10
 	limit, limited := number("/sys/fs/cgroup/memory.max") // "max" when there is none
 	used, known := number("/sys/fs/cgroup/memory.current")
 	if limited && known {
 		free = min(free, max(limit-used, 1))
 	}
+	var address syscall.Rlimit
+	taken, known := kib("/proc/self/status", "VmSize:")
+	if known && syscall.Getrlimit(syscall.RLIMIT_AS, &address) == nil && address.Cur <= math.MaxInt64 {
+		free = min(free, max(int64(address.Cur)-taken, 1))
+	}
 	return free
+}
+
+// kib reads the line of a kernel's file that says "key 123 kB", in bytes.
+func kib(path, key string) (int64, bool) {
+	text, ok := lookup(path, key)
+	n, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
+	return n << 10, ok && err == nil
 }
 
 // number reads a file that holds one number.
@@ -33,8 +45,8 @@ func number(path string) (int64, bool) {
 	return n, ok && err == nil
 }
 
-// processor is the processor's name, as the kernel knows it.
-func processor() string {
+// Processor is the processor's name, as the kernel knows it.
+func Processor() string {
 	if name, ok := lookup("/proc/cpuinfo", "model name"); ok {
 		return strings.TrimSpace(strings.TrimPrefix(name, ":"))
 	}

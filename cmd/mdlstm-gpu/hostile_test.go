@@ -1,0 +1,179 @@
+package main
+
+import (
+	"io"
+	"math"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/npy"
+)
+
+// TestHangUp: a closed terminal is a reason to stop, not to lose steps.
+func TestHangUp(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := process(".", quick("--out", "run", "--steps", "1000000")...)
+	rest := begin(t, c, "run folder: run")
+	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	said := rest()
+	if code := codeOf(t, c.Wait()); code != exitInterrupted || !strings.Contains(said, "continue with --resume run") {
+		t.Errorf("exit code %d, want %d: %s", code, exitInterrupted, said)
+	}
+}
+
+// TestIgnoredHangUp: under nohup the training goes on.
+func TestIgnoredHangUp(t *testing.T) {
+	t.Chdir(t.TempDir())
+	signal.Ignore(syscall.SIGHUP) // as children inherit it
+	defer signal.Reset(syscall.SIGHUP)
+	c := process(".", quick("--out", "run", "--steps", "3000")...)
+	rest := begin(t, c, "run folder: run")
+	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	said := rest()
+	if code := codeOf(t, c.Wait()); code != exitDone {
+		t.Errorf("exit code %d, want %d: %s", code, exitDone, said)
+	}
+}
+
+// TestNobodyListens: a reader of the progress that goes away does not end the
+// training.
+func TestNobodyListens(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := process(".", quick("--out", "run", "--steps", "2000")...)
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(pipe, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	pipe.Close()
+	if code := codeOf(t, c.Wait()); code != exitDone {
+		t.Errorf("exit code %d, want %d", code, exitDone)
+	}
+	if _, err := os.Stat(filepath.Join("run", reportFile)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestClosedPipeOfResults fails without a word, as `info | head` wants it.
+func TestClosedPipeOfResults(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	c := process(t.TempDir(), "version")
+	var said strings.Builder
+	c.Stdout, c.Stderr = write, &said
+	if code := codeOf(t, c.Run()); code != exitFailed || said.Len() > 0 {
+		t.Errorf("exit code %d, want %d; it said %q, want nothing", code, exitFailed, said.String())
+	}
+}
+
+// TestResumeWritesALostReport: a full disk or a kill may leave a finished run
+// without its report, or with that of before it was extended.
+func TestResumeWritesALostReport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, quick("--out", "run")...)
+	page := filepath.Join("run", reportFile)
+	was, err := os.Stat(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "train", "--resume", "run")
+	if is, err := os.Stat(page); err != nil || !is.ModTime().Equal(was.ModTime()) {
+		t.Errorf("a report that was up to date is written again (%v)", err)
+	}
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "train", "--resume", "run")
+	if _, err := os.Stat(page); err != nil {
+		t.Error(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(page, old, old); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "train", "--resume", "run")
+	if is, err := os.Stat(page); err != nil || is.ModTime().Before(old.Add(time.Minute)) {
+		t.Errorf("a report older than the checkpoint stays (%v)", err)
+	}
+}
+
+// TestCompareThatDoesNotFit leaves no folder behind.
+func TestCompareThatDoesNotFit(t *testing.T) {
+	if machine.FreeMemory() == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	t.Chdir(t.TempDir())
+	refused(t, do("compare", "--size", "40000x40000", "--batch", "1", "--out", "c"), exitFailed, "out of memory")
+	refused(t, do("compare", "--size", "40000x40000", "--batch", "1"), exitFailed, "out of memory")
+	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
+		t.Errorf("left %v (%v)", left, err)
+	}
+}
+
+// TestFieldsThatDoNotFit is refused at once.
+func TestFieldsThatDoNotFit(t *testing.T) {
+	if machine.FreeMemory() == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	t.Chdir(t.TempDir())
+	trained(t, "run", func(o *trainOptions) { o.Task = taskFields })
+	refused(t, do("train", "--task", "fields", "--size", "40000x40000", "--batch", "1"), exitFailed, "out of memory")
+	refused(t, do("eval", "--model", "run", "--task", "fields", "--size", "40000x40000", "--batch", "1"), exitFailed, "out of memory")
+}
+
+// TestPredictThatDoesNotFit: many units make much of a small file.
+func TestPredictThatDoesNotFit(t *testing.T) {
+	if machine.FreeMemory() == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	t.Chdir(t.TempDir())
+	m, err := nn.New(nn.Config{Input: 1, Head: nn.Head{Units: 1 << 20, Activation: nn.Linear}, Loss: nn.MSE,
+		Layers: []nn.Layer{{Type: nn.TypeMDLSTM, Cell: nn.CellPlain, Hidden: 1, Directions: []string{"+"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nn.SaveModel("m.safetensors", m, m.Init(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := npy.Write("x.npy", []int{1 << 20, 1, 1}, make([]float32, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, do("predict", "--model", "m.safetensors", "--in", "x.npy", "--out", "y.npy"), exitFailed, "--out y.npy: shape [1048576, 1, 1048576]: out of memory: needs 4096.0 GiB")
+}
+
+// TestModelThatCannotBeTrained: the engine alone would fit, but not what a
+// training keeps beside it.
+func TestModelThatCannotBeTrained(t *testing.T) {
+	free := machine.FreeMemory()
+	// Parameters of a layernorm layer on 2 axes: about 2·5 times hidden squared.
+	hidden := int(math.Sqrt(float64(free) / 38 / 10))
+	if free == 0 || 10*hidden*hidden > math.MaxInt32 {
+		t.Skipf("%d bytes are free: unknown, or more than any model takes", free)
+	}
+	t.Chdir(t.TempDir())
+	refused(t, do("train", "--hidden", strconv.Itoa(hidden)), exitFailed, "use fewer hidden units")
+	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
+		t.Errorf("left %v (%v)", left, err)
+	}
+}

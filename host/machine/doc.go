@@ -1,0 +1,25 @@
+// Package machine says what this machine has: its processor, and the memory
+// that is free. A process that takes more memory than there is ends without a
+// word, or with the pages of a Go runtime's last words; whoever is about to take
+// much asks here first and refuses in one line.
+package machine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrMemory is wrapped by the errors of [Fits].
+var ErrMemory = errors.New("out of memory")
+
+// Fits says whether so many bytes are free: an error that wraps [ErrMemory]
+// names both figures. What nobody can know is taken to fit.
+func Fits(bytes int64) error {
+	if free := FreeMemory(); free > 0 && bytes > free {
+		return fmt.Errorf("%w: needs %s, %s are free", ErrMemory, GiB(bytes), GiB(free))
+	}
+	return nil
+}
+
+// GiB writes a size in GiB with one digit behind the point.
+func GiB(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
