@@ -43,20 +43,25 @@ type progress struct {
 func newProgress(out io.Writer, first, total int64) *progress {
 	now := time.Now()
 	p := &progress{out: out, first: first, total: total, started: now, shown: now, shownStep: first}
-	if columns := terminalWidth(out); columns >= barText {
-		width := min(max(columns-barText-barFrame, barLeast), barMost)
-		p.room = columns - width - barFrame
-		p.bar = progressbar.NewOptions64(max(total-first, 1),
-			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetWidth(width),
-			progressbar.OptionThrottle(barEvery),
-			progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionSetPredictTime(false),
-			progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
-		)
-	}
+	p.draw(terminalWidth(out))
 	return p
+}
+
+// draw makes a bar where it and its text have room.
+func (p *progress) draw(columns int) {
+	if columns < barText {
+		return
+	}
+	width := min(max(columns-barText-barFrame, barLeast), barMost)
+	p.room = columns - width - barFrame
+	p.bar = progressbar.NewOptions64(max(p.total-p.first, 1),
+		progressbar.OptionSetWriter(p.out),
+		progressbar.OptionSetWidth(width),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
+	)
 }
 
 // terminalWidth is the width of the terminal behind w in columns, 0 where w is
@@ -83,8 +88,9 @@ func (p *progress) step(s train.Progress) {
 		if since < barEvery {
 			return
 		}
-		p.bar.Describe(p.fit(s, now))
+		// Both draw: the count first, or the text would stand beside the old one.
 		p.bar.Set64(s.Step + 1 - p.first) // an error to draw is no reason to stop training
+		p.bar.Describe(p.fit(s, now))
 	} else {
 		part := max((p.total-p.first)/plainParts, 1)
 		if since < plainEvery && s.Step+1-p.shownStep < part && s.Step+1 < p.total {

@@ -54,3 +54,20 @@ func TestProgressFits(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestProgressBarShowsOneStep: the percentage and the text beside it are of the
+// same step.
+func TestProgressBarShowsOneStep(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(&out, 0, 2000)
+	p.draw(100)
+	for _, step := range []int64{499, 1019, 1172} {
+		p.shown = time.Time{} // long ago
+		p.step(train.Progress{Step: step, Loss: 0.5, Relevant: math.NaN()})
+	}
+	drawn := strings.Split(out.String(), "\r")
+	last := drawn[len(drawn)-1]
+	if !strings.HasPrefix(last, "1173/2000  loss 0.5") || !strings.Contains(last, " 58% ") {
+		t.Errorf("got %q, want step 1173 of 2000 beside 58%%", last)
+	}
+}
