@@ -105,8 +105,14 @@ seed_run() { # MODEL
     "$program" train --model "$1" --device cpu --steps "$compared" --out "$dir-cpu" &&
     compare_logs "$dir-gpu/log.tsv" "$dir-cpu/log.tsv" "$compared"
 }
-quiet() { "$@" 2>/dev/null; }
-export -f seed_run compare_logs quiet
+# bench_run FLAGS… prints the JSON alone; sweeps that the shape does not allow are no failure.
+bench_run() {
+  "$program" bench --json --seconds 1 --device gpu "$@" 2>"$work/errors" || {
+    cat "$work/errors"
+    grep -q 'bad shape: sweep kernels' "$work/errors"
+  }
+}
+export -f seed_run compare_logs bench_run
 export program work seed_steps compared
 # timeout starts programs only, so functions go through a shell.
 for model in MD_LSTM HORIZONTAL_SD_LSTM SNAKE_SD_LSTM; do step "seed-$model" 90 bash -c "seed_run $model"; done
@@ -127,7 +133,7 @@ for line in "${cases[@]}"; do
   read -r cell size batch channels hidden directions <<<"$line"
   name=bench-$cell-$size-$hidden
   for family in wavefront sweep auto; do
-    step "$name-$family" 30 bash -c "quiet \$program bench --json --seconds 1 --device gpu --kernels $family --cell $cell --size $size \
+    step "$name-$family" 30 bash -c "bench_run --kernels $family --cell $cell --size $size \
       --batch $batch --channels $channels --hidden $hidden --directions $directions"
     if head -c 1 "$logs/$name-$family.log" | grep -q '\['; then bench+=("$(sed -e '1s/^\[//' -e '$s/\]$//' "$logs/$name-$family.log")"); fi
   done
