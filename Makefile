@@ -8,7 +8,7 @@ export BLAS SIMD CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
 
 include kernels/kernels.mk
 
-.PHONY: build install test test-short lint race demo bench fuzz clean help
+.PHONY: build install test test-short lint race demo bench fuzz gpu-bundle docker clean help
 
 build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum, SIMD, CUDA=auto|1|0)
 	scripts/build.sh
@@ -36,6 +36,12 @@ bench: build ## the CPU benchmark, against PyTorch where there is one (PYTHON=py
 
 fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
 	scripts/fuzz.sh
+
+gpu-bundle: ## build/gpu-bundle: prebuilt tests and program for a machine with a GPU but no Go (gpu_check.sh)
+	scripts/gpu_bundle.sh
+
+docker: ## the image mdlstm-gpu from Dockerfile.cuda
+	docker build -f Dockerfile.cuda -t mdlstm-gpu .
 
 clean: ## remove what make built; runs are kept
 	rm -rf bin build

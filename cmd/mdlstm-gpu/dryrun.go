@@ -38,6 +38,9 @@ func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 	for i, l := range p.model.Config.Layers {
 		out.line("layer %-8d %s", i, layerText(l))
 	}
+	for _, line := range understood(p.source, p.model) {
+		out.line("%-14s %s", line[0], line[1])
+	}
 	out.line("engine         %s", c.describe(e.Info()))
 	out.line("parameters     %d (%s with gradients and the optimizer's moments)", p.model.Size(), formatBytes(16*int64(p.model.Size())))
 	out.line("batch memory   %s, %.0f bytes a cell", formatBytes(total), perRow)

@@ -33,6 +33,9 @@ func (t *training) announce() {
 	settings := t.run.Settings()
 	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
 		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, count(settings.Batch, "sample"))
+	for _, line := range understood(t.source, t.run.Model()) {
+		fmt.Fprintf(t.s.err, "%-8s %s\n", line[0], line[1])
+	}
 	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
 	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
 }

@@ -200,6 +200,11 @@ func (a *Arrays) Sizes() []grid.Shape { return a.sizes }
 // Grid is the padded grid of the inputs; read only.
 func (a *Arrays) Grid() grid.Shape { return a.grid }
 
+// ClassCounts are how many cells have each class of the model that was checked
+// last, without those that do not count; nil when the targets are no classes.
+// Read only.
+func (a *Arrays) ClassCounts() []int { return a.targets.counts }
+
 // Check says whether a model fits the inputs and, where there are any, the
 // targets, of which it looks at every value that will be used.
 func (a *Arrays) Check(m *nn.Model) error { return a.check(fitOf(m)) }

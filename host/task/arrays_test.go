@@ -180,6 +180,25 @@ func TestArraysSpec(t *testing.T) {
 	}
 }
 
+func TestArraysClassCounts(t *testing.T) {
+	x := write(t, []int{2, 3, 1}, counting(6))
+	ints := writeInts(t, []int{2, 3}, []int64{0, 3, 1, 3, 255, 9})
+	sizes := writeInts(t, []int{2, 1}, []int64{3, 2}) // the 9 lies beyond
+	ignored := 255
+	m, err := nn.New(nn.Config{View: nn.ViewGrid, Input: 1, Layers: []nn.Layer{{Type: nn.TypeMDLSTM, Cell: nn.CellPlain, Hidden: 1, Directions: []string{"+"}}},
+		Head: nn.Head{Units: 5, Activation: "softmax"}, Loss: "cross_entropy", IgnoreIndex: &ignored})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := open(t, ArraysOptions{X: x, Y: ints, Sizes: sizes, Batch: 1, IgnoreIndex: &ignored}, m)
+	if got, want := a.ClassCounts(), []int{1, 1, 0, 2, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := open(t, ArraysOptions{X: x, Y: x, Batch: 1}, model(t, 1, 1, "linear", "mse")).ClassCounts(); got != nil {
+		t.Errorf("values: got %v, want none", got)
+	}
+}
+
 func TestArraysSettings(t *testing.T) {
 	x := write(t, []int{2, 3, 4, 1}, counting(24))
 	sizes := writeInts(t, []int{2, 2}, []int64{3, 4, 1, 2})

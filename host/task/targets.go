@@ -24,6 +24,8 @@ type targets struct {
 	// One of them is set, both nil without targets.
 	y     []float32 // [B, *grid, units]
 	class []int32   // [B, *grid]
+
+	counts []int // [units of the model] cells of each class; nil without classes
 }
 
 // fill packs the targets of the named samples.
@@ -144,7 +146,7 @@ func (a *Arrays) check(f fit) error {
 		}
 		if f.loss == "cross_entropy" {
 			t.units = 1
-			t.class, err = a.checkClasses(f, t)
+			t.class, t.counts, err = a.checkClasses(f, t)
 		} else {
 			t.units = f.units
 			t.y, err = a.y.Data, a.checkValues(f, t)
@@ -208,23 +210,23 @@ func (a *Arrays) outputSizes(f fit, padded grid.Shape) ([]grid.Shape, error) {
 	return sizes, nil
 }
 
-// checkClasses returns y as int32 after a look at every class in use, of which
-// one at least must count; what is
-// beyond the samples' sizes is 0.
-func (a *Arrays) checkClasses(f fit, t targets) ([]int32, error) {
+// checkClasses returns y as int32 and how many cells have each class, after a
+// look at every class in use, of which one at least must count; what is beyond
+// the samples' sizes is 0.
+func (a *Arrays) checkClasses(f fit, t targets) (classes []int32, counts []int, err error) {
 	all, err := a.y.Ints()
 	if err != nil {
-		return nil, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
+		return nil, nil, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
 	}
-	classes := make([]int32, len(all))
-	counts := false
+	classes, counts = make([]int32, len(all)), make([]int, f.units)
+	some := false
 	err = a.eachTarget(t, func(i int) string {
 		class := all[i]
 		classes[i] = int32(class)
 		if f.ignore != nil && class == int64(*f.ignore) {
 			return ""
 		}
-		counts = true
+		some = true
 		if class < 0 || class >= int64(f.units) {
 			ignored := ""
 			if f.ignore != nil {
@@ -232,12 +234,13 @@ func (a *Arrays) checkClasses(f fit, t targets) ([]int32, error) {
 			}
 			return fmt.Sprintf("is class %d, want 0 … %d%s: set the head's units or the model's ignore_index", class, f.units-1, ignored)
 		}
+		counts[class]++
 		return ""
 	})
-	if err == nil && !counts {
+	if err == nil && !some {
 		err = fmt.Errorf("%s: no target counts: each is the ignore_index %d: give classes for some cells", a.options.Y, *f.ignore)
 	}
-	return classes, err
+	return classes, counts, err
 }
 
 // checkValues looks at every target value in use, and wants one at least that

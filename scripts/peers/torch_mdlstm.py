@@ -123,6 +123,20 @@ def timed(work, seconds, wait):
     return times
 
 
+def captured(work):
+    """Work as a CUDA graph: what replays it. The inputs and the weights stay where they are."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
 def parse(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--size", default="8x8", help="rows x columns")
@@ -134,12 +148,17 @@ def parse(argv):
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     p.add_argument("--compile", action="store_true", help="through torch.compile")
+    p.add_argument("--graphs", action="store_true", help="replay a CUDA graph of the whole step, and one of the forward pass")
     p.add_argument("--seconds", type=float, default=3, help="how long to time training steps")
     args = p.parse_args(argv)
     try:
         args.height, args.width = (int(n) for n in args.size.split("x"))
     except ValueError:
         p.error(f"--size {args.size!r}: want rows and columns, 8x8")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        p.error("--device cuda: this PyTorch finds no GPU")
+    if args.graphs and args.device != "cuda":
+        p.error("--graphs: wants --device cuda")
     return args
 
 
@@ -149,7 +168,7 @@ def main(argv=None):
     torch.set_num_threads(args.threads)
     layer = MDLSTM(args.height, args.width, args.channels, args.hidden, args.directions, args.cell, args.device)
     model = nn.Sequential(layer, nn.Linear(args.directions * args.hidden, 1), nn.Sigmoid()).to(args.device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True, capturable=args.graphs)
     x = torch.rand(args.batch, args.height, args.width, args.channels, device=args.device)
     target = torch.rand(args.batch, args.height, args.width, 1, device=args.device)
     run = torch.compile(model) if args.compile else model
@@ -166,11 +185,14 @@ def main(argv=None):
 
     for _ in range(3):
         step()
+    if args.graphs:
+        step, forward = captured(step), captured(forward)
     steps = timed(step, args.seconds, wait)
     forward()
     forwards = timed(forward, args.seconds / 4, wait)
     json.dump({
-        "engine": "torch", "version": torch.__version__, "compiled": args.compile, "device": args.device,
+        "engine": "torch", "version": torch.__version__, "compiled": args.compile, "graphs": args.graphs,
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "threads": args.threads, "cell": args.cell, "size": args.size, "batch": args.batch, "channels": args.channels,
         "hidden": args.hidden, "directions": args.directions,
         "step_ms": statistics.median(steps), "step_min_ms": min(steps), "step_repeats": len(steps),
