@@ -28,6 +28,8 @@ func TestBadInput(t *testing.T) {
 	integers(t, "classes.npy", make([]int64, 48), 3, 4, 4)
 	trained(t, "run", nil)
 	trained(t, "fields", func(o *trainOptions) { o.Task = taskFields })
+	trained(t, "lines", func(o *trainOptions) { o.Task, o.X, o.Y = taskArrays, "x.npy", "y.npy" })
+	trained(t, "twos", func(o *trainOptions) { o.Task, o.X, o.Y = taskArrays, "x.npy", "two.npy" })
 	if err := npy.Write("nan.npy", []int{1, 3, 3, 1}, []float32{0, 0, 0, 0, float32(math.NaN()), 0, 0, 0, 0}); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +38,7 @@ func TestBadInput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	write("two.safetensors", read(t, "twos", modelFile))
 	write("text", "this is no model")
 	write("cut.safetensors", read(t, "run", modelFile)[:200])
 	write("unknown.toml", "lr = 0.1\n\nhiden = 3\n")
@@ -191,7 +194,9 @@ func TestBadInput(t *testing.T) {
 		{"predict --model run --in nope.npy --out o.npy", failed, "nope.npy"},
 		{"predict --model run --in nan.npy --out o.npy", failed, "nan.npy: sample 0, cell [1 1], channel 0 is NaN"},
 		{"train --x nan.npy --y nan.npy", failed, "nan.npy: sample 0, cell [1 1]"},
-		{"predict --model run --in two.npy --out o.npy", failed, "two.npy: shape [3 4 4 2] has 2 channels, the model wants 1"},
+		{"predict --model run --in two.npy --out o.npy", failed, "two.npy: shape [3 4 4 2] has 2 channels, the model wants 1: give an array [samples, grid …, 1] for this model"},
+		{"eval --model two.safetensors", failed, "--model two.safetensors: it does not fit the task diagonal, which is measured without --task: give --x and --y"},
+		{"eval --model lines", usage, "--model lines: it was trained on arrays: give --x and --y"},
 		{"predict --model run --in x.npy --sizes sizes.npy --out o.npy", failed, "sizes.npy"},
 		{"predict --model run --in x.npy --sizes beyond.npy --out o.npy", failed, "beyond.npy: sample 1 has the size 5 on axis 1"},
 		{"eval --model run --x x.npy --y classes.npy", failed, "classes.npy"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -52,6 +53,10 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	case o.steps < 1 || o.steps > maxSteps:
 		return usagef("--steps %d: want 1 to %d", o.steps, int64(maxSteps))
 	}
+	asked := set["task"] || set["x"] || set["size"]
+	if !asked && trainedOnArrays(o.modelPath) {
+		return usagef("--model %s: it was trained on arrays: give --x and --y to measure it on, or a --task", o.modelPath)
+	}
 	m, params, err := loadModel(o.modelPath)
 	if err != nil {
 		return err
@@ -68,6 +73,9 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 		return err
 	}
 	if err := src.Check(m); err != nil {
+		if !asked {
+			err = fmt.Errorf("--model %s: it does not fit the task %s, which is measured without --task: give --x and --y for arrays, or --task and --size", o.modelPath, o.Task)
+		}
 		return err
 	}
 	computer, err := o.computeOptions.find(s)

@@ -2,6 +2,7 @@ package npy
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -79,11 +80,14 @@ func integer(name string, size int, decode func([]byte) int64) dtype {
 	return dtype{name: name, kind: Int, size: size, integer: decode}
 }
 
+// padHint is what to do with samples that make no array of one shape.
+const padHint = "pad to one shape and give the true sizes with --sizes S.npy [B, D]"
+
 // refuse says why a dtype cannot be read and what to do.
 func refuse(descr string) error {
 	switch descr[1] {
 	case 'O':
-		return fmt.Errorf("holds pickled Python objects (dtype object), which are never read: save one array of numbers, rows of unequal length padded, with sizes beside it")
+		return errors.New("holds pickled Python objects (dtype object), which are never read: save one array of numbers; samples of unequal sizes: " + padHint)
 	case 'c':
 		return fmt.Errorf("holds complex numbers (dtype %q): save real and imaginary part as two channels", descr)
 	case 'S', 'U', 'a':

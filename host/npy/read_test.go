@@ -206,6 +206,8 @@ func TestReadRefuses(t *testing.T) {
 		{"uint64 over int64", rawArray(dict("'<u8'", "False", "(1,)"), 0) + strings.Repeat("\xff", 8), "18446744073709551615"},
 		{"zip cut", "PK\x03\x04abc", "truncated or no .npz archive"},
 		{"zip empty", string(makeZip(t)), "holds no array"},
+		{"zip of an array each sample", string(makeZip(t, member{name: "a.npy"}, member{name: "b.npy"}, member{name: "c.npy"}, member{name: "d.npy"})),
+			`"d": name one, file.npz:a; samples of unequal sizes are one array too: pad to one shape and give the true sizes with --sizes S.npy [B, D]`},
 		{"zip of text", string(makeZip(t, member{name: "a.txt", data: "hello, world"})), `array "a.txt": begins with`},
 	}
 	for _, test := range tests {
@@ -221,7 +223,7 @@ func TestReadRefuses(t *testing.T) {
 
 func TestReadRefusesGolden(t *testing.T) {
 	for path, want := range map[string]string{
-		"object.npy":    "pickled Python objects",
+		"object.npy":    "pickled Python objects (dtype object), which are never read: save one array of numbers; samples of unequal sizes: pad to one shape and give the true sizes with --sizes S.npy [B, D]",
 		"complex.npy":   "complex numbers",
 		"string.npy":    "strings",
 		"bytes.npy":     "strings",

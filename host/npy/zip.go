@@ -19,6 +19,10 @@ const (
 	bombRatio = 200
 )
 
+// inputsAndTargets are the arrays that belong in one archive: inputs, targets
+// and sizes. With more, each may be a sample.
+const inputsAndTargets = 3
+
 // decodeZip reads the member key of an archive of size bytes, or its only one
 // when key is empty.
 func decodeZip(r io.ReaderAt, size int64, key string) (*Array, error) {
@@ -59,7 +63,11 @@ func findMember(archive *zip.Reader, key string) (*zip.File, error) {
 	case found == nil:
 		return nil, fmt.Errorf("holds no array %q, only %s", key, list(names))
 	case key == "" && len(names) > 1:
-		return nil, fmt.Errorf("holds the arrays %s: name one, file.npz:%s", list(names), names[0])
+		hint := ""
+		if len(names) > inputsAndTargets {
+			hint = "; samples of unequal sizes are one array too: " + padHint
+		}
+		return nil, fmt.Errorf("holds the arrays %s: name one, file.npz:%s%s", list(names), names[0], hint)
 	}
 	return found, nil
 }

@@ -70,7 +70,8 @@ func (g *generator) Largest() []grid.Shape {
 
 // check is Check: one target for every cell of the input grid, loss mse.
 func (g *generator) check(f fit, s Spec) error {
-	if err := f.checkInput("task "+g.name, s); err != nil {
+	const cure = "set --size and --channels as it was trained with, or give --x and --y for your own arrays"
+	if err := f.checkInput("task "+g.name, s, cure); err != nil {
 		return err
 	}
 	out, err := f.output(g.options.Size)

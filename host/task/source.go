@@ -86,13 +86,14 @@ func fitOf(m *nn.Model) fit {
 	}
 }
 
-// checkInput compares what both kinds of sources have; what names the data.
-func (f fit) checkInput(what string, s Spec) error {
+// checkInput compares what both kinds of sources have; what names the data, and
+// cure says how to get other ones.
+func (f fit) checkInput(what string, s Spec, cure string) error {
 	if f.input != s.Input {
-		return fmt.Errorf("%s has %d channels, the model wants %d: set the model's input to %d", what, s.Input, f.input, s.Input)
+		return fmt.Errorf("%s has %d channels, the model wants %d: %s", what, s.Input, f.input, cure)
 	}
 	if f.axes != nn.AnyAxes && f.axes != s.Axes {
-		return fmt.Errorf("%s has a grid of %d axes, the model wants %d: give each direction and window %d axes", what, s.Axes, f.axes, s.Axes)
+		return fmt.Errorf("%s has a grid of %d axes, the model wants %d: %s", what, s.Axes, f.axes, cure)
 	}
 	return nil
 }

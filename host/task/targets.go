@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
@@ -129,7 +130,8 @@ func (a *Arrays) countClasses() (int, error) {
 
 // check is Check.
 func (a *Arrays) check(f fit) error {
-	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.x.Shape), a.spec); err != nil {
+	cure := fmt.Sprintf("give an array [samples, grid …, %d] for this model, or train one for this array", f.input)
+	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.x.Shape), a.spec, cure); err != nil {
 		return err
 	}
 	out, err := f.output(a.grid)
@@ -171,7 +173,7 @@ func (a *Arrays) checkShape(f fit, out grid.Shape) error {
 	if slices.Equal(got, want) {
 		return nil
 	}
-	hint := ""
+	hint, wanted := "", fmt.Sprint(want)
 	switch {
 	case f.loss == "cross_entropy" && slices.Equal(got, append(slices.Clone(want), 1)):
 		hint = "; drop the last axis with y[..., 0]"
@@ -180,11 +182,15 @@ func (a *Arrays) checkShape(f fit, out grid.Shape) error {
 		hint = "; if x lacks its channel axis, add it with x[..., None]"
 	case slices.Equal(append(slices.Clone(got), f.units), want):
 		hint = "; add a unit axis with y[..., None]"
+		if f.units == got[len(got)-1] {
+			// The head has its units from y's last axis, which is one of the grid.
+			wanted = strings.TrimSuffix(fmt.Sprint(got), "]") + " units]"
+		}
 	case f.loss != "cross_entropy" && slices.Equal(got[:len(got)-1], want[:len(want)-1]):
-		hint = fmt.Sprintf("; set the head's units to %d", got[len(got)-1])
+		hint = fmt.Sprintf("; give targets of %d values a cell, or train another model on these", f.units)
 	}
-	return fmt.Errorf("%s: shape %v, want %v for %s, %s that the model puts out for %s of shape %v%s",
-		a.options.Y, got, want, f.loss, form, a.options.X, a.x.Shape, hint)
+	return fmt.Errorf("%s: shape %v, want %s for %s, %s that the model puts out for %s of shape %v%s",
+		a.options.Y, got, wanted, f.loss, form, a.options.X, a.x.Shape, hint)
 }
 
 // outputSizes are the samples' sizes on the output grid. Samples of one size
