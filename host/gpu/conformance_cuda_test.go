@@ -38,7 +38,8 @@ func chosen(t *testing.T) []enginetest.Check {
 		kept := c.Name != "plan/any number of cores"
 		if testing.Short() {
 			often := strings.HasPrefix(c.Name, "model/stack/") || strings.HasPrefix(c.Name, "plan/")
-			kept = kept && (i%7 == 0 || often) && !strings.HasPrefix(c.Name, "training/")
+			slow := strings.HasPrefix(c.Name, "training/") || strings.HasPrefix(c.Name, "model/stack/hierarchy")
+			kept = kept && (i%7 == 0 || often) && !slow
 		}
 		if kept {
 			some = append(some, c)

@@ -145,33 +145,56 @@ func TestSameBits(t *testing.T) {
 }
 
 // TestFamilies: each batch runs the kernels that suit it, whatever room the plan
-// has, and gives the bits of a plan of its own.
+// has, and gives the bits of a plan of its own: sweeps while a sample's
+// wavefronts fit the shared memory of a block.
 func TestFamilies(t *testing.T) {
 	config := oneLayer(nn.CellGraves, 1, 3, "++")
-	few := []grid.Shape{{4, 5}, {2, 2}}
-	many := slices.Repeat([]grid.Shape{{1, 1}}, 900)
-	for _, asked := range []KernelFamily{KernelsAuto, KernelsWavefront, KernelsSweep} {
-		e := newEngineOf(t, gputest.Open(t), config, asked)
-		p := planFor(t, e, engine.Capacity{Rows: 900, Wavefronts: 8, Samples: 900}, few...)
-		for round, samples := range [][]grid.Shape{few, many, few, many} {
+	// A wavefront takes 264 bytes of a sweep of this layer.
+	length := gputest.Open(t).Device().SharedPerBlockOptin / 200
+	small, long := []grid.Shape{{4, 5}, {2, 2}}, []grid.Shape{{1, length}}
+	const waves, sweeps = "wave_graves_backward wave_graves_forward", "sweep_graves_backward_2_16 sweep_graves_forward_2_16"
+	for _, k := range []struct {
+		asked    KernelFamily
+		capacity engine.Capacity
+		batches  [][]grid.Shape
+		ran      []string
+	}{
+		{KernelsAuto, engine.Capacity{Rows: length, Wavefronts: length, Samples: 2}, [][]grid.Shape{small, long, small}, []string{sweeps, waves, sweeps}},
+		{KernelsWavefront, engine.Capacity{Rows: 30, Wavefronts: 12, Samples: 3}, [][]grid.Shape{small}, []string{waves}},
+		{KernelsSweep, engine.Capacity{Rows: 30, Wavefronts: 12, Samples: 3}, [][]grid.Shape{small}, []string{sweeps}},
+	} {
+		e := newEngineOf(t, gputest.Open(t), config, k.asked)
+		p := planFor(t, e, k.capacity, small...)
+		for round, samples := range k.batches {
 			b := randomBatch(t, e.model, 3, samples...)
 			_, got := gradientsOf(t, e, p, b)
-			own := newEngineOf(t, gputest.Open(t), config, asked)
+			own := newEngineOf(t, gputest.Open(t), config, k.asked)
 			_, want := gradientsOf(t, own, planFor(t, own, engine.Capacity{}, samples...), b)
 			if !slices.Equal(got, want) {
-				t.Errorf("%s, round %d: other gradients than in a plan of its own", asked, round)
+				t.Errorf("%q, round %d: other gradients than in a plan of its own", k.asked, round)
 			}
-			ran := "wave_graves_backward wave_graves_forward"
-			if asked == KernelsSweep || asked == KernelsAuto && round%2 == 0 {
-				ran = "sweep_graves_backward_2_16 sweep_graves_forward_2_16"
-			}
-			if info := e.Info().Settings["layers.0 kernels"]; info != ran {
-				t.Errorf("%q, round %d: ran %q, want %q", asked, round, info, ran)
+			if ran := e.Info().Settings["layers.0 kernels"]; ran != k.ran[round] {
+				t.Errorf("%q, round %d: ran %q, want %q", k.asked, round, ran, k.ran[round])
 			}
 		}
 	}
-	e := newEngineOf(t, gputest.Open(t), oneLayer(nn.CellGraves, 1, 3, "+++"), KernelsSweep)
-	if _, err := e.Plan([]grid.Shape{{2, 2, 2}}, engine.Capacity{}); !errors.Is(err, engine.ErrShape) || !strings.Contains(err.Error(), "layers.0: ") {
-		t.Errorf("sweeps over 3 axes: got %v, want an error that wraps ErrShape and names the layer", err)
+}
+
+// TestSweepsRefused: sweeps that were asked for where they cannot run are an
+// error that names the layer and the reason.
+func TestSweepsRefused(t *testing.T) {
+	for _, k := range []struct {
+		direction string
+		sample    grid.Shape
+		want      string
+	}{
+		{"+++", grid.Shape{2, 2, 2}, "at most 2 axes"},
+		{"++", grid.Shape{1, 1500}, "of shared memory for 1500 wavefronts"},
+	} {
+		e := newEngineOf(t, gputest.Open(t), oneLayer(nn.CellGraves, 1, 3, k.direction), KernelsSweep)
+		_, err := e.Plan([]grid.Shape{k.sample}, engine.Capacity{})
+		if !errors.Is(err, engine.ErrShape) || !strings.Contains(err.Error(), "layers.0: ") || !strings.Contains(err.Error(), k.want) {
+			t.Errorf("%v: got %v, want an error that wraps ErrShape and has %q", k.sample, err, k.want)
+		}
 	}
 }
