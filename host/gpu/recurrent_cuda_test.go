@@ -21,7 +21,6 @@ import (
 // recurrentCase is one layer on one batch. Its head passes h on, so that the
 // reference's outputs are h and the gradient of h is 2(h - y)/normaliser.
 type recurrentCase struct {
-	name       string
 	cell       string
 	shapes     []grid.Shape
 	directions []string
