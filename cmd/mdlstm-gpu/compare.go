@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -90,7 +93,7 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 	}
 	var c report.Comparison
 	dir := ""
-	for _, p := range all {
+	for i, p := range all {
 		r, err := trainOne(ctx, p, computer, func() (string, error) {
 			// Made when the first engine has its memory: a refusal leaves nothing.
 			if dir == "" {
@@ -101,6 +104,9 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 			}
 			return filepath.Join(dir, p.settings.Name), nil
 		}, s)
+		if errors.Is(err, train.ErrInterrupted) {
+			o.sayHowToContinue(dir, models[i], models[i+1:], set, s)
+		}
 		if err != nil {
 			return err
 		}
@@ -125,6 +131,39 @@ func trainOne(ctx context.Context, p *prepared, c computer, folder func() (strin
 		return report.Run{}, err
 	}
 	return t.report("")
+}
+
+// sayHowToContinue prints the commands that finish a comparison in dir which was
+// interrupted while it trained a model.
+func (o *compareOptions) sayHowToContinue(dir, interrupted string, untrained []string, set given, s streams) {
+	folder := func(model string) string { return quote(filepath.Join(dir, model)) }
+	if len(untrained) > 0 {
+		fmt.Fprintf(s.err, "not trained: %s\n", strings.Join(untrained, ", "))
+	}
+	fmt.Fprintf(s.err, "finish the comparison with:\n  %s train --resume %s\n", program, folder(interrupted))
+	for _, model := range untrained {
+		fmt.Fprintf(s.err, "  %s train --model %s%s --out %s\n", program, model, o.given(set), folder(model))
+	}
+	line := fmt.Sprintf("  %s compare --out %s", program, quote(filepath.Clean(dir)+"-whole"))
+	for _, model := range models {
+		line += " " + folder(model)
+	}
+	fmt.Fprintln(s.err, line)
+}
+
+// given writes the flags that the user set, but for --out, as train takes them.
+func (o *compareOptions) given(set given) string {
+	text := ""
+	for _, one := range o.options() {
+		if !set[one.name] || one.name == "out" {
+			continue
+		}
+		text += " --" + one.name
+		if _, isSwitch := one.dest.(*bool); !isSwitch {
+			text += " " + quote(fmt.Sprint(reflect.ValueOf(one.dest).Elem()))
+		}
+	}
+	return text
 }
 
 // compareFolder makes the folder of a comparison.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/train"
 )
 
 func TestCompare(t *testing.T) {
@@ -37,6 +40,48 @@ func TestCompare(t *testing.T) {
 	for _, name := range []string{"SNAKE_SD_LSTM alone ", "SNAKE_SD_LSTM SNAKE_SD_LSTM ", "MD_LSTM "} {
 		if !strings.Contains(out, "\n"+name) {
 			t.Errorf("the table %q lacks %q", out, name)
+		}
+	}
+}
+
+// TestCompareInterrupted: what an interrupted comparison prints finishes it.
+func TestCompareInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	flags := "--task fields --size 4x4 --batch 2 --anisotropic --hidden 3 --steps 4 --lr 1e-05"
+	r := doContext(ctx, append([]string{"compare", "--out", "c d"}, strings.Fields(flags)...)...)
+	refused(t, r, exitInterrupted, "interrupted after 0 of 4 steps")
+	if !strings.Contains(r.err, "not trained: HORIZONTAL_SD_LSTM, SNAKE_SD_LSTM\n") {
+		t.Errorf("got %q, want the models that were not trained", r.err)
+	}
+	ran := 0
+	for line := range strings.Lines(r.err) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), program+" ")
+		if !ok {
+			continue
+		}
+		ran++
+		// A shell's words: only the folder has a space.
+		args := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(command, "'", ""), "c d", "c~d"))
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "~", " ")
+		}
+		must(t, args...)
+	}
+	if ran != 4 {
+		t.Errorf("got %d commands, want 4: %q", ran, r.err)
+	}
+	if got := files(t, "c d-whole"); !slices.Contains(got, reportFile) {
+		t.Errorf("got files %q, want a report", got)
+	}
+	for _, model := range models {
+		record, err := train.ReadRecord(filepath.Join("c d", model))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := record.Settings; s.LR != 1e-5 || s.Data["anisotropic"] != "true" || s.Steps != 4 {
+			t.Errorf("%s: got %+v, want the flags of the comparison", model, s)
 		}
 	}
 }
