@@ -43,6 +43,9 @@ func TestBadInput(t *testing.T) {
 	write("cut.safetensors", read(t, "run", modelFile)[:200])
 	write("unknown.toml", "lr = 0.1\n\nhiden = 3\n")
 	write("table.toml", "[train]\nlr = 0.1\n")
+	write("lr.toml", "hidden = 3\n[lr]\nrate = 0.1\n")
+	write("underscore.toml", "clip_error = 1\n")
+	write("m.json", "  {\"view\": \"grid\"}\n")
 	write("type.toml", "lr = 0.1\nhidden = \"many\"\n")
 	write("syntax.toml", "lr = = 1\n")
 	write("nan.toml", "lr = nan\n")
@@ -167,12 +170,15 @@ func TestBadInput(t *testing.T) {
 		{"train --resume text", failed, "--resume text"},
 		{"train --init nope", failed, "nope"},
 		{"train --init text", failed, "text"},
+		{"train --init m.json", failed, "--init m.json: it is JSON: --init takes a model.safetensors, such as a training leaves in its run folder"},
 		{"train --init cut.safetensors", failed, "cut.safetensors"},
 		{"train --init run --size 4x4x4", failed, "axes"},
 		{"train --init run --channels 2", failed, "2 channels"},
 		{"train --config nope.toml", failed, "nope.toml"},
 		{"train --config unknown.toml", usage, `unknown.toml:3: no key "hiden"; did you mean hidden?`},
-		{"train --config table.toml", usage, `table.toml:1: no key "train"`},
+		{"train --config table.toml", usage, "table.toml:1: [train] begins a table: no tables: write the keys at the top level"},
+		{"train --config lr.toml", usage, "lr.toml:2: [lr] begins a table: no tables: write lr = VALUE at the top level"},
+		{"train --config underscore.toml", usage, `underscore.toml:1: no key "clip_error"; did you mean clip-error?`},
 		{"train --config type.toml", usage, `type.toml:2: key "hidden": want a whole number`},
 		{"train --config syntax.toml", usage, "syntax.toml:1"},
 		{"train --config nan.toml", usage, "--lr NaN"},

@@ -23,11 +23,11 @@ func readConfig(path string, dst any, options []option) (given, error) {
 	decoder := toml.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(dst); err != nil {
-		return nil, configError(path, err, options)
+		return nil, configError(path, data, err, options)
 	}
 	var keys map[string]any
 	if err := toml.Unmarshal(data, &keys); err != nil {
-		return nil, configError(path, err, options)
+		return nil, configError(path, data, err, options)
 	}
 	set := given{}
 	for key := range keys {
@@ -57,7 +57,7 @@ func readLimited(path string, limit int64) ([]byte, error) {
 }
 
 // configError names file, line and key.
-func configError(path string, err error, options []option) error {
+func configError(path string, data []byte, err error, options []option) error {
 	var unknown *toml.StrictMissingError
 	var wrong *toml.DecodeError
 	switch {
@@ -68,11 +68,17 @@ func configError(path string, err error, options []option) error {
 		if slices.Contains(optionNames(options), key) {
 			return usagef("%s:%d: key %q: only the command line takes it, as --%s", path, line, key, key)
 		}
+		if isTable(data, line) {
+			return usagef("%s:%d: [%s] begins a table: no tables: write the keys at the top level", path, line, key)
+		}
 		return usagef("%s:%d: no key %q%s", path, line, key, didYouMean(key, optionNames(options), ""))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
 		key := strings.Join(wrong.Key(), ".")
 		for _, o := range options {
+			if o.name == key && isTable(data, line) {
+				return usagef("%s:%d: [%s] begins a table: no tables: write %s = VALUE at the top level", path, line, key, key)
+			}
 			if o.name == key {
 				return usagef("%s:%d: key %q: want %s", path, line, key, o.want())
 			}
@@ -80,4 +86,10 @@ func configError(path string, err error, options []option) error {
 		return usagef("%s:%d: %s", path, line, strings.TrimPrefix(wrong.Error(), "toml: "))
 	}
 	return usagef("%s: %w", path, err)
+}
+
+// isTable says whether a line, counted from 1, begins a table.
+func isTable(data []byte, line int) bool {
+	lines := bytes.Split(data, []byte("\n"))
+	return line >= 1 && line <= len(lines) && bytes.HasPrefix(bytes.TrimSpace(lines[line-1]), []byte("["))
 }

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/machine"
@@ -74,6 +77,9 @@ func (p *prepared) load(o *trainOptions, set given) error {
 	}
 	var err error
 	if p.model, p.initial, err = loadModel(o.Init); err != nil {
+		if isJSON(o.Init) {
+			return fmt.Errorf("--init %s: it is JSON: --init takes a %s, such as a training leaves in its run folder", o.Init, modelFile)
+		}
 		return err
 	}
 	if o.Init, err = filepath.Abs(o.Init); err != nil {
@@ -87,6 +93,23 @@ func (p *prepared) load(o *trainOptions, set given) error {
 		o.Loss, o.IgnoreIndex = p.model.Config.Loss, p.model.Config.IgnoreIndex
 	}
 	return nil
+}
+
+// isJSON says whether a file begins as a JSON object does. A model file begins
+// with the length of its header, whose first byte may be a brace too; so this is
+// for files that could not be read.
+func isJSON(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe would wait
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	start := make([]byte, 64)
+	n, _ := io.ReadFull(f, start)
+	return strings.HasPrefix(strings.TrimSpace(string(start[:n])), "{")
 }
 
 func (p *prepared) fillSettings(o trainOptions, set given) error {
