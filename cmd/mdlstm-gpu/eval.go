@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/train"
 )
 
@@ -26,7 +28,7 @@ func evalCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "eval", brief: "measure a model's losses",
 		about: `Measures a model, without dropout and without changing it. Losses are means over all cells that
-count. Generated samples are ones that no training sees.`,
+count; accuracy is the share of these whose largest output is their class. Generated samples are ones that no training sees.`,
 		examples: []string{
 			"eval --model runs/mine --task diagonal --size 8x8",
 			"eval --model runs/mine --x X.npy --y Y.npy",
@@ -94,13 +96,23 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if o.Task == taskArrays {
 		first, n = 0, src.Spec().Steps
 	}
-	loss, err := train.Evaluate(ctx, e, src, first, n)
+	var loss engine.Loss
+	var right, cells int64
+	classes := m.Config.Loss == nn.CrossEntropy
+	if classes {
+		loss, right, cells, err = evaluateClasses(ctx, e, src, first, n)
+	} else {
+		loss, err = train.Evaluate(ctx, e, src, first, n)
+	}
 	if err != nil {
 		return err
 	}
 	out := &printer{w: s.out}
 	out.line("loss           %s", m.Config.Loss)
 	out.line("overall_loss   %.6g", loss.Sum/loss.Weight)
+	if classes {
+		out.line("accuracy       %.6g", float64(right)/float64(cells))
+	}
 	if loss.RelevantCount > 0 {
 		out.line("relevant_loss  %.6g", loss.Relevant/loss.RelevantCount)
 	}
