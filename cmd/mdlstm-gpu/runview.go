@@ -230,6 +230,10 @@ func machineTable(i engine.Info, threads int) []report.KV {
 // nextCommands continue or use a run that has done so many steps.
 func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 	model := quote(filepath.Join(dir, modelFile))
+	sizes := ""
+	if s.Data["sizes"] != "" {
+		sizes = " --sizes S.npy"
+	}
 	measure := report.Command{What: "Measure the model on samples that it was not trained on", Line: fmt.Sprintf("%s eval --model %s --task %s --size %s", program, model, s.Task, s.Data["size"])}
 	if channels := s.Data["channels"]; channels != "" && channels != "1" {
 		measure.Line += " --channels " + channels
@@ -238,7 +242,7 @@ func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 		measure.Line += " --anisotropic"
 	}
 	if s.Task == taskArrays {
-		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --x X.npy --y Y.npy", program, model)}
+		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --x X.npy --y Y.npy%s", program, model, sizes)}
 	}
 	extend := report.Command{What: "Train it longer", Line: fmt.Sprintf("%s train --resume %s --steps %d", program, quote(dir), 2*s.Steps)}
 	if step < s.Steps {
@@ -246,7 +250,7 @@ func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 	}
 	return []report.Command{
 		measure,
-		{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in X.npy --out Y.npy", program, model)},
+		{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in X.npy%s --out Y.npy", program, model, sizes)},
 		extend,
 	}
 }

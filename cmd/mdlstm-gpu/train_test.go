@@ -279,3 +279,20 @@ func TestRecordNamesEngine(t *testing.T) {
 		t.Errorf("got %+v, want the engine cpu with gonum", record)
 	}
 }
+
+func TestNextCommandsKeepSizes(t *testing.T) {
+	for _, sizes := range []string{"", "s.npy"} {
+		o := defaultTrain()
+		p, err := prepare(o, given{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.settings
+		s.Task, s.Data = taskArrays, map[string]string{"x": "x.npy", "y": "y.npy", "sizes": sizes}
+		for _, c := range nextCommands("run", s, s.Steps)[:2] {
+			if got := strings.Contains(c.Line, " --sizes S.npy"); got != (sizes != "") {
+				t.Errorf("trained with sizes %q: got %q", sizes, c.Line)
+			}
+		}
+	}
+}
