@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"host/cuda":                         {},
 	"host/cuda/gputest":                 {"host/cuda"},
 	"host/gpu":                          {"host/cuda", "host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/nn", "kernels"},
-	"host/cpu":                          {"host/engine", "host/grid", "host/machine", "host/nn"},
+	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
 	"host/task":                         {"host/engine", "host/grid", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},

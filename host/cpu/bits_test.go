@@ -40,7 +40,7 @@ func TestSameBitsAtAnyThreads(t *testing.T) {
 		{"layernorm lanes", oneLayer("layernorm", 1, 6, 2, 1), []grid.Shape{{150, 150}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := batch(1, 1, c.samples...)
+			b := makeBatch(1, 1, c.samples...)
 			_, want := gradients(t, open(t, c.config, Options{Threads: 1}), b)
 			for _, threads := range []int{2, 3, 7} {
 				if _, got := gradients(t, open(t, c.config, Options{Threads: threads}), b); !slices.Equal(got, want) {
@@ -63,7 +63,7 @@ func TestSteadyStepAllocatesNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/threads=%d", cell, threads), func(t *testing.T) {
 				e := open(t, deep(cell), Options{Threads: threads})
 				samples := slices.Repeat([]grid.Shape{{8, 6}}, 12)
-				b := batch(2, 0, samples...)
+				b := makeBatch(2, 0, samples...)
 				b.Y = make([]float32, 12*3*2)
 				step := func() {
 					p, err := e.Plan(b.Samples, engine.Capacity{})

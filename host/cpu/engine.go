@@ -29,8 +29,7 @@ type Engine struct {
 	kernels *kernels
 	pool    *pool
 	grids   *grid.Cache
-	plans   []*plan    // newest use last
-	checked grid.Shape // a sample's shape that the model is known to take
+	plans   []*plan // newest use last
 
 	params, grads  []float32
 	moment, square []float32 // Adam's m and v; SGD's velocity is square
@@ -183,6 +182,3 @@ func (e *Engine) SetMoments(m, v []float32, updates int64) error {
 func (e *Engine) Buckets() []engine.Bucket {
 	return []engine.Bucket{{From: 0, To: len(e.grads), Ready: ready}}
 }
-
-// finite says whether v is neither NaN nor infinite.
-func finite(v float32) bool { return v-v == 0 }

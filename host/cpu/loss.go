@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/engine/batch"
 	"mdlstm-gpu/host/grid"
 )
 
@@ -20,10 +21,8 @@ type lossStage struct {
 	in         *field // the head's
 	sched      *grid.Schedule
 
-	y        []float32 // [T, units] targets in row order
-	class    []int32   // [T]
-	relevant []int32   // rows
-	targets  bool
+	given   batch.Targets // in row order
+	targets bool
 
 	scale    float32 // 1/normaliser
 	gradient bool
@@ -36,9 +35,6 @@ type lossStage struct {
 func newLossStage(e *Engine, in *field) *lossStage {
 	c := &e.model.Config
 	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in}
-	if c.IgnoreIndex != nil {
-		s.ignores, s.ignore = true, int32(*c.IgnoreIndex)
-	}
 	s.logits = make([][]float64, e.pool.workers)
 	for w := range s.logits {
 		s.logits[w] = make([]float64, s.units)
@@ -51,9 +47,9 @@ func (s *lossStage) bind(in *grid.Schedule) {
 	s.sched = in
 	s.sums = grow(s.sums, chunks(in.Rows))
 	if s.name == "cross_entropy" {
-		s.class = grow(s.class, in.Rows)
+		s.given.Class = grow(s.given.Class, in.Rows)
 	} else {
-		s.y = grow(s.y, in.Rows*s.units)
+		s.given.Y = grow(s.given.Y, in.Rows*s.units)
 	}
 }
 
@@ -66,7 +62,7 @@ func (s *lossStage) run(gradient bool, scale float64) engine.Loss {
 	for _, sum := range s.sums {
 		loss.Sum += sum
 	}
-	for _, r := range s.relevant {
+	for _, r := range s.given.Relevant {
 		loss.Relevant += s.squaredError(int(r))
 	}
 	return loss
@@ -88,7 +84,7 @@ func (s *lossStage) meanSquares(from, to int) (sum float64) {
 	if !s.targets {
 		return 0
 	}
-	out, y := s.in.data[from*s.units:to*s.units], s.y[from*s.units:to*s.units]
+	out, y := s.in.data[from*s.units:to*s.units], s.given.Y[from*s.units:to*s.units]
 	grad := s.in.grad[from*s.units : to*s.units]
 	for i, v := range out {
 		e := v - y[i]
@@ -109,7 +105,7 @@ func (s *lossStage) meanSquares(from, to int) (sum float64) {
 func (s *lossStage) squaredError(row int) (sum float64) {
 	n := 0
 	for u := row * s.units; u < (row+1)*s.units; u++ {
-		if e := float64(s.in.data[u]) - float64(s.y[u]); s.y[u] == s.y[u] {
+		if e := float64(s.in.data[u]) - float64(s.given.Y[u]); s.given.Y[u] == s.given.Y[u] {
 			sum += e * e
 			n++
 		}
@@ -118,7 +114,7 @@ func (s *lossStage) squaredError(row int) (sum float64) {
 }
 
 func (s *lossStage) classWeight(class int32) float64 {
-	if s.ignores && class == s.ignore {
+	if class < 0 { // ignore_index
 		return 0
 	}
 	if s.weights == nil {
@@ -144,8 +140,8 @@ func (s *lossStage) crossEntropy(from, to int, p []float64) (sum float64) {
 		}
 		logit := out
 		if s.targets {
-			if weight := s.classWeight(s.class[r]); weight > 0 {
-				sum -= weight * (float64(logit[s.class[r]]) - largest - math.Log(total))
+			if weight := s.classWeight(s.given.Class[r]); weight > 0 {
+				sum -= weight * (float64(logit[s.given.Class[r]]) - largest - math.Log(total))
 			}
 		}
 		for u := range p {
@@ -161,7 +157,7 @@ func (s *lossStage) crossEntropy(from, to int, p []float64) (sum float64) {
 
 func (s *lossStage) softmaxGradient(r int, p []float64) {
 	grad := s.in.grad[r*s.units : (r+1)*s.units]
-	weight := s.classWeight(s.class[r]) * float64(s.scale)
+	weight := s.classWeight(s.given.Class[r]) * float64(s.scale)
 	if weight == 0 {
 		clear(grad)
 		return
@@ -169,12 +165,12 @@ func (s *lossStage) softmaxGradient(r int, p []float64) {
 	for u, v := range p {
 		grad[u] = float32(weight * v)
 	}
-	grad[s.class[r]] = float32(weight * (p[s.class[r]] - 1))
+	grad[s.given.Class[r]] = float32(weight * (p[s.given.Class[r]] - 1))
 }
 
 func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 	out := s.in.data[from*s.units : to*s.units]
-	grad, y := s.in.grad[from*s.units:to*s.units], s.y[from*s.units:to*s.units]
+	grad, y := s.in.grad[from*s.units:to*s.units], s.given.Y[from*s.units:to*s.units]
 	for i, v := range out {
 		z := float64(v)
 		// exp of a negative number cannot overflow
@@ -191,4 +187,21 @@ func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// load checks the targets of a batch, brings them into row order and returns
+// their weight.
+func (s *lossStage) load(b *engine.Batch) (weight float64, err error) {
+	s.targets = false
+	s.total = engine.Loss{}
+	if weight, err = s.given.Load(s.e.model, b, s.sched); err != nil {
+		return 0, err
+	}
+	s.targets = b.Y != nil || b.Class != nil
+	s.total.Weight, s.total.RelevantCount = weight, float64(len(s.given.Relevant))
+	return weight, nil
+}
+
+func (s *lossStage) bytes() int64 {
+	return 4 * int64(cap(s.given.Y)+cap(s.given.Class)+cap(s.given.Relevant))
 }

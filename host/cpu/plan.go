@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/engine/batch"
 	"mdlstm-gpu/host/grid"
 )
 
@@ -27,7 +28,7 @@ type plan struct {
 	pass    pass
 	weight  float64
 
-	batch               *engine.Batch // while Load runs
+	source              *engine.Batch // while Load runs
 	result              []float32     // while Predict runs
 	bad                 atomic.Bool
 	inputJob, outputJob func(task, worker int)
@@ -38,7 +39,7 @@ type packer interface{ refresh(params []float32) }
 
 // Plan returns a plan for batches like samples. See [engine.Engine].
 func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan, error) {
-	need, err := e.need(samples)
+	need, err := batch.Needs(e.model, samples)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 		Rows: max(need.Rows, least.Rows), Wavefronts: max(need.Wavefronts, least.Wavefronts), Samples: max(need.Samples, least.Samples),
 	}
 	for i := len(e.plans) - 1; i >= 0; i-- {
-		if p := e.plans[i]; fits(want, p.capacity) {
+		if p := e.plans[i]; batch.Fits(want, p.capacity) {
 			e.plans = append(slices.Delete(e.plans, i, i+1), p)
 			return p, nil
 		}
@@ -68,51 +69,6 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 	}
 	e.plans = append(e.plans, p)
 	return p, nil
-}
-
-func fits(need, room engine.Capacity) bool {
-	return need.Rows <= room.Rows && need.Wavefronts <= room.Wavefronts && need.Samples <= room.Samples
-}
-
-// need checks the samples' shapes and counts what they take.
-func (e *Engine) need(samples []grid.Shape) (engine.Capacity, error) {
-	var c engine.Capacity
-	if len(samples) == 0 {
-		return c, fmt.Errorf("%w: a batch of no samples", engine.ErrShape)
-	}
-	if !samples[0].Equal(e.checked) || e.checked == nil {
-		if _, err := e.model.OutputShape(samples[0]); err != nil {
-			return c, fmt.Errorf("%w: %w", engine.ErrShape, err)
-		}
-		e.checked = append(grid.Shape{}, samples[0]...)
-	}
-	for i, s := range samples {
-		if len(s) != len(samples[0]) {
-			return c, fmt.Errorf("%w: sample %d of %s has %d axes, sample 0 of %s has %d", engine.ErrShape, i, s, len(s), samples[0], len(samples[0]))
-		}
-		cells := s.Cells()
-		if cells < 1 || cells > grid.MaxRows-c.Rows {
-			return c, fmt.Errorf("%w: sample %d of %s: a batch holds 1 to %d cells", engine.ErrShape, i, s, grid.MaxRows)
-		}
-		c.Rows += cells
-		waves := 1
-		for _, n := range s {
-			waves += n - 1
-		}
-		c.Samples++
-		switch e.model.Config.View {
-		case grid.ViewSnake:
-			waves = cells
-		case grid.ViewRows:
-			waves = 1
-			if len(s) > 0 {
-				waves = s[len(s)-1]
-				c.Samples += cells/waves - 1
-			}
-		}
-		c.Wavefronts = max(c.Wavefronts, waves)
-	}
-	return c, nil
 }
 
 // roomFor repeats samples until they take as much as want asks for.
@@ -212,13 +168,12 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	if p.evicted {
 		return 0, fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
 	}
-	need, err := p.e.need(b.Samples)
+	need, err := batch.Needs(p.e.model, b.Samples)
 	if err != nil {
 		return 0, err
 	}
-	if !fits(need, p.capacity) {
-		return 0, fmt.Errorf("%w: batch of %d cells, %d wavefronts, %d samples; the plan has room for %d, %d, %d",
-			engine.ErrShape, need.Rows, need.Wavefronts, need.Samples, p.capacity.Rows, p.capacity.Wavefronts, p.capacity.Samples)
+	if err := batch.Within(need, p.capacity); err != nil {
+		return 0, err
 	}
 	if want := need.Rows * p.input.width; len(b.X) != want {
 		return 0, fmt.Errorf("%w: x has %d values, want %d (%d cells of %d channels)", engine.ErrShape, len(b.X), want, need.Rows, p.input.width)
@@ -226,12 +181,12 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	if err := p.bind(b.Samples); err != nil {
 		return 0, err
 	}
-	p.batch = b
+	p.source = b
 	p.bad.Store(false)
 	p.e.pool.run(chunks(p.in.Rows), p.inputJob)
-	p.batch = nil
+	p.source = nil
 	if p.bad.Load() {
-		return 0, p.notFinite(b)
+		return 0, batch.Inputs(p.input.data, b, p.input.width, p.in) // finds the place
 	}
 	if p.weight, err = p.loss.load(b); err != nil {
 		return 0, err
@@ -247,7 +202,7 @@ func (p *plan) copyInput(task, _ int) {
 	k := p.input.width
 	var sum float32 // 0 exactly when all values are finite
 	for r := from; r < to; r++ {
-		x := p.batch.X[int(p.in.Cell[r])*k:][:k]
+		x := p.source.X[int(p.in.Cell[r])*k:][:k]
 		for i, v := range x {
 			p.input.data[r*k+i] = v
 			sum += v - v
@@ -256,29 +211,6 @@ func (p *plan) copyInput(task, _ int) {
 	if sum != 0 {
 		p.bad.Store(true)
 	}
-}
-
-// notFinite names the first bad value of x.
-func (p *plan) notFinite(b *engine.Batch) error {
-	k := p.input.width
-	at := slices.IndexFunc(b.X, func(v float32) bool { return !finite(v) })
-	cell := int32(at / k)
-	sample, found := slices.BinarySearch(p.begin, cell)
-	if !found {
-		sample--
-	}
-	return fmt.Errorf("%w: x is %v at sample %d, cell %v, channel %d: inputs must be finite",
-		engine.ErrData, b.X[at], sample, coordinates(int(cell-p.begin[sample]), b.Samples[sample]), at%k)
-}
-
-// coordinates of a cell in row-major order.
-func coordinates(cell int, shape grid.Shape) []int {
-	c := make([]int, len(shape))
-	for d := len(shape) - 1; d >= 0; d-- {
-		c[d] = cell % shape[d]
-		cell /= shape[d]
-	}
-	return c
 }
 
 func (p *plan) ready() error {

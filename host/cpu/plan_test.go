@@ -80,7 +80,7 @@ func TestFindNonFinite(t *testing.T) {
 			}
 			e.params[p.Offset+at] = float32(math.NaN())
 			e.version++
-			b := batch(2, 0, grid.Shape{4, 6})
+			b := makeBatch(2, 0, grid.Shape{4, 6})
 			b.Y = make([]float32, 3*2)
 			gradients(t, e, b)
 			got, err := e.plans[0].FindNonFinite()
@@ -93,7 +93,7 @@ func TestFindNonFinite(t *testing.T) {
 
 func TestFindNonFiniteInGradients(t *testing.T) {
 	e := open(t, deep("graves"), Options{Threads: 1})
-	b := batch(2, 0, grid.Shape{4, 6})
+	b := makeBatch(2, 0, grid.Shape{4, 6})
 	b.Y = make([]float32, 3*2)
 	gradients(t, e, b)
 	plan := e.plans[0]
@@ -126,7 +126,7 @@ func TestEvictedPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := first.Load(batch(1, 1, grid.Shape{2, 2})); err == nil {
+	if _, err := first.Load(makeBatch(1, 1, grid.Shape{2, 2})); err == nil {
 		t.Error("a dropped plan takes a batch")
 	}
 }

@@ -56,8 +56,8 @@ func open(t testing.TB, c nn.Config, o Options) *Engine {
 	return e
 }
 
-// batch makes uniform inputs and targets for a model that keeps the grid.
-func batch(inputs, units int, samples ...grid.Shape) *engine.Batch {
+// makeBatch makes uniform inputs and targets for a model that keeps the grid.
+func makeBatch(inputs, units int, samples ...grid.Shape) *engine.Batch {
 	r := rand.New(rand.NewPCG(3, 4))
 	b := &engine.Batch{Samples: samples}
 	for _, s := range samples {
@@ -113,7 +113,7 @@ func TestAgainstReference(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := open(t, c.config, Options{Threads: 3})
-			b := batch(c.config.Input, 1, c.samples...)
+			b := makeBatch(c.config.Input, 1, c.samples...)
 			loss, grads := gradients(t, e, b)
 			s := e.plans[0].stages[0].(*recurrentStage)
 			if s.cut.lanes < 2 && len(s.cut.strands) < 2 && s.Axes <= 4 {

@@ -15,8 +15,10 @@ func Needs(m *nn.Model, samples []grid.Shape) (engine.Capacity, error) {
 	if len(samples) == 0 {
 		return c, fmt.Errorf("%w: a batch of no samples", engine.ErrShape)
 	}
-	if _, err := m.OutputShape(samples[0]); err != nil {
-		return c, fmt.Errorf("%w: %w", engine.ErrShape, err)
+	if m.Axes() != len(samples[0]) { // else nothing can be wrong, and nothing need be allocated
+		if _, err := m.OutputShape(samples[0]); err != nil {
+			return c, fmt.Errorf("%w: %w", engine.ErrShape, err)
+		}
 	}
 	for i, s := range samples {
 		if len(s) != len(samples[0]) {
