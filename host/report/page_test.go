@@ -140,7 +140,7 @@ func TestRunPageShowsTheRun(t *testing.T) {
 		"<title>MD_LSTM on diagonal, 8x8</title>", "runs/MD_LSTM-1", "stopped at step 199", "7 bytes",
 		"<dt>Overall loss</dt><dd>" + formatLoss(overall), "<dt>Relevant loss</dt><dd>" + formatLoss(relevant), "mean of the last 50 steps",
 		"<dt>Steps</dt><dd>200", "<dt>Parameters</dt><dd>1,745", "<dt>Time per step</dt><dd>2.00 ms",
-		"Learning rate", "Some CPU", "mdlstm-gpu train --resume runs/MD_LSTM-1 --steps 2000",
+		"Learning rate", "Some CPU", `<pre tabindex="0"><code>mdlstm-gpu train --resume runs/MD_LSTM-1 --steps 2000</code></pre>`, "white-space: pre; overflow-x: auto",
 		"95th percentile", "500 ms", "2.17 min", "400 ms",
 		base64.StdEncoding.EncodeToString(fileNamed(t, files, "prediction_before.png")),
 		base64.StdEncoding.EncodeToString(fileNamed(t, files, "prediction_after.png")),
