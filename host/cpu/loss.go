@@ -16,8 +16,6 @@ type lossStage struct {
 	activation string // of the head
 	units      int
 	weights    []float64 // of classes; nil = all 1
-	ignores    bool
-	ignore     int32  // class that does not count
 	in         *field // the head's
 	sched      *grid.Schedule
 
