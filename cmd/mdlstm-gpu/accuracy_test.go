@@ -8,31 +8,6 @@ import (
 	"mdlstm-gpu/host/npy"
 )
 
-func TestCountRight(t *testing.T) {
-	outputs := []float32{
-		0.1, 0.7, 0.2,
-		0.5, 0.5, 0,
-		0.2, 0.2, 0.6,
-	}
-	zero, mark := 0, 9
-	for _, c := range []struct {
-		name         string
-		classes      []int32
-		ignore       *int
-		right, cells int64
-	}{
-		{"all right", []int32{1, 0, 2}, nil, 3, 3},
-		{"all wrong", []int32{0, 1, 1}, nil, 0, 3},
-		{"a mark", []int32{1, 9, 0}, &mark, 1, 2},
-		{"a class is ignored", []int32{1, 0, 2}, &zero, 2, 2},
-		{"none", nil, nil, 0, 0},
-	} {
-		if right, cells := countRight(outputs, 3, c.classes, c.ignore); right != c.right || cells != c.cells {
-			t.Errorf("%s: got %d of %d, want %d of %d", c.name, right, cells, c.right, c.cells)
-		}
-	}
-}
-
 // TestAccuracy: eval's accuracy is that of what predict writes, over several
 // batches of unequal samples; a model of values has none.
 func TestAccuracy(t *testing.T) {

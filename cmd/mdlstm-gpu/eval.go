@@ -6,8 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"mdlstm-gpu/host/engine"
-	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/train"
 )
 
@@ -96,22 +94,16 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if o.Task == taskArrays {
 		first, n = 0, src.Spec().Steps
 	}
-	var loss engine.Loss
-	var right, cells int64
-	classes := m.Config.Loss == nn.CrossEntropy
-	if classes {
-		loss, right, cells, err = evaluateClasses(ctx, e, src, first, n)
-	} else {
-		loss, err = train.Evaluate(ctx, e, src, first, n)
-	}
+	score, err := train.Evaluate(ctx, e, src, first, n)
 	if err != nil {
 		return err
 	}
+	loss := score.Loss
 	out := &printer{w: s.out}
 	out.line("loss           %s", m.Config.Loss)
 	out.line("overall_loss   %.6g", loss.Sum/loss.Weight)
-	if classes {
-		out.line("accuracy       %.6g", float64(right)/float64(cells))
+	if score.Cells != nil {
+		out.line("accuracy       %.6g", 1-score.CellError())
 	}
 	if loss.RelevantCount > 0 {
 		out.line("relevant_loss  %.6g", loss.Relevant/loss.RelevantCount)

@@ -16,7 +16,7 @@ type lossStage struct {
 	activation string // of the head
 	units      int
 	weights    []float64 // of classes; nil = all 1
-	in         *field // the head's
+	in         *field    // the head's
 	sched      *grid.Schedule
 
 	given   batch.Targets // in row order

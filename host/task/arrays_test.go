@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -94,7 +95,7 @@ func TestArraysLayout(t *testing.T) {
 	if want := []grid.Shape{{2, 3}, {1, 2}}; !slices.EqualFunc(a.Largest(), want, grid.Shape.Equal) {
 		t.Errorf("largest: got %v, want %v", a.Largest(), want)
 	}
-	if want := (Spec{Axes: 2, Input: 2, Units: 1, Activation: "linear", Loss: "mse", Samples: 3, Steps: 2}); a.Spec() != want {
+	if want := (Spec{Axes: 2, Input: 2, Units: 1, Activation: "linear", Loss: "mse", Samples: 3, Steps: 2}); !reflect.DeepEqual(a.Spec(), want) {
 		t.Errorf("spec: got %+v, want %+v", a.Spec(), want)
 	}
 	checkError(t, a.Batch(-1, &got), "at least 0")

@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -265,7 +266,7 @@ func TestSpecs(t *testing.T) {
 		"fields":       {Axes: 2, Input: 2, Units: 1, Activation: "linear", Loss: "mse"},
 	} {
 		s := generators(t, 1)[name]
-		if got := s.Spec(); got != want {
+		if got := s.Spec(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
 		if b := batchOf(t, s, 0); !slices.EqualFunc(s.Largest(), b.Samples, grid.Shape.Equal) {

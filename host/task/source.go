@@ -45,6 +45,11 @@ type Source interface {
 	Largest() []grid.Shape
 }
 
+// Split is the data of a run: what a model is trained on, what decides when to
+// stop and which model is the best, and what neither of them sees. Valid and Test
+// may be nil.
+type Split struct{ Train, Valid, Test Source }
+
 // Spec is what a model for a task looks like, and how long its epochs are.
 type Spec struct {
 	Axes  int // D of the input grid
@@ -57,6 +62,12 @@ type Spec struct {
 	Loss       string
 	// Relevant says that batches name relevant cells.
 	Relevant bool
+	// Classes are the names of the classes for people; nil when they are just
+	// numbers.
+	Classes []string
+	// Background is the class of cells that belong to no label, where a sample
+	// has one label for all its other cells; nil otherwise.
+	Background *int
 
 	// Samples and Steps are how many samples and batches an epoch has; 0 for
 	// generators, whose samples never repeat.

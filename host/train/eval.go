@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/task"
 )
 
@@ -12,8 +14,9 @@ import (
 // without changing it, dropout off. Means are pooled over all batches. Batches
 // below 0 of a generator are ones that training never sees. When ctx ends it
 // returns its error.
-func Evaluate(ctx context.Context, e engine.Engine, src task.Source, first, n int64) (engine.Loss, error) {
-	var total engine.Loss
+func Evaluate(ctx context.Context, e engine.Engine, src task.Source, first, n int64) (Score, error) {
+	m, spec := e.Model(), src.Spec()
+	total := newScore(m, spec)
 	// All memory is taken, or refused, before the first batch is made.
 	if _, err := e.Plan(src.Largest(), engine.Capacity{}); err != nil {
 		return total, err
@@ -33,13 +36,57 @@ func Evaluate(ctx context.Context, e engine.Engine, src task.Source, first, n in
 		if _, err := plan.Load(&batch); err != nil {
 			return total, fmt.Errorf("batch %d: %w", t, err)
 		}
-		loss, err := plan.Predict(nil)
+		var outputs []float32
+		if total.Cells != nil {
+			if outputs, err = outputsFor(m, batch.Samples); err != nil {
+				return total, fmt.Errorf("batch %d: %w", t, err)
+			}
+		}
+		loss, err := plan.Predict(outputs)
 		if err != nil {
 			return total, fmt.Errorf("batch %d: %w", t, err)
 		}
-		total.Add(loss)
+		total.Loss.Add(loss)
+		if total.Cells == nil || batch.Class == nil {
+			continue
+		}
+		at := 0
+		for _, sample := range batch.Samples {
+			cells, err := outputCells(m, sample)
+			if err != nil {
+				return total, fmt.Errorf("batch %d: %w", t, err)
+			}
+			total.count(outputs[at*m.Units():], batch.Class[at:][:cells], m.Config.IgnoreIndex, spec.Background)
+			at += cells
+		}
 	}
 	return total, nil
+}
+
+// outputCells is how many cells a model puts out for a sample.
+func outputCells(m *nn.Model, sample grid.Shape) (int, error) {
+	out, err := m.OutputShape(sample)
+	if err != nil {
+		return 0, err
+	}
+	n := 1 // a grid whose every axis was summed is one cell
+	for _, length := range out {
+		n *= length
+	}
+	return n, nil
+}
+
+// outputsFor is room for a model's outputs [cells, units].
+func outputsFor(m *nn.Model, samples []grid.Shape) ([]float32, error) {
+	cells := 0
+	for _, sample := range samples {
+		n, err := outputCells(m, sample)
+		if err != nil {
+			return nil, err
+		}
+		cells += n
+	}
+	return make([]float32, cells*m.Units()), nil
 }
 
 // Predict computes the model's outputs for one batch, dropout off: [cells of the
@@ -47,17 +94,9 @@ func Evaluate(ctx context.Context, e engine.Engine, src task.Source, first, n in
 // the pictures before and after training the batch is the source's Example,
 // which for generators is a sample that no training step sees.
 func Predict(e engine.Engine, batch *engine.Batch) ([]float32, engine.Loss, error) {
-	cells := 0
-	for _, shape := range batch.Samples {
-		out, err := e.Model().OutputShape(shape)
-		if err != nil {
-			return nil, engine.Loss{}, err
-		}
-		n := 1 // a grid whose every axis was summed is one cell
-		for _, length := range out {
-			n *= length
-		}
-		cells += n
+	out, err := outputsFor(e.Model(), batch.Samples)
+	if err != nil {
+		return nil, engine.Loss{}, err
 	}
 	plan, err := e.Plan(batch.Samples, engine.Capacity{})
 	if err != nil {
@@ -66,7 +105,6 @@ func Predict(e engine.Engine, batch *engine.Batch) ([]float32, engine.Loss, erro
 	if _, err := plan.Load(batch); err != nil {
 		return nil, engine.Loss{}, err
 	}
-	out := make([]float32, cells*e.Model().Units())
 	loss, err := plan.Predict(out)
 	if err != nil {
 		return nil, engine.Loss{}, err

@@ -15,19 +15,19 @@ func TestEvaluate(t *testing.T) {
 	var want engine.Loss
 	for _, n := range []int64{-2, -1, 0} {
 		one, err := Evaluate(context.Background(), e, src, n, 1)
-		if err != nil || one.Weight != 3 || !(one.Sum > 0) {
+		if err != nil || one.Loss.Weight != 3 || !(one.Loss.Sum > 0) {
 			t.Fatalf("batch %d: %+v, %v", n, one, err)
 		}
-		want.Add(one)
+		want.Add(one.Loss)
 	}
 	got, err := Evaluate(context.Background(), e, src, -2, 3)
-	if err != nil || got != want {
+	if err != nil || got.Loss != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	if e.updates != 0 || e.p[0] != 0.5 {
 		t.Error("the model was changed")
 	}
-	if none, err := Evaluate(context.Background(), e, src, 0, 0); err != nil || none != (engine.Loss{}) {
+	if none, err := Evaluate(context.Background(), e, src, 0, 0); err != nil || none.Loss != (engine.Loss{}) {
 		t.Errorf("no batches: %+v, %v", none, err)
 	}
 }

@@ -171,7 +171,8 @@ func newFakeSource() *fakeSource {
 	return &fakeSource{hash: "aa11", nanAt: noStep, emptyAt: noStep, failAt: noStep}
 }
 
-func (s *fakeSource) Hash() string { return s.hash }
+func (s *fakeSource) Hash() string    { return s.hash }
+func (s *fakeSource) Spec() task.Spec { return task.Spec{} }
 
 func (s *fakeSource) Largest() []grid.Shape { return []grid.Shape{{3}} }
 

@@ -1,0 +1,99 @@
+package train
+
+import (
+	"math"
+
+	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/task"
+)
+
+// Score is what [Evaluate] measures.
+type Score struct {
+	Loss engine.Loss
+	// Cells counts, for cross_entropy, the output cells of each class (row) by
+	// the class whose output is the largest (column; of equal ones the first);
+	// nil for other losses. Cells that the loss ignores do not count.
+	Cells [][]int64
+	// Labels counts samples likewise, where the source names a background: the
+	// class of a sample is that of its cells that are not background, the answer
+	// the class other than background with the largest sum of outputs over all
+	// cells (Graves 2007). Samples of nothing but background do not count.
+	Labels [][]int64
+}
+
+// CellError is the share of cells whose class is not the answer; NaN when no
+// cell counts.
+func (s Score) CellError() float64 { return wrong(s.Cells) }
+
+// LabelError is the share of samples whose class is not the answer; NaN when
+// samples have none.
+func (s Score) LabelError() float64 { return wrong(s.Labels) }
+
+// wrong is the share of counts beside the diagonal.
+func wrong(counts [][]int64) float64 {
+	var right, all int64
+	for i, row := range counts {
+		right += row[i]
+		for _, n := range row {
+			all += n
+		}
+	}
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(all-right) / float64(all)
+}
+
+func newScore(m *nn.Model, spec task.Spec) Score {
+	var s Score
+	if m.Config.Loss == nn.CrossEntropy {
+		s.Cells = square(m.Units())
+		if spec.Background != nil {
+			s.Labels = square(m.Units())
+		}
+	}
+	return s
+}
+
+func square(n int) [][]int64 {
+	rows := make([][]int64, n)
+	for i := range rows {
+		rows[i] = make([]int64, n)
+	}
+	return rows
+}
+
+// count adds the answers for one sample: outputs [cells, units] and its classes.
+func (s *Score) count(outputs []float32, classes []int32, ignore, background *int) {
+	units := len(s.Cells)
+	label := -1
+	sums := make([]float64, units)
+	for i, class := range classes {
+		out := outputs[i*units:][:units]
+		largest := 0
+		for u, v := range out {
+			sums[u] += float64(v)
+			if v > out[largest] {
+				largest = u
+			}
+		}
+		if ignore != nil && int(class) == *ignore {
+			continue
+		}
+		s.Cells[class][largest]++
+		if background != nil && int(class) != *background && label < 0 {
+			label = int(class)
+		}
+	}
+	if label < 0 {
+		return
+	}
+	answer := -1
+	for u, sum := range sums {
+		if u != *background && (answer < 0 || sum > sums[answer]) {
+			answer = u
+		}
+	}
+	s.Labels[label][answer]++
+}
