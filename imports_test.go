@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"host/nn/tensorfile":                {"host/machine"},
 	"host/nn":                           {"host/nn/tensorfile"},
 	"host/npy":                          {"host/machine", "host/nn/tensorfile"},
+	"host/imagefile":                    {"host/machine", "host/nn/tensorfile"},
 	"host/report":                       {},
 	"host/ref":                          {"host/nn"},
 	"host/engine":                       {"host/grid", "host/machine", "host/nn"},

@@ -1,0 +1,185 @@
+package imagefile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"io/fs"
+	"os"
+
+	"mdlstm-gpu/host/machine"
+)
+
+// MaxPixels is the largest picture that is read where [Limits] says nothing:
+// 16384×16384.
+const MaxPixels = 1 << 28
+
+// Limits bound what is read. Zero fields mean the defaults.
+type Limits struct {
+	Pixels int64 // height × width; 0 = MaxPixels
+}
+
+// Size is what a picture's header says.
+type Size struct{ Height, Width int }
+
+// Stat reads the header only: the picture's size. It checks what [Decode] checks
+// before it decodes, but for the memory.
+func Stat(path string, limits Limits) (Size, error) {
+	f, err := open(path, limits)
+	if err != nil {
+		return Size{}, fmt.Errorf("load %s: %w", path, err)
+	}
+	defer f.Close()
+	return f.size, nil
+}
+
+// file is an open picture whose header was read and found plausible.
+type file struct {
+	*os.File
+	size  Size
+	model color.Model
+
+	// What a PNG's header says; 0 for JPEG. Colour types are those of the PNG
+	// specification: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha.
+	depth, colour byte
+	isPNG         bool
+}
+
+var (
+	pngMagic  = []byte("\x89PNG\r\n\x1a\n")
+	jpegMagic = []byte("\xff\xd8\xff")
+)
+
+// Upper bounds of what a byte of a file can stand for. Deflate packs at most 258
+// bytes into 2 bits, its one-bit codes for length and distance; a JPEG spends a
+// bit at least on each block of 8×8 pixels.
+const (
+	inflated      = 1032
+	pixelsOfAByte = 8 * 64
+)
+
+func open(path string, limits Limits) (*file, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	switch {
+	case info.IsDir():
+		return nil, errors.New("is a folder, want a PNG or JPEG file")
+	case !info.Mode().IsRegular(): // its length is what a size is checked against
+		return nil, errors.New("is not a regular file, want a PNG or JPEG file")
+	case info.Size() == 0:
+		return nil, errors.New("the file is empty")
+	}
+	opened, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	f := &file{File: opened}
+	if err := f.readHeader(info.Size(), limits); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *file) readHeader(length int64, limits Limits) error {
+	var head [26]byte // to the colour type of a PNG
+	n, err := io.ReadFull(f, head[:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return reason(err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return reason(err)
+	}
+	var config image.Config
+	switch {
+	case bytes.HasPrefix(head[:n], pngMagic):
+		f.isPNG = true
+		f.depth, f.colour = head[24], head[25]
+		config, err = png.DecodeConfig(f)
+	case bytes.HasPrefix(head[:n], jpegMagic):
+		config, err = jpeg.DecodeConfig(f)
+	default:
+		return errors.New("is neither a PNG nor a JPEG file: convert it to PNG")
+	}
+	if err != nil {
+		return damaged(err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return reason(err)
+	}
+	f.size, f.model = Size{config.Height, config.Width}, config.ColorModel
+	return f.checkSize(length, limits)
+}
+
+// checkSize refuses sizes beyond the limit, and those that a file of this length
+// cannot hold.
+func (f *file) checkSize(length int64, limits Limits) error {
+	h, w := int64(f.size.Height), int64(f.size.Width)
+	if h < 1 || w < 1 {
+		return fmt.Errorf("%d×%d pixels: the picture is empty", h, w)
+	}
+	limit := limits.Pixels
+	if limit == 0 {
+		limit = MaxPixels
+	}
+	if w > limit/h {
+		return fmt.Errorf("%d×%d pixels, want at most %d in all: cut it into smaller pictures", h, w, limit)
+	}
+	holds := length > h*w/pixelsOfAByte
+	if f.isPNG {
+		channels := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[f.colour]
+		bits := channels * int64(f.depth)
+		holds = length > h*w/8*bits/inflated // the limit keeps the product small
+	}
+	if !holds {
+		return fmt.Errorf("%d×%d pixels, which a file of %d bytes cannot hold: it is truncated, or not what it says", h, w, length)
+	}
+	return nil
+}
+
+// decode reads the pixels; perPixel is the memory in bytes that the caller takes
+// for each beside the decoded picture.
+func (f *file) decode(perPixel int64) (image.Image, error) {
+	pixels := int64(f.size.Height) * int64(f.size.Width)
+	if err := machine.Fits(pixels * (8 + perPixel)); err != nil { // no decoded pixel has more than 8 bytes
+		return nil, fmt.Errorf("%d×%d pixels: %w: cut it into smaller pictures", f.size.Height, f.size.Width, err)
+	}
+	var img image.Image
+	var err error
+	if f.isPNG {
+		img, err = png.Decode(f)
+	} else {
+		img, err = jpeg.Decode(f)
+	}
+	if err != nil {
+		return nil, damaged(err)
+	}
+	if b := img.Bounds(); b.Dy() != f.size.Height || b.Dx() != f.size.Width {
+		return nil, fmt.Errorf("%d×%d pixels, its header says %d×%d: the file is damaged", b.Dy(), b.Dx(), f.size.Height, f.size.Width)
+	}
+	return img, nil
+}
+
+// damaged says what a decoder's error means to a user.
+func damaged(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New("the file ends too early: it is truncated")
+	}
+	return fmt.Errorf("the file is damaged, or of a kind that is not read: %w", err)
+}
+
+// reason strips the path that callers name anyway.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
