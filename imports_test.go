@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"host/gpu":                          {"host/cuda", "host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/nn", "kernels"},
 	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
+	"host/mdlstm":                       {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
 	"host/task":                         {"host/engine", "host/grid", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},

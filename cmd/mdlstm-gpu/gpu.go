@@ -21,7 +21,7 @@ import (
 // asked for. A library of MDLSTM_CUDA_LIBRARY that is no driver is always an
 // error: somebody wants it.
 func findGPU(asked string, s streams) (*cuda.Device, error) {
-	d, err := firstUsable()
+	d, err := cuda.FirstUsable()
 	switch {
 	case asked == "gpu" && err != nil:
 		return nil, fmt.Errorf("--device gpu: %w", err)
@@ -40,27 +40,6 @@ func findGPU(asked string, s streams) (*cuda.Device, error) {
 		return nil, nil
 	}
 	return d, nil
-}
-
-// firstUsable is the first device on which the kernels run.
-func firstUsable() (*cuda.Device, error) {
-	devices, err := cuda.Devices()
-	if err != nil {
-		return nil, err
-	}
-	for i := range devices {
-		unusable := devices[i].Usable()
-		if unusable == nil {
-			return &devices[i], nil
-		}
-		if err == nil {
-			err = unusable
-		}
-	}
-	if err == nil {
-		err = fmt.Errorf("%w: the driver lists none", cuda.ErrNoDevice)
-	}
-	return nil, err
 }
 
 // reason is why there is no GPU, without saying again that there is none.

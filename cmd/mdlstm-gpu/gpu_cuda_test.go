@@ -44,7 +44,7 @@ func works(t *testing.T, args ...string) string {
 // MDLSTM_REQUIRE_GPU=1 they fail.
 func device(t *testing.T) *cuda.Device {
 	t.Helper()
-	d, err := firstUsable()
+	d, err := cuda.FirstUsable()
 	if err != nil && os.Getenv("MDLSTM_REQUIRE_GPU") == "1" {
 		t.Fatalf("MDLSTM_REQUIRE_GPU=1: %v", err)
 	}

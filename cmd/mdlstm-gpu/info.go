@@ -64,7 +64,7 @@ func runInfo(o infoOptions, set given, s streams) error {
 		return err
 	}
 	if o.require == "gpu" {
-		if _, err := firstUsable(); err != nil {
+		if _, err := cuda.FirstUsable(); err != nil {
 			return fmt.Errorf("--require gpu: %w", err)
 		}
 	}
