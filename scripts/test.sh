@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that can be tested on this machine: what CI runs.
-#   test.sh           the gates, go test in every build variant, the GPU code on the emulator, the race detector
+#   test.sh           the gates, go test in every build variant, NumPy and PyTorch, the GPU code on the emulator, the race detector
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
 #   test.sh short     go test -short, without a C compiler and experiments
@@ -14,7 +14,7 @@ repository_root
 require_go
 
 # Packages with goroutines of ours.
-concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/task/... ./host/train/...)
+concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/mdlstm/... ./host/task/... ./host/train/...)
 
 report=()
 failed=0
@@ -158,6 +158,19 @@ ptx() {
   fi
 }
 
+# interchange runs the snippets of docs/interchange.md and compares PyTorch with
+# the engines. Both need packages of Python that few machines have.
+interchange() {
+  local python=${PYTHON:-python3} part
+  for part in docs:numpy torch:torch; do
+    if "$python" -c "import ${part#*:}" >/dev/null 2>&1; then
+      step "interchange, ${part%:*}" scripts/interchange_test.sh "${part%:*}"
+    else
+      skip_offline "interchange, ${part%:*}" "$python cannot import ${part#*:}: $python -m pip install ${part#*:}, or PYTHON=another"
+    fi
+  done
+}
+
 race() {
   if ! c_compiler >/dev/null; then
     skip "race detector" "it needs a C compiler: apt-get install gcc libc6-dev"
@@ -183,6 +196,7 @@ case ${1:-all} in
       if [ "$v" = cuda ]; then continue; fi # its tests want a GPU
       step "go test, $v" in_variant "$v" gate_tests "$logs/$v.log" -tags "$(tags_of "$v")" ./...
     done
+    interchange
     emulator
     ptx
     race

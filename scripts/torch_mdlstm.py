@@ -426,8 +426,9 @@ def raw(t):
 
 def write_file(path, parts):
     """Replace path by parts, as a whole."""
-    fd, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path) or ".")
+    name = None
     try:
+        fd, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path) or ".")
         with os.fdopen(fd, "wb") as f:
             for part in parts:
                 f.write(part)
@@ -435,11 +436,14 @@ def write_file(path, parts):
             os.fsync(f.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        os.chmod(name, 0o666 & ~mask)  # as any new file, where mkstemp's are for the owner only
         os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        name = None
+    except OSError as e:
+        raise OSError(f"write {path}: {e.strerror}") from e
+    finally:
+        if name is not None:
+            os.unlink(name)
 
 
 def read_safetensors(path):

@@ -15,7 +15,8 @@ type TrainOptions struct {
 	// Steps is how many updates are made; 0 = as many as Epochs say, or 1000.
 	Steps int64
 	// Epochs is how often every sample is seen; it goes without Steps, and with
-	// samples only. The last batch of an epoch may be smaller than the others.
+	// samples only. The last batch of an epoch may be smaller than the others. A
+	// training that goes on within an epoch ends within one.
 	Epochs int64
 	// Batch is how many samples a step has; 0 = 16. A source has its own.
 	Batch int
