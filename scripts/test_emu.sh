@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 readonly part=${1:-all} tags=${2:-cuda}
 readonly driver=(./host/cuda/... ./kernels/...)
 readonly engine=(./host/gpu/...)
-readonly commands=(-run TestGPU ./cmd/mdlstm-gpu) # its other tests expect a machine without a GPU
+readonly commands=(-run TestGPU ./cmd/mdlstm-gpu ./host/mdlstm) # their other tests expect a machine without a GPU
 export MDLSTM_REQUIRE_GPU=1
 eval "$(make -s --no-print-directory env)"
 

@@ -51,7 +51,7 @@ class Schedule:
 
     inputs  [R*B*T]   which of the B*T cells a row of a direction reads
     outputs [R*B*T]   which row of a direction has the output of a cell
-    waves   (first row, rows, predecessors [rows*D] in the wavefront before, or None): where there is no predecessor,
+    waves   (rows, predecessors [rows*D] in the wavefront before, or None for the first); where there is no predecessor,
             the number of rows of that wavefront, one behind its last
     """
 
@@ -81,14 +81,14 @@ class Schedule:
         for w, (first, n) in enumerate(zip(start.tolist(), count.tolist())):
             pred = None
             if w > 0:
-                before = self.waves[-1][1]
+                before = self.waves[-1][0]
                 cells = order[first : first + n]
                 pred = torch.full((batch, n, axes), before)
                 for d in range(axes):
                     has = at[d][cells] > 0
                     pred[:, has, d] = sample * (before // batch) + position[cells[has] - strides[d]]
                 pred = pred.flatten().to(device)
-            self.waves.append((first * batch, n * batch, pred))
+            self.waves.append((n * batch, pred))
 
 
 schedule = functools.lru_cache(maxsize=32)(Schedule)
@@ -215,8 +215,8 @@ class MDLSTM(nn.Module):
         recurrent = self.weight_hh.transpose(2, 3).reshape(r, d * h, -1)
 
         outputs, state, c = [], None, None
-        for first, n, pred in s.waves:
-            gates = z[:, first : first + n]
+        # split, as the gradient of a slice would be an array as large as z, for every wavefront
+        for gates, (n, pred) in zip(z.split([n for n, _ in s.waves], 1), s.waves):
             if pred is None:
                 before = x.new_zeros(r, n, d, h)
             else:  # one row of zeros behind the last stands for all that does not exist

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -518,7 +519,7 @@ func TestFiles(t *testing.T) {
 func TestGPU(t *testing.T) {
 	m, err := mdlstm.New(config(), mdlstm.Options{Device: mdlstm.GPU})
 	if err != nil {
-		if !errors.Is(err, mdlstm.ErrNoDevice) {
+		if !errors.Is(err, mdlstm.ErrNoDevice) || os.Getenv("MDLSTM_REQUIRE_GPU") == "1" {
 			t.Errorf("error %v, want one that wraps ErrNoDevice", err)
 		}
 		return
@@ -527,8 +528,20 @@ func TestGPU(t *testing.T) {
 	if got := m.Info().Engine; got != "gpu" {
 		t.Errorf("engine %q, want gpu", got)
 	}
-	train(t, m, mixed(5), mdlstm.TrainOptions{Steps: 2})
-	predict(t, m, mixed(3))
+	want := open(t, config(), mdlstm.Options{})
+	var all sync.WaitGroup
+	all.Go(func() { train(t, m, mixed(5), mdlstm.TrainOptions{Steps: 4}) })
+	for range 2 {
+		all.Go(func() { predict(t, m, mixed(3)) })
+	}
+	all.Wait()
+	train(t, want, mixed(5), mdlstm.TrainOptions{Steps: 4})
+	got := predict(t, m, mixed(3))
+	for i, o := range predict(t, want, mixed(3)) {
+		if _, err := approx.Compare(fmt.Sprint("sample ", i), nil, got[i].Y, o.Y, approx.OfLargest([]float64{1}, 1e-4, 1)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestCorners(t *testing.T) {

@@ -3,6 +3,8 @@
 
 All cells of an anti-diagonal, all samples and all directions are computed at once, and the inputs' share of the gates
 comes from one product before the loop. So each diagonal costs one product, the gates, and autograd's book-keeping.
+It stands apart from scripts/torch_mdlstm.py, which computes any model on any number of axes: two slices find the
+predecessors here, which is faster than the gather there.
 
 Prints one JSON object: the settings, the median and the least time of a forward pass and of a training step (forward,
 backward, Adam) in milliseconds, and how many of each were timed.
