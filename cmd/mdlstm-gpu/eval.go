@@ -62,7 +62,7 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if !set["model"] {
 		return usagef("--model is missing")
 	}
-	record, known := recordOf(o.modelPath)
+	record, known := recordBeside(o.modelPath)
 	asked := set["task"] || set["x"] || set["size"]
 	ofRun := known && record.Settings.Task == taskMNIST && (!asked || set["task"] && o.Task == taskMNIST)
 	if ofRun {
@@ -216,8 +216,8 @@ func (p *printer) errors(name string, rate float64, counts [][]int64) {
 	p.line("%-14s %.6g  (%d of %d)", name, rate, wrong, all)
 }
 
-// recordOf is the record of the run that a model lies in the folder of.
-func recordOf(path string) (train.Record, bool) {
+// recordBeside is the record of the run whose folder is, or holds, a model.
+func recordBeside(path string) (train.Record, bool) {
 	dir := path
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		dir = filepath.Dir(path)
