@@ -119,7 +119,7 @@ func TestBadInput(t *testing.T) {
 
 		// Names.
 		{"train --task diagnal", usage, "did you mean diagonal?"},
-		{"train --task mnist", usage, "want diagonal, fields, arrays"},
+		{"train --task mnist", usage, "--task mnist needs --data DIR"},
 		{"train --task images", usage, "want diagonal, fields, arrays"},
 		{"train --model SNAKE", usage, "did you mean SNAKE_SD_LSTM?"},
 		{"train --cell layer_norm", usage, "did you mean layernorm?"},

@@ -70,8 +70,8 @@ be given.`,
 // runCompare trains the three models, one after another, each in a folder of
 // its name below the comparison's.
 func runCompare(ctx context.Context, o compareOptions, set given, s streams) error {
-	if o.Task == taskArrays {
-		return usagef("--task arrays: compare trains on generated tasks: train each model by itself, then compare the runs")
+	if o.Task == taskArrays || o.Task == taskMNIST {
+		return usagef("--task %s: compare trains on generated tasks: train each model by itself, then compare the runs", o.Task)
 	}
 	var all []*prepared
 	for _, model := range models {

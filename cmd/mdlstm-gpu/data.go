@@ -19,9 +19,10 @@ const (
 	taskDiagonal = "diagonal"
 	taskFields   = "fields"
 	taskArrays   = "arrays"
+	taskMNIST    = "mnist"
 )
 
-var tasks = []string{taskDiagonal, taskFields, taskArrays}
+var tasks = []string{taskDiagonal, taskFields, taskArrays, taskMNIST}
 
 // dataOptions say which data a model sees.
 type dataOptions struct {
@@ -38,6 +39,10 @@ type dataOptions struct {
 	Shuffle     bool   `toml:"shuffle"`
 	Loss        string `toml:"loss"`
 	IgnoreIndex *int   `toml:"ignore-index"`
+
+	Data    string `toml:"data"`
+	Split   string `toml:"split"`
+	Augment bool   `toml:"augment"`
 }
 
 func defaultData() dataOptions {
@@ -46,7 +51,7 @@ func defaultData() dataOptions {
 
 func (d *dataOptions) options() []option {
 	return []option{
-		{name: "task", arg: "NAME", group: "Data", usage: "diagonal (the seed's), fields (Gaussian random fields) or arrays (your own, see --x)", dest: &d.Task},
+		{name: "task", arg: "NAME", group: "Data", usage: "diagonal (the seed's), fields (Gaussian random fields), mnist (digits, see --data) or arrays (your own, see --x)", dest: &d.Task},
 		{name: "size", arg: "8x8", group: "Data", usage: "cells of a generated sample, an axis each, rows first; 1 to 8 axes", dest: &d.Size},
 		{name: "batch", arg: "N", group: "Data", usage: "samples of a step", dest: &d.Batch},
 		{name: "channels", arg: "N", group: "Data", usage: "values of a generated cell", dest: &d.Channels},
@@ -55,6 +60,8 @@ func (d *dataOptions) options() []option {
 		{name: "x", arg: "X.npy", group: "Data", usage: "arrays: inputs [samples, grid …, channels], .npy or .npz", dest: &d.X},
 		{name: "y", arg: "Y.npy", group: "Data", usage: "arrays: targets [samples, grid …, units], or class numbers [samples, grid …]", dest: &d.Y},
 		{name: "sizes", arg: "S.npy", group: "Data", usage: "arrays: the true size of every sample [samples, axes], where they differ", dest: &d.Sizes},
+		{name: "data", arg: "DIR", group: "Data", usage: "mnist: folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, those of t10k, or both, plain or .gz", dest: &d.Data},
+		{name: "split", arg: "N/N/N", group: "Data", usage: "mnist: how many images to train, validate and test on, drawn by --seed; without it t10k is the test, or 10 % where there is one pair of files", dest: &d.Split},
 	}
 }
 
@@ -63,7 +70,8 @@ var taskFlags = map[string][]string{
 	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields},
 	"anisotropic": {taskFields},
 	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
-	"loss": {taskArrays}, "ignore-index": {taskArrays}, "epochs": {taskArrays},
+	"loss": {taskArrays}, "ignore-index": {taskArrays}, "epochs": {taskArrays, taskMNIST},
+	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST},
 }
 
 // check refuses unknown tasks and flags that mean nothing to the task. Without
@@ -72,7 +80,7 @@ func (d *dataOptions) check(set given) error {
 	if set["x"] && !set["task"] {
 		d.Task = taskArrays
 	}
-	if d.Task == "mnist" || d.Task == "images" {
+	if d.Task == "images" {
 		return usagef("--task %s: this version does not have it: want %s", d.Task, strings.Join(tasks, ", "))
 	}
 	if err := oneOf("task", d.Task, tasks); err != nil {
@@ -92,6 +100,9 @@ func (d *dataOptions) check(set given) error {
 	if d.Task == taskArrays && d.X == "" {
 		return usagef("--task arrays needs --x X.npy")
 	}
+	if d.Task == taskMNIST && d.Data == "" {
+		return usagef("--task mnist needs --data DIR, the folder of its files")
+	}
 	if d.Loss != "" {
 		return oneOf("loss", d.Loss, []string{nn.MSE, nn.CrossEntropy, nn.BinaryCrossEntropy})
 	}
@@ -106,6 +117,10 @@ func (d dataOptions) open() (task.Source, error) {
 			X: d.X, Y: d.Y, Sizes: d.Sizes, Batch: d.Batch, Shuffle: d.Shuffle, Seed: d.Seed,
 			Loss: d.Loss, IgnoreIndex: d.IgnoreIndex,
 		})
+	}
+	if d.Task == taskMNIST {
+		split, err := d.openMNIST()
+		return split.Train, err
 	}
 	size, err := grid.ParseShape(d.Size)
 	if err != nil {
@@ -124,11 +139,23 @@ func (d dataOptions) open() (task.Source, error) {
 	return src, nil
 }
 
+// openMNIST reads the digits and splits them.
+func (d dataOptions) openMNIST() (task.Split, error) {
+	o := task.MNISTOptions{Dir: d.Data, Batch: d.Batch, Seed: d.Seed, Augment: d.Augment}
+	if d.Split != "" {
+		var err error
+		if o.Counts, err = task.ParseCounts(d.Split); err != nil {
+			return task.Split{}, usagef("--split %w", err)
+		}
+	}
+	return task.OpenMNIST(o)
+}
+
 // recorded are the source's settings for a run's record, from which
 // [dataOfRun] makes it again from any folder: paths are absolute.
 func recorded(src task.Source) (map[string]string, error) {
 	settings := maps.Clone(src.Settings())
-	for _, key := range []string{"x", "y", "sizes"} {
+	for _, key := range []string{"x", "y", "sizes", "data"} {
 		if settings[key] == "" {
 			continue
 		}
@@ -146,6 +173,7 @@ func dataOfRun(s train.Settings) (dataOptions, error) {
 	d := defaultData()
 	d.Task = s.Task
 	d.X, d.Y, d.Sizes = s.Data["x"], s.Data["y"], s.Data["sizes"]
+	d.Data, d.Split = s.Data["data"], s.Data["split"]
 	if size := s.Data["size"]; size != "" {
 		d.Size = size
 	}
@@ -159,6 +187,7 @@ func dataOfRun(s train.Settings) (dataOptions, error) {
 		"seed":        func(text string) (err error) { d.Seed, err = strconv.ParseUint(text, 10, 64); return err },
 		"shuffle":     func(text string) (err error) { d.Shuffle, err = strconv.ParseBool(text); return err },
 		"anisotropic": func(text string) (err error) { d.Anisotropic, err = strconv.ParseBool(text); return err },
+		"augment":     func(text string) (err error) { d.Augment, err = strconv.ParseBool(text); return err },
 	} {
 		if text, ok := s.Data[key]; ok {
 			if err := read(text); err != nil {

@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
+	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
 )
 
@@ -14,22 +19,40 @@ type evalOptions struct {
 	computeOptions
 	modelPath string
 	steps     int64
+	part      string
+	warp      bool
 }
 
+// The parts of a split.
+const (
+	partTrain = "train"
+	partValid = "valid"
+	partTest  = "test"
+)
+
 func evalCommand(s streams) *cli.Command {
-	o := evalOptions{dataOptions: defaultData(), computeOptions: defaultCompute(), steps: 100}
+	o := evalOptions{dataOptions: defaultData(), computeOptions: defaultCompute(), steps: 100, part: partTest}
 	options := append([]option{
 		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run", dest: &o.modelPath},
-		{name: "steps", arg: "N", usage: "batches of a generated task; arrays are measured once, as a whole", dest: &o.steps},
+		{name: "steps", arg: "N", usage: "batches of a generated task; files are measured once, as a whole", dest: &o.steps},
 	}, o.dataOptions.options()...)
+	options = append(options,
+		option{name: "part", arg: "train|valid|test", group: "Data", usage: "mnist: the part of the split to measure on", dest: &o.part},
+		option{name: "warp", group: "Data", usage: "mnist: deform every image elastically, always in the same way", dest: &o.warp},
+	)
 	options = append(options, o.computeOptions.options()...)
 	return command(spec{
 		name: "eval", brief: "measure a model's losses",
 		about: `Measures a model, without dropout and without changing it. Losses are means over all cells that
-count; accuracy is the share of these whose largest output is their class. Generated samples are ones that no training sees.`,
+count; accuracy is the share of these whose largest output is their class. Generated samples are ones that no training sees.
+
+For mnist, pixel_error is the share of pixels whose class, digit or background, is not the one of the largest output,
+image_error that of images whose digit is not the one with the largest sum of outputs. A run's folder gives the data,
+the split and the seed of its training.`,
 		examples: []string{
 			"eval --model runs/mine --task diagonal --size 8x8",
 			"eval --model runs/mine --x X.npy --y Y.npy",
+			"eval --model runs/digits --warp",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runEval(ctx.Context, o, set, s) })
 }
@@ -38,6 +61,14 @@ count; accuracy is the share of these whose largest output is their class. Gener
 func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if !set["model"] {
 		return usagef("--model is missing")
+	}
+	record, known := recordBeside(o.modelPath)
+	asked := set["task"] || set["x"] || set["size"]
+	ofRun := known && record.Settings.Task == taskMNIST && (!asked || set["task"] && o.Task == taskMNIST)
+	if ofRun {
+		if err := o.dataOptions.fillFrom(record.Settings, set); err != nil {
+			return err
+		}
 	}
 	if err := o.dataOptions.check(set); err != nil {
 		return err
@@ -48,14 +79,15 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	switch {
 	case o.Task == taskArrays && o.Y == "":
 		return usagef("--task arrays needs --y Y.npy to compare with")
-	case o.Task == taskArrays && set["steps"]:
-		return usagef("--steps goes with a generated task: arrays are measured as a whole")
+	case (o.Task == taskArrays || o.Task == taskMNIST) && set["steps"]:
+		return usagef("--steps goes with a generated task: %s are measured as a whole", o.Task)
 	case o.steps < 1 || o.steps > maxSteps:
 		return usagef("--steps %d: want 1 to %d", o.steps, int64(maxSteps))
-	}
-	asked := set["task"] || set["x"] || set["size"]
-	if !asked && trainedOnArrays(o.modelPath) {
+	case known && record.Settings.Task == taskArrays && !asked:
 		return usagef("--model %s: it was trained on arrays: give --x and --y to measure it on, or a --task", o.modelPath)
+	}
+	if err := oneOf("part", o.part, []string{partTrain, partValid, partTest}); err != nil {
+		return err
 	}
 	m, params, err := loadModel(o.modelPath)
 	if err != nil {
@@ -68,12 +100,15 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if o.Task == taskArrays {
 		o.Loss = m.Config.Loss
 	}
-	src, err := o.dataOptions.open()
+	src, err := o.open()
 	if err != nil {
 		return err
 	}
+	if ofRun && src.Hash() != record.DataSHA256 {
+		fmt.Fprintf(s.err, "warning: %s: not the data of the run's training: the %s part may hold images that it was trained on\n", o.Data, o.part)
+	}
 	if err := src.Check(m); err != nil {
-		if !asked {
+		if !asked && !ofRun {
 			err = fmt.Errorf("--model %s: it does not fit the task %s, which is measured without --task: give --x and --y for arrays, or --task and --size", o.modelPath, o.Task)
 		}
 		return err
@@ -91,24 +126,102 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 		return err
 	}
 	first, n := -o.steps, o.steps
-	if o.Task == taskArrays {
+	if src.Spec().Samples > 0 {
 		first, n = 0, src.Spec().Steps
 	}
 	score, err := train.Evaluate(ctx, e, src, first, n)
 	if err != nil {
 		return err
 	}
+	return o.print(s.out, src, m, score, n)
+}
+
+// fillFrom takes from a run's settings the data that the user did not name.
+func (d *dataOptions) fillFrom(s train.Settings, set given) error {
+	run, err := dataOfRun(s)
+	if err != nil {
+		return err
+	}
+	d.Task = run.Task
+	if !set["data"] {
+		d.Data = run.Data
+	}
+	if !set["split"] {
+		d.Split = run.Split
+	}
+	if !set["seed"] {
+		d.Seed = run.Seed
+	}
+	return nil
+}
+
+// open makes the source to measure on.
+func (o evalOptions) open() (task.Source, error) {
+	if o.Task != taskMNIST {
+		return o.dataOptions.open()
+	}
+	split, err := o.openMNIST()
+	if err != nil {
+		return nil, err
+	}
+	src := map[string]task.Source{partTrain: split.Train, partValid: split.Valid, partTest: split.Test}[o.part]
+	digits, ok := src.(*task.MNIST)
+	if !ok {
+		return nil, usagef("--part %s: the split %s leaves it without images", o.part, split.Train.Settings()["split"])
+	}
+	return digits.Measured(o.warp), nil
+}
+
+// print writes a line for each figure: its name, its value, and for people what
+// it was counted from.
+func (o evalOptions) print(w io.Writer, src task.Source, m *nn.Model, score train.Score, batches int64) error {
 	loss := score.Loss
-	out := &printer{w: s.out}
+	out := &printer{w: w}
+	if o.Task == taskMNIST {
+		warped := ""
+		if o.warp {
+			warped = ", warped"
+		}
+		out.line("part           %s, %s%s", o.part, count(src.Spec().Samples, "image"), warped)
+	}
 	out.line("loss           %s", m.Config.Loss)
 	out.line("overall_loss   %.6g", loss.Sum/loss.Weight)
-	if score.Cells != nil {
+	switch {
+	case o.Task == taskMNIST:
+		out.errors("pixel_error", score.CellError(), score.Cells)
+		out.errors("image_error", score.LabelError(), score.Labels)
+	case score.Cells != nil:
 		out.line("accuracy       %.6g", 1-score.CellError())
+		out.errors("cell_error", score.CellError(), score.Cells)
 	}
 	if loss.RelevantCount > 0 {
 		out.line("relevant_loss  %.6g", loss.Relevant/loss.RelevantCount)
 	}
-	out.line("batches        %d", n)
+	out.line("batches        %d", batches)
 	out.line("weight         %.6g", loss.Weight)
 	return out.err
+}
+
+// errors writes an error rate and how many of the counts it is.
+func (p *printer) errors(name string, rate float64, counts [][]int64) {
+	var wrong, all int64
+	for class, row := range counts {
+		for answer, n := range row {
+			all += n
+			if answer != class {
+				wrong += n
+			}
+		}
+	}
+	p.line("%-14s %.6g  (%d of %d)", name, rate, wrong, all)
+}
+
+// recordBeside is the record of the run whose folder is, or holds, a model.
+func recordBeside(path string) (train.Record, bool) {
+	dir := path
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	record, err := train.ReadRecord(dir)
+	return record, err == nil
 }

@@ -11,7 +11,6 @@ import (
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/task"
-	"mdlstm-gpu/host/train"
 )
 
 // The seed's models: a view of the grid each.
@@ -137,16 +136,6 @@ func nameOf(c nn.Config) string {
 		return modelSnake
 	}
 	return modelMD
-}
-
-// trainedOnArrays says whether a model lies in the folder of a run on arrays.
-func trainedOnArrays(path string) bool {
-	dir := path
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		dir = filepath.Dir(path)
-	}
-	record, err := train.ReadRecord(dir)
-	return err == nil && record.Settings.Task == taskArrays
 }
 
 // loadModel reads a model file, or the model of a run folder.

@@ -157,7 +157,7 @@ func taskText(s train.Settings) string {
 func settingsTable(s train.Settings) []report.KV {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	table := []report.KV{{Key: "Task", Value: s.Task}}
-	for _, key := range []string{"size", "channels", "anisotropic", "x", "y", "sizes", "shuffle"} {
+	for _, key := range []string{"size", "channels", "anisotropic", "x", "y", "sizes", "shuffle", "data", "split", "augment"} {
 		if value := s.Data[key]; value != "" && value != "false" {
 			table = append(table, report.KV{Key: upper(key), Value: value})
 		}
@@ -243,6 +243,9 @@ func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 	}
 	if s.Task == taskArrays {
 		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --x X.npy --y Y.npy%s", program, model, sizes)}
+	}
+	if s.Task == taskMNIST {
+		measure.Line = fmt.Sprintf("%s eval --model %s", program, quote(dir))
 	}
 	extend := report.Command{What: "Train it longer", Line: fmt.Sprintf("%s train --resume %s --steps %d", program, quote(dir), 2*s.Steps)}
 	if step < s.Steps {

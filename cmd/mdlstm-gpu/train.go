@@ -47,6 +47,7 @@ func defaultTrain() trainOptions {
 func (o *trainOptions) options() []option {
 	list := append(o.dataOptions.options(),
 		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch; else batches follow the file", dest: &o.Shuffle},
+		option{name: "augment", group: "Data", usage: "mnist: deform, turn and scale every training image a little, in another way in every epoch", dest: &o.Augment},
 		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
 		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays: class number of cells that do not count", dest: &o.IgnoreIndex},
 	)
@@ -54,7 +55,7 @@ func (o *trainOptions) options() []option {
 	list = append(list,
 		option{name: "init", arg: "MODEL", group: "Model", usage: "model file to begin with: gives architecture, head, loss and parameters", dest: &o.Init},
 		option{name: "steps", arg: "N", group: "Training", usage: "steps in all", dest: &o.Steps},
-		option{name: "epochs", arg: "N", group: "Training", usage: "arrays: passes over the data, instead of --steps", dest: &o.Epochs},
+		option{name: "epochs", arg: "N", group: "Training", usage: "arrays, mnist: passes over the data, instead of --steps", dest: &o.Epochs},
 		option{name: "optimizer", arg: "adam|sgd", group: "Training", usage: "rule of an update", dest: &o.Optimizer},
 		option{name: "lr", arg: "RATE", group: "Training", usage: "learning rate", dest: &o.LR},
 		option{name: "momentum", arg: "M", group: "Training", usage: "sgd only", dest: &o.Momentum},

@@ -26,6 +26,9 @@ func understood(src task.Source, m *nn.Model) [][2]string {
 		data = fmt.Sprintf("%s of %s%v cells, %s", count(spec.Samples, "sample"), upTo, grid.Shape(arrays.Grid()), channels)
 	}
 	lines := [][2]string{{"data", data}}
+	if arrays == nil && spec.Samples > 0 {
+		lines[0][1] = fmt.Sprintf("%s of %v cells, %s", count(spec.Samples, "sample"), largest, channels)
+	}
 	if arrays != nil {
 		if counts := arrays.ClassCounts(); counts != nil {
 			lines = append(lines, [2]string{"classes", classText(counts, m.Config.IgnoreIndex)})

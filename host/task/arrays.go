@@ -52,9 +52,7 @@ type Arrays struct {
 	sizesHash [32]byte // zeros without sizes
 
 	targets targets
-	epoch   int64 // whose order is in order; -1 for none
-	order   []int // [B] samples
-	random  stream
+	order   order
 }
 
 var _ Source = (*Arrays)(nil)
@@ -65,7 +63,7 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("task arrays: got a batch of %d samples, want at least 1: set --batch", o.Batch)
 	}
-	a := &Arrays{options: o, epoch: -1}
+	a := &Arrays{options: o}
 	if err := a.readInputs(); err != nil {
 		return nil, err
 	}
@@ -81,7 +79,7 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readTargets(); err != nil {
 		return nil, err
 	}
-	a.order = make([]int, len(a.sizes))
+	a.order = newOrder(len(a.sizes), o.Shuffle, o.Seed)
 	return a, nil
 }
 
@@ -218,10 +216,10 @@ func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
 		return errUnchecked
 	}
 	epoch, step := t/a.spec.Steps, int(t%a.spec.Steps)
-	a.arrange(epoch)
+	order := a.order.of(epoch)
 	from := step * a.options.Batch
-	to := min(from+a.options.Batch, len(a.order))
-	a.fill(dst, epoch*int64(len(a.order))+int64(from), a.order[from:to])
+	to := min(from+a.options.Batch, len(order))
+	a.fill(dst, epoch*int64(len(order))+int64(from), order[from:to])
 	return nil
 }
 
@@ -239,26 +237,6 @@ var firstSample = []int{0}
 // errUnchecked is a mistake of the program, not of the user: which targets a
 // batch has depends on the model.
 var errUnchecked = errors.New("task arrays: Batch was called before Check")
-
-// arrange puts the order of an epoch into a.order: that of the file, or
-// Fisher-Yates from the last sample down on the stream "shuffle" of the epoch.
-func (a *Arrays) arrange(epoch int64) {
-	if a.epoch == epoch || a.epoch >= 0 && !a.options.Shuffle {
-		return
-	}
-	a.epoch = epoch
-	for i := range a.order {
-		a.order[i] = i
-	}
-	if !a.options.Shuffle {
-		return
-	}
-	a.random.start(a.options.Seed, "shuffle", epoch)
-	for i := len(a.order) - 1; i > 0; i-- {
-		j := a.random.intN(i + 1)
-		a.order[i], a.order[j] = a.order[j], a.order[i]
-	}
-}
 
 // fill packs the named samples.
 func (a *Arrays) fill(dst *engine.Batch, first int64, samples []int) {

@@ -14,7 +14,7 @@ import (
 
 // Source makes batches. A source is for one goroutine at a time.
 type Source interface {
-	// Name is the task's name: "diagonal", "fields", "arrays".
+	// Name is the task's name: "diagonal", "fields", "arrays", "mnist".
 	Name() string
 	// Spec says what a model for this task looks like.
 	Spec() Spec
