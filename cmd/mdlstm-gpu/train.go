@@ -46,7 +46,7 @@ func defaultTrain() trainOptions {
 
 func (o *trainOptions) options() []option {
 	list := append(o.dataOptions.options(),
-		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch; else batches follow the file", dest: &o.Shuffle},
+		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch, as mnist always has; else batches follow the file", dest: &o.Shuffle},
 		option{name: "augment", group: "Data", usage: "mnist: deform, turn and scale every training image a little, in another way in every epoch", dest: &o.Augment},
 		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
 		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays: class number of cells that do not count", dest: &o.IgnoreIndex},
