@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"host/mdlstm":                       {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
 	"host/task":                         {"host/engine", "host/grid", "host/machine", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
+	"scripts/plot":                      {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/machine",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const runs = "cell\tseed\ta\tb\n" +
+	"x\t1\t0.5\t2\n" +
+	"y\t1\tnan\tnan\n" +
+	"x\t2\t0.25\t4\n"
+
+func TestRead(t *testing.T) {
+	got, err := read(bufio.NewScanner(strings.NewReader(runs)), options{x: "cell", y: "a,b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"x", "y"}; !slices.Equal(got.groups, want) {
+		t.Errorf("groups %v, want %v", got.groups, want)
+	}
+	if got := got.values[[2]string{"x", "a"}]; !slices.Equal(got, []float64{0.5, 0.25}) {
+		t.Errorf("x a: %v, want 0.5 0.25", got)
+	}
+	if got := got.values[[2]string{"y", "b"}]; got != nil {
+		t.Errorf("y b: %v, want nothing: that run stopped", got)
+	}
+	by, err := read(bufio.NewScanner(strings.NewReader(runs)), options{x: "cell", y: "a", by: "seed"})
+	if err != nil || !slices.Equal(by.series, []string{"1", "2"}) {
+		t.Errorf("by seed: series %v, error %v, want 1 2", by.series, err)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		o    options
+		want string
+	}{
+		"no header":      {"", options{x: "cell", y: "a"}, "header"},
+		"unknown column": {runs, options{x: "cell", y: "c"}, `no column "c"`},
+		"short line":     {"cell\ta\nx\n", options{x: "cell", y: "a"}, "line 2: 1 fields, want 2"},
+		"no number":      {"cell\ta\nx\tmuch\n", options{x: "cell", y: "a"}, `column a is "much"`},
+	} {
+		_, err := read(bufio.NewScanner(strings.NewReader(c.text)), c.o)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q in it", name, err, c.want)
+		}
+	}
+	in := filepath.Join(t.TempDir(), "in.tsv")
+	if err := os.WriteFile(in, []byte("cell\ta\nx\t0\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(options{x: "cell", y: "a", log: true}, []string{in, in + ".png"}); err == nil || !strings.Contains(err.Error(), "positive") {
+		t.Errorf("zero on a logarithmic axis: error %v", err)
+	}
+}
+
+func TestDraws(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.tsv"), filepath.Join(dir, "out.png")
+	if err := os.WriteFile(in, []byte(runs), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range []bool{false, true} {
+		if err := run(options{x: "cell", y: "a,b", log: log}, []string{in, out}); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture, err := png.DecodeConfig(f)
+		f.Close()
+		if err != nil || picture.Width < 200 {
+			t.Errorf("log %v: %+v, %v", log, picture, err)
+		}
+	}
+}
