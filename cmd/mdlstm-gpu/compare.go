@@ -237,16 +237,16 @@ func (v runView) draw(c computer, s streams) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
-	src, err := data.open()
+	split, err := data.open()
 	if err == nil {
-		err = src.Check(v.model)
+		err = split.Check(v.model)
 	}
 	if err != nil {
 		fmt.Fprintf(s.err, "warning: %s: no pictures: %s\n", v.dir, oneLine(err))
 		v.initial = nil
 		return v.page(), nil
 	}
-	return v.report(e, src)
+	return v.report(e, split.Train)
 }
 
 // sharedSettings are the settings that all runs have in common.

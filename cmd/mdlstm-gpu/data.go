@@ -36,6 +36,10 @@ type dataOptions struct {
 	X           string `toml:"x"`
 	Y           string `toml:"y"`
 	Sizes       string `toml:"sizes"`
+	Valid       string `toml:"valid"`
+	ValidX      string `toml:"valid-x"`
+	ValidY      string `toml:"valid-y"`
+	ValidSizes  string `toml:"valid-sizes"`
 	Shuffle     bool   `toml:"shuffle"`
 	Loss        string `toml:"loss"`
 	IgnoreIndex *int   `toml:"ignore-index"`
@@ -70,6 +74,7 @@ var taskFlags = map[string][]string{
 	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields},
 	"anisotropic": {taskFields},
 	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
+	"valid": {taskArrays}, "valid-x": {taskArrays}, "valid-y": {taskArrays}, "valid-sizes": {taskArrays},
 	"loss": {taskArrays}, "ignore-index": {taskArrays}, "epochs": {taskArrays, taskMNIST},
 	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST},
 }
@@ -100,6 +105,14 @@ func (d *dataOptions) check(set given) error {
 	if d.Task == taskArrays && d.X == "" {
 		return usagef("--task arrays needs --x X.npy")
 	}
+	switch {
+	case d.ValidX != "" && d.Valid != "":
+		return usagef("--valid and --valid-x both say what to validate on: give one")
+	case d.ValidX != "" && d.ValidY == "":
+		return usagef("--valid-x needs --valid-y, the targets to compare with")
+	case d.ValidX == "" && (d.ValidY != "" || d.ValidSizes != ""):
+		return usagef("--valid-y and --valid-sizes go with --valid-x")
+	}
 	if d.Task == taskMNIST && d.Data == "" {
 		return usagef("--task mnist needs --data DIR, the folder of its files")
 	}
@@ -109,19 +122,24 @@ func (d *dataOptions) check(set given) error {
 	return nil
 }
 
-// open makes the source. Settings of a generator that do not fit are usage
-// errors, files that do not fit are not.
-func (d dataOptions) open() (task.Source, error) {
-	if d.Task == taskArrays {
-		return task.NewArrays(task.ArraysOptions{
+// open makes the parts of the data; only files have one for validation. Settings
+// of a generator that do not fit are usage errors, files that do not fit are not.
+func (d dataOptions) open() (task.Split, error) {
+	switch d.Task {
+	case taskArrays:
+		return task.OpenArrays(task.ArraysOptions{
 			X: d.X, Y: d.Y, Sizes: d.Sizes, Batch: d.Batch, Shuffle: d.Shuffle, Seed: d.Seed,
 			Loss: d.Loss, IgnoreIndex: d.IgnoreIndex,
-		})
+		}, task.ArraysValid{X: d.ValidX, Y: d.ValidY, Sizes: d.ValidSizes, Part: d.Valid})
+	case taskMNIST:
+		return d.openMNIST()
 	}
-	if d.Task == taskMNIST {
-		split, err := d.openMNIST()
-		return split.Train, err
-	}
+	src, err := d.generator()
+	return task.Split{Train: src}, err
+}
+
+// generator makes the source of samples that are invented.
+func (d dataOptions) generator() (task.Source, error) {
 	size, err := grid.ParseShape(d.Size)
 	if err != nil {
 		return nil, usagef("--size: %w", err)
@@ -151,11 +169,11 @@ func (d dataOptions) openMNIST() (task.Split, error) {
 	return task.OpenMNIST(o)
 }
 
-// recorded are the source's settings for a run's record, from which
+// recorded are the data's settings for a run's record, from which
 // [dataOfRun] makes it again from any folder: paths are absolute.
-func recorded(src task.Source) (map[string]string, error) {
-	settings := maps.Clone(src.Settings())
-	for _, key := range []string{"x", "y", "sizes", "data"} {
+func recorded(data task.Split) (map[string]string, error) {
+	settings := data.Settings()
+	for _, key := range []string{"x", "y", "sizes", "valid-x", "valid-y", "valid-sizes", "data"} {
 		if settings[key] == "" {
 			continue
 		}
@@ -173,6 +191,7 @@ func dataOfRun(s train.Settings) (dataOptions, error) {
 	d := defaultData()
 	d.Task = s.Task
 	d.X, d.Y, d.Sizes = s.Data["x"], s.Data["y"], s.Data["sizes"]
+	d.Valid, d.ValidX, d.ValidY, d.ValidSizes = s.Data["valid"], s.Data["valid-x"], s.Data["valid-y"], s.Data["valid-sizes"]
 	d.Data, d.Split = s.Data["data"], s.Data["split"]
 	if size := s.Data["size"]; size != "" {
 		d.Size = size

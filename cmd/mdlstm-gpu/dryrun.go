@@ -38,7 +38,7 @@ func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 	for i, l := range p.model.Config.Layers {
 		out.line("layer %-8d %s", i, layerText(l))
 	}
-	for _, line := range understood(p.source, p.model) {
+	for _, line := range understood(p.data, p.model) {
 		out.line("%-14s %s", line[0], line[1])
 	}
 	out.line("engine         %s", c.describe(e.Info()))
@@ -52,7 +52,7 @@ func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 // oneStep trains on batch t and returns how long it took, without the data.
 func oneStep(e engine.Engine, p *prepared, t int64) (seconds float64, err error) {
 	var batch engine.Batch
-	if err := p.source.Batch(t, &batch); err != nil {
+	if err := p.data.Train.Batch(t, &batch); err != nil {
 		return 0, err
 	}
 	began := time.Now()

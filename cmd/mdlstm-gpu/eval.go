@@ -33,7 +33,7 @@ const (
 func evalCommand(s streams) *cli.Command {
 	o := evalOptions{dataOptions: defaultData(), computeOptions: defaultCompute(), steps: 100, part: partTest}
 	options := append([]option{
-		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run", dest: &o.modelPath},
+		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run (its best model where it was validated, else the newest)", dest: &o.modelPath},
 		{name: "steps", arg: "N", usage: "batches of a generated task; files are measured once, as a whole", dest: &o.steps},
 	}, o.dataOptions.options()...)
 	options = append(options,
@@ -157,12 +157,9 @@ func (d *dataOptions) fillFrom(s train.Settings, set given) error {
 
 // open makes the source to measure on.
 func (o evalOptions) open() (task.Source, error) {
-	if o.Task != taskMNIST {
-		return o.dataOptions.open()
-	}
-	split, err := o.openMNIST()
-	if err != nil {
-		return nil, err
+	split, err := o.dataOptions.open()
+	if err != nil || o.Task != taskMNIST {
+		return split.Train, err
 	}
 	src := map[string]task.Source{partTrain: split.Train, partValid: split.Valid, partTest: split.Test}[o.part]
 	digits, ok := src.(*task.MNIST)

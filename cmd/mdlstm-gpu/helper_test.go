@@ -105,7 +105,7 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 		t.Fatal(err)
 	}
 	defer run.close()
-	if err := run.run.Train(t.Context(), run.engine, run.source, train.Observer{}); err != nil {
+	if err := run.run.Train(t.Context(), run.engine, run.data, train.Observer{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -181,8 +181,8 @@ func TestTaskNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if src.Name() != o.Task {
-			t.Errorf("got %q, want %q", src.Name(), o.Task)
+		if src.Train.Name() != o.Task {
+			t.Errorf("got %q, want %q", src.Train.Name(), o.Task)
 		}
 	}
 }

@@ -141,7 +141,17 @@ func nameOf(c nn.Config) string {
 // loadModel reads a model file, or the model of a run folder.
 func loadModel(path string) (*nn.Model, []float32, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, modelFile)
+		path = modelIn(path)
 	}
 	return nn.LoadModel(path)
+}
+
+// modelIn is the model file of a run folder: the best one where there were
+// validations, else the newest.
+func modelIn(dir string) string {
+	best := filepath.Join(dir, bestFile)
+	if _, err := os.Stat(best); err == nil {
+		return best
+	}
+	return filepath.Join(dir, modelFile)
 }

@@ -29,7 +29,7 @@ type predictOptions struct {
 func predictCommand(s streams) *cli.Command {
 	o := predictOptions{computeOptions: defaultCompute(), batch: 16}
 	options := append([]option{
-		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run", dest: &o.model},
+		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run (its best model where it was validated, else the newest)", dest: &o.model},
 		{name: "in", arg: "X.npy", usage: "inputs [samples, grid …, channels], .npy or .npz (file.npz:name for one of several)", dest: &o.in},
 		{name: "sizes", arg: "S.npy", usage: "true size of every sample [samples, axes], where they differ", dest: &o.sizes},
 		{name: "out", arg: "Y.npy", usage: "outputs [samples, grid …, units], float32; 0 beyond a sample's size", dest: &o.out},

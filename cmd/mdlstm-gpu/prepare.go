@@ -17,7 +17,7 @@ import (
 
 // prepared is a training before its folder is made.
 type prepared struct {
-	source   task.Source
+	data     task.Split
 	model    *nn.Model
 	initial  []float32 // of --init; nil until open draws them
 	settings train.Settings
@@ -49,11 +49,11 @@ func prepare(o trainOptions, set given) (*prepared, error) {
 			return nil, err
 		}
 	}
-	if p.source, err = o.dataOptions.open(); err != nil {
+	if p.data, err = o.dataOptions.open(); err != nil {
 		return nil, err
 	}
 	if p.model == nil {
-		config, err := o.modelOptions.config(p.source.Spec())
+		config, err := o.modelOptions.config(p.data.Train.Spec())
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func prepare(o trainOptions, set given) (*prepared, error) {
 			return nil, usagef("%w", err)
 		}
 	}
-	if err := p.source.Check(p.model); err != nil {
+	if err := p.data.Check(p.model); err != nil {
 		return nil, err
 	}
 	return p, p.fillSettings(o, set)
@@ -81,6 +81,9 @@ func (p *prepared) load(o *trainOptions, set given) error {
 			return fmt.Errorf("--init %s: it is JSON: --init takes a %s, such as a training leaves in its run folder", o.Init, modelFile)
 		}
 		return err
+	}
+	if info, err := os.Stat(o.Init); err == nil && info.IsDir() {
+		o.Init = modelIn(o.Init)
 	}
 	if o.Init, err = filepath.Abs(o.Init); err != nil {
 		return err
@@ -113,13 +116,13 @@ func isJSON(path string) bool {
 }
 
 func (p *prepared) fillSettings(o trainOptions, set given) error {
-	data, err := recorded(p.source)
+	data, err := recorded(p.data)
 	if err != nil {
 		return err
 	}
 	steps := o.Steps
 	if set["epochs"] {
-		perEpoch := p.source.Spec().Steps
+		perEpoch := p.data.Train.Spec().Steps
 		if o.Epochs > maxSteps/perEpoch {
 			return usagef("--epochs %d: more than %d steps", o.Epochs, int64(maxSteps))
 		}
@@ -129,7 +132,13 @@ func (p *prepared) fillSettings(o trainOptions, set given) error {
 		Name: o.Model, Model: p.model.Config, Init: o.Init,
 		Task: o.Task, Data: data, Batch: o.Batch, Steps: steps,
 		Optimizer: engine.Optimizer(o.Optimizer), LR: o.LR, Momentum: o.Momentum, Clip: o.Clip, Seed: o.Seed,
+		ValidEvery: o.ValidEvery, Patience: o.Patience,
 		CheckpointEvery: o.CheckpointEvery, Device: o.Device, Threads: o.Threads,
+	}
+	for _, flag := range []string{"valid-every", "patience"} {
+		if set[flag] && p.data.Valid == nil {
+			return usagef("--%s needs data to validate on: give --valid or --valid-x with --task arrays, or a task that has a part for it", flag)
+		}
 	}
 	if err := p.settings.Validate(); err != nil {
 		return err
@@ -145,9 +154,9 @@ const maxSteps = 1 << 40
 
 // trainingBytes is what a training keeps of each parameter, all float32: the CPU
 // engine 6 values (itself, its gradient, two moments, two packed copies), the
-// newest checkpoint and the one being written 3 each, and the first parameters
-// for the report.
-const trainingBytes = 4 * (6 + 2*3 + 1)
+// newest checkpoint and the one being written 3 each, the best parameters and
+// better ones, and the first parameters for the report.
+const trainingBytes = 4 * (6 + 2*3 + 2 + 1)
 
 // open makes the engine with the first parameters and takes the memory of the
 // largest batch. All that can be refused is refused here.
@@ -159,7 +168,7 @@ func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := e.Plan(p.source.Largest(), engine.Capacity{})
+	plan, err := e.Plan(p.data.Train.Largest(), engine.Capacity{})
 	if err == nil {
 		if p.initial == nil {
 			p.initial = p.model.Init(p.settings.Seed)
@@ -179,10 +188,10 @@ func (p *prepared) start(c computer, s streams, folder func() (string, error)) (
 	if err != nil {
 		return nil, err
 	}
-	t := &training{engine: e, source: p.source, initial: p.initial, compute: c, s: s}
+	t := &training{engine: e, data: p.data, initial: p.initial, compute: c, s: s}
 	dir, err := folder()
 	if err == nil {
-		t.run, err = train.Create(dir, train.Start{Settings: p.settings, Engine: e.Info(), DataHash: p.source.Hash(), Params: p.initial})
+		t.run, err = train.Create(dir, train.Start{Settings: p.settings, Engine: e.Info(), DataHash: p.data.Hash(), Validates: p.data.Valid != nil, Params: p.initial})
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())

@@ -16,7 +16,7 @@ import (
 )
 
 // resumeFlags may stand beside --resume: the run has its own settings.
-var resumeFlags = append([]string{"resume", "steps", "checkpoint-every"}, machineFlags...)
+var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every"}, machineFlags...)
 
 // runResume continues a run.
 func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
@@ -34,6 +34,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	var c train.Changes
 	for flag, store := range map[string]func(){
 		"steps":            func() { c.Steps = &o.Steps },
+		"patience":         func() { c.Patience = &o.Patience },
 		"checkpoint-every": func() { c.CheckpointEvery = &o.CheckpointEvery },
 		"device":           func() { c.Device = &o.Device },
 		"threads":          func() { c.Threads = &o.Threads },
@@ -52,8 +53,11 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		fmt.Fprintf(s.err, "warning: %s\n", oneLine(errors.New(warning)))
 	}
 	settings := run.Settings()
-	if run.Step() >= settings.Steps {
-		fmt.Fprintf(s.err, "%s: all %d steps are done; extend the run with a larger --steps\n", o.Resume, run.Step())
+	if set["patience"] && !run.Validates() {
+		return usagef("--patience: the run %s has no data to validate on", o.Resume)
+	}
+	if run.Done() {
+		fmt.Fprintf(s.err, "%s: %s\n", o.Resume, run.HowToExtend())
 		if err := refreshReport(run, o.computeOptions, s); err != nil {
 			return err
 		}
@@ -70,10 +74,10 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if err != nil {
 		return err
 	}
-	if t.source, err = data.open(); err != nil {
+	if t.data, err = data.open(); err != nil {
 		return err
 	}
-	if err := t.source.Check(run.Model()); err != nil {
+	if err := t.data.Check(run.Model()); err != nil {
 		return err
 	}
 	if t.compute, err = use.find(s); err != nil {
@@ -85,7 +89,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	defer t.engine.Close()
 	// Memory is refused before any work; and only with a plan the engine knows
 	// the kernels that it will run.
-	if _, err := t.engine.Plan(t.source.Largest(), engine.Capacity{}); err != nil {
+	if _, err := t.engine.Plan(t.data.Train.Largest(), engine.Capacity{}); err != nil {
 		return err
 	}
 	t.initial = firstParams(settings, run.Model())

@@ -21,7 +21,9 @@ import (
 // Files of a run folder that are read here; package train writes them.
 const (
 	logFile    = "log.tsv"
+	validFile  = "valid.tsv"
 	modelFile  = "model.safetensors"
+	bestFile   = "best.safetensors"
 	reportFile = "report.html"
 )
 
@@ -38,7 +40,8 @@ type runView struct {
 	model    *nn.Model
 	params   []float32
 	initial  []float32 // nil when they are not known
-	step     int64
+	step     int64     // after which params were taken
+	longer   string    // flags that make a finished run longer; "" for one that is not finished
 	wall     float64
 	warning  string
 }
@@ -58,12 +61,20 @@ func readRun(dir string) (runView, error) {
 	if v.log, err = readLog(dir); err != nil {
 		return v, err
 	}
-	if v.model, v.params, err = nn.LoadModel(filepath.Join(dir, modelFile)); err != nil {
+	if v.model, v.params, err = nn.LoadModel(modelIn(dir)); err != nil {
+		return v, err
+	}
+	valid, err := readValid(dir)
+	if err != nil {
 		return v, err
 	}
 	v.step = int64(v.log.Len())
-	if v.step < v.settings.Steps {
+	best, stale := train.Best(valid)
+	if v.longer = longerFlags(v.settings, v.step, v.settings.Patience > 0 && stale >= v.settings.Patience); v.longer == "" {
 		v.warning = fmt.Sprintf("not finished: %d of %d steps are done", v.step, v.settings.Steps)
+	}
+	if best >= 0 {
+		v.step = valid.Steps[best]
 	}
 	v.initial = firstParams(v.settings, v.model)
 	return v, nil
@@ -86,6 +97,15 @@ func readLog(dir string) (report.Columns, error) {
 	return report.ReadLog(filepath.Join(dir, logFile))
 }
 
+// readValid reads the validations of a run; one without has none.
+func readValid(dir string) (report.ValidColumns, error) {
+	c, err := report.ReadValidLog(filepath.Join(dir, validFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return report.ValidColumns{}, nil
+	}
+	return c, err
+}
+
 // report predicts the source's example before and after training and fills in
 // the page.
 func (v runView) report(e engine.Engine, src task.Source) (report.Run, error) {
@@ -106,7 +126,7 @@ func (v runView) page() report.Run {
 		Name: filepath.Base(v.dir), Model: v.settings.Name, Task: taskText(v.settings), Warning: v.warning,
 		Parameters: int64(v.model.Size()), Log: v.log, WallSeconds: v.wall,
 		Settings: settingsTable(v.settings), Machine: machineTable(v.engine, v.threads),
-		Commands: nextCommands(v.dir, v.settings, v.step),
+		Commands: nextCommands(v.dir, v.settings, v.longer),
 	}
 }
 
@@ -181,6 +201,12 @@ func settingsTable(s train.Settings) []report.KV {
 	if s.Clip != 0 {
 		table = append(table, report.KV{Key: "Clip", Value: number(s.Clip)})
 	}
+	if s.ValidEvery != 0 {
+		table = append(table, report.KV{Key: "Validation every", Value: count(s.ValidEvery, "step")})
+	}
+	if s.Patience != 0 {
+		table = append(table, report.KV{Key: "Patience", Value: count(s.Patience, "validation")})
+	}
 	if s.Init != "" {
 		table = append(table, report.KV{Key: "First parameters", Value: s.Init})
 	}
@@ -227,9 +253,21 @@ func machineTable(i engine.Info, threads int) []report.KV {
 	return append(table, report.KV{Key: "System", Value: runtime.GOOS + "/" + runtime.GOARCH}, report.KV{Key: "Go", Value: runtime.Version()})
 }
 
-// nextCommands continue or use a run that has done so many steps.
-func nextCommands(dir string, s train.Settings, step int64) []report.Command {
-	model := quote(filepath.Join(dir, modelFile))
+// longerFlags are those beside --resume that make a finished run longer, "" for
+// one that has steps left.
+func longerFlags(s train.Settings, done int64, stoppedEarly bool) string {
+	switch {
+	case stoppedEarly && done < s.Steps:
+		return fmt.Sprintf("--patience %d", 2*s.Patience)
+	case done >= s.Steps:
+		return fmt.Sprintf("--steps %d", 2*s.Steps)
+	}
+	return ""
+}
+
+// nextCommands continue or use a run; longer are its longerFlags.
+func nextCommands(dir string, s train.Settings, longer string) []report.Command {
+	model := quote(modelIn(dir))
 	sizes := ""
 	if s.Data["sizes"] != "" {
 		sizes = " --sizes S.npy"
@@ -247,8 +285,8 @@ func nextCommands(dir string, s train.Settings, step int64) []report.Command {
 	if s.Task == taskMNIST {
 		measure.Line = fmt.Sprintf("%s eval --model %s", program, quote(dir))
 	}
-	extend := report.Command{What: "Train it longer", Line: fmt.Sprintf("%s train --resume %s --steps %d", program, quote(dir), 2*s.Steps)}
-	if step < s.Steps {
+	extend := report.Command{What: "Train it longer", Line: fmt.Sprintf("%s train --resume %s %s", program, quote(dir), longer)}
+	if longer == "" {
 		extend = report.Command{What: "Continue the training", Line: fmt.Sprintf("%s train --resume %s", program, quote(dir))}
 	}
 	return []report.Command{

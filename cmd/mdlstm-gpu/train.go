@@ -26,6 +26,8 @@ type trainOptions struct {
 	LR              float64 `toml:"lr"`
 	Momentum        float64 `toml:"momentum"`
 	Clip            float64 `toml:"clip"`
+	ValidEvery      int64   `toml:"valid-every"`
+	Patience        int64   `toml:"patience"`
 	CheckpointEvery int64   `toml:"checkpoint-every"`
 	Out             string  `toml:"out"`
 	Init            string  `toml:"init"`
@@ -46,6 +48,10 @@ func defaultTrain() trainOptions {
 
 func (o *trainOptions) options() []option {
 	list := append(o.dataOptions.options(),
+		option{name: "valid", arg: "PART", group: "Data", usage: "arrays: validate on a share (0.1) or number (200) of the samples, drawn by --seed and not trained on", dest: &o.Valid},
+		option{name: "valid-x", arg: "X.npy", group: "Data", usage: "arrays: validate on inputs of their own, with --valid-y", dest: &o.ValidX},
+		option{name: "valid-y", arg: "Y.npy", group: "Data", usage: "arrays: their targets", dest: &o.ValidY},
+		option{name: "valid-sizes", arg: "S.npy", group: "Data", usage: "arrays: their sizes", dest: &o.ValidSizes},
 		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch, as mnist always has; else batches follow the file", dest: &o.Shuffle},
 		option{name: "augment", group: "Data", usage: "mnist: deform, turn and scale every training image a little, in another way in every epoch", dest: &o.Augment},
 		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
@@ -60,8 +66,10 @@ func (o *trainOptions) options() []option {
 		option{name: "lr", arg: "RATE", group: "Training", usage: "learning rate", dest: &o.LR},
 		option{name: "momentum", arg: "M", group: "Training", usage: "sgd only", dest: &o.Momentum},
 		option{name: "clip", arg: "NORM", group: "Training", usage: "largest norm of all gradients together, 0 = no limit", dest: &o.Clip},
+		option{name: "valid-every", arg: "N", group: "Training", usage: "steps between validations, 0 = once an epoch; the best model is kept in best.safetensors", dest: &o.ValidEvery},
+		option{name: "patience", arg: "N", group: "Training", usage: "stop after N validations without a better one, 0 = never", dest: &o.Patience},
 		option{name: "out", arg: "RUN", group: "Run", usage: "new folder of the run; without it runs/MODEL-DATE-TIME", dest: &o.Out},
-		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --checkpoint-every and those of the machine", dest: &o.Resume},
+		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --patience, --checkpoint-every and those of the machine", dest: &o.Resume},
 		option{name: "checkpoint-every", arg: "N", group: "Run", usage: "steps between checkpoints, 0 = only at the end", dest: &o.CheckpointEvery},
 		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01; flags on the command line win", dest: &o.Config},
 		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},

@@ -289,7 +289,7 @@ func TestNextCommandsKeepSizes(t *testing.T) {
 		}
 		s := p.settings
 		s.Task, s.Data = taskArrays, map[string]string{"x": "x.npy", "y": "y.npy", "sizes": sizes}
-		for _, c := range nextCommands("run", s, s.Steps)[:2] {
+		for _, c := range nextCommands("run", s, longerFlags(s, s.Steps, false))[:2] {
 			if got := strings.Contains(c.Line, " --sizes S.npy"); got != (sizes != "") {
 				t.Errorf("trained with sizes %q: got %q", sizes, c.Line)
 			}

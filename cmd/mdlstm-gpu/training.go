@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mdlstm-gpu/host/engine"
@@ -20,7 +21,7 @@ import (
 type training struct {
 	run     *train.Run
 	engine  engine.Engine
-	source  task.Source
+	data    task.Split
 	initial []float32 // parameters of step 0; nil when they are not known
 	compute computer
 	s       streams
@@ -33,11 +34,26 @@ func (t *training) announce() {
 	settings := t.run.Settings()
 	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
 		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, count(settings.Batch, "sample"))
-	for _, line := range understood(t.source, t.run.Model()) {
+	for _, line := range understood(t.data, t.run.Model()) {
 		fmt.Fprintf(t.s.err, "%-8s %s\n", line[0], line[1])
 	}
 	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
 	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+}
+
+// validText is a validation in words.
+func validText(v report.ValidLine, best bool) string {
+	parts := []string{"loss " + formatLoss(v.Loss)}
+	if !math.IsNaN(v.Error) {
+		parts = append(parts, fmt.Sprintf("cell error %.2f %%", 100*v.Error))
+	}
+	if !math.IsNaN(v.LabelError) {
+		parts = append(parts, fmt.Sprintf("label error %.2f %%", 100*v.LabelError))
+	}
+	if best {
+		parts = append(parts, "(best)")
+	}
+	return strings.Join(parts, "  ")
 }
 
 // close gives the run and the engine free. All that matters is on disk before.
@@ -55,9 +71,12 @@ func (t *training) train(ctx context.Context) error {
 		bar.line("interrupted: finishing this step and writing its checkpoint; a second Ctrl-C ends at once")
 	})
 	began := time.Now()
-	err := t.run.Train(ctx, t.engine, t.source, train.Observer{
+	err := t.run.Train(ctx, t.engine, t.data, train.Observer{
 		Step: bar.step,
 		Warn: func(text string) { bar.line("warning: %s", text) },
+		Valid: func(v report.ValidLine, best bool) {
+			bar.line("valid %d  %s", v.Step, validText(v, best))
+		},
 	})
 	if fresh {
 		t.wall = time.Since(began).Seconds()
@@ -96,13 +115,16 @@ func (t *training) report(warning string) (report.Run, error) {
 	v := runView{
 		dir: t.run.Dir(), settings: t.run.Settings(), engine: t.engine.Info(), threads: t.compute.threads(),
 		model: t.run.Model(), params: t.run.Params(), initial: t.initial,
-		step: t.run.Step(), wall: t.wall, warning: warning,
+		step: t.run.Step(), longer: longerFlags(t.run.Settings(), t.run.Step(), t.run.StoppedEarly()), wall: t.wall, warning: warning,
+	}
+	if best, ok := t.run.Best(); ok {
+		v.params, v.step = t.run.BestParams(), best.Step
 	}
 	var err error
 	if v.log, err = readLog(t.run.Dir()); err != nil {
 		return report.Run{}, err
 	}
-	return v.report(t.engine, t.source)
+	return v.report(t.engine, t.data.Train)
 }
 
 // summary prints what came out and what to do next.
@@ -118,11 +140,19 @@ func (t *training) summary(out io.Writer) error {
 		p.line("relevant loss  %s  (mean of the last %s)", formatLoss(relevant), count(min(log.Len(), lastSteps), "step"))
 	}
 	p.line("overall loss   %s  (mean of the last %s)", formatLoss(lastMean(log.Overall)), count(min(log.Len(), lastSteps), "step"))
+	model := modelFile
+	if best, ok := t.run.Best(); ok {
+		model = bestFile
+		p.line("best           %s after step %d", validText(best, false), best.Step)
+	}
+	if t.run.StoppedEarly() {
+		p.line("stopped early  %s", t.run.HowToExtend())
+	}
 	p.line("report         %s", filepath.Join(t.run.Dir(), reportFile))
-	p.line("model          %s", filepath.Join(t.run.Dir(), modelFile))
+	p.line("model          %s", filepath.Join(t.run.Dir(), model))
 	p.line("")
 	p.line("Next:")
-	for _, c := range nextCommands(t.run.Dir(), settings, t.run.Step()) {
+	for _, c := range nextCommands(t.run.Dir(), settings, longerFlags(settings, t.run.Step(), t.run.StoppedEarly())) {
 		p.line("  %s", c.Line)
 	}
 	return p.err

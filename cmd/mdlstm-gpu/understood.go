@@ -10,10 +10,11 @@ import (
 
 // understood says what was made of the data, and which head and loss followed
 // from it: lines of a key and a text.
-func understood(src task.Source, m *nn.Model) [][2]string {
+func understood(data task.Split, m *nn.Model) [][2]string {
+	src := data.Train
 	spec, largest := src.Spec(), src.Largest()[0]
 	channels := count(spec.Input, "channel")
-	data := fmt.Sprintf("generated samples of %v cells, %s", largest, channels)
+	text := fmt.Sprintf("generated samples of %v cells, %s", largest, channels)
 	arrays, _ := src.(*task.Arrays)
 	if arrays != nil {
 		upTo := ""
@@ -23,11 +24,14 @@ func understood(src task.Source, m *nn.Model) [][2]string {
 				break
 			}
 		}
-		data = fmt.Sprintf("%s of %s%v cells, %s", count(spec.Samples, "sample"), upTo, grid.Shape(arrays.Grid()), channels)
+		text = fmt.Sprintf("%s of %s%v cells, %s", count(spec.Samples, "sample"), upTo, grid.Shape(arrays.Grid()), channels)
 	}
-	lines := [][2]string{{"data", data}}
+	lines := [][2]string{{"data", text}}
 	if arrays == nil && spec.Samples > 0 {
 		lines[0][1] = fmt.Sprintf("%s of %v cells, %s", count(spec.Samples, "sample"), largest, channels)
+	}
+	if data.Valid != nil {
+		lines = append(lines, [2]string{"valid", fmt.Sprintf("%s, not trained on", count(data.Valid.Spec().Samples, "sample"))})
 	}
 	if arrays != nil {
 		if counts := arrays.ClassCounts(); counts != nil {

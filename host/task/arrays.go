@@ -52,7 +52,9 @@ type Arrays struct {
 	sizesHash [32]byte // zeros without sizes
 
 	targets targets
-	order   order
+	used    []int // samples of this part of a split, in the order of the files
+	order   order // of used
+	picked  []int // scratch: the samples of a batch
 }
 
 var _ Source = (*Arrays)(nil)
@@ -70,7 +72,7 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readSizes(); err != nil {
 		return nil, err
 	}
-	if cells := cellsOf(a.Largest()); cells > grid.MaxRows/a.spec.Input {
+	if cells := cellsOf(largest(a.sizes, o.Batch)); cells > grid.MaxRows/a.spec.Input {
 		return nil, fmt.Errorf("%s: batches of up to %d cells with %d channels are more than %d values: set a smaller --batch", o.X, cells, a.spec.Input, grid.MaxRows)
 	}
 	if err := a.checkFinite(); err != nil {
@@ -79,8 +81,19 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readTargets(); err != nil {
 		return nil, err
 	}
-	a.order = newOrder(len(a.sizes), o.Shuffle, o.Seed)
+	all := make([]int, len(a.sizes))
+	for i := range all {
+		all[i] = i
+	}
+	a.use(all)
 	return a, nil
+}
+
+// use makes batches of these samples only.
+func (a *Arrays) use(samples []int) {
+	a.used, a.order = samples, newOrder(len(samples), a.options.Shuffle, a.options.Seed)
+	a.spec.Samples = len(samples)
+	a.spec.Steps = int64((len(samples)-1)/a.options.Batch + 1)
 }
 
 func (a *Arrays) readInputs() error {
@@ -99,8 +112,7 @@ func (a *Arrays) readInputs() error {
 	}
 	a.x = x
 	a.grid = grid.Shape(x.Shape[1 : len(x.Shape)-1])
-	steps := (x.Shape[0]-1)/a.options.Batch + 1
-	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1], Samples: x.Shape[0], Steps: int64(steps)}
+	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1]}
 	return nil
 }
 
@@ -187,19 +199,28 @@ func (a *Arrays) Hash() string {
 
 // Largest returns the largest samples.
 func (a *Arrays) Largest() []grid.Shape {
-	sorted := slices.Clone(a.sizes)
-	slices.SortStableFunc(sorted, func(s, t grid.Shape) int { return cmp.Compare(t.Cells(), s.Cells()) })
-	return sorted[:min(a.options.Batch, len(sorted))]
+	var used []grid.Shape
+	for _, b := range a.used {
+		used = append(used, a.sizes[b])
+	}
+	return largest(used, a.options.Batch)
 }
 
-// Sizes are the sizes of all samples in the order of the file; read only.
+// largest are n of the shapes, those of most cells.
+func largest(shapes []grid.Shape, n int) []grid.Shape {
+	sorted := slices.Clone(shapes)
+	slices.SortStableFunc(sorted, func(s, t grid.Shape) int { return cmp.Compare(t.Cells(), s.Cells()) })
+	return sorted[:min(n, len(sorted))]
+}
+
+// Sizes are the sizes of all samples of the files, in their order; read only.
 func (a *Arrays) Sizes() []grid.Shape { return a.sizes }
 
 // Grid is the padded grid of the inputs; read only.
 func (a *Arrays) Grid() grid.Shape { return a.grid }
 
-// ClassCounts are how many cells have each class of the model that was checked
-// last, without those that do not count; nil when the targets are no classes.
+// ClassCounts are how many cells of the samples in use have each class of the
+// model that was checked last, without those that do not count; nil when the targets are no classes.
 // Read only.
 func (a *Arrays) ClassCounts() []int { return a.targets.counts }
 
@@ -219,20 +240,22 @@ func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
 	order := a.order.of(epoch)
 	from := step * a.options.Batch
 	to := min(from+a.options.Batch, len(order))
-	a.fill(dst, epoch*int64(len(order))+int64(from), order[from:to])
+	a.picked = a.picked[:0]
+	for _, i := range order[from:to] {
+		a.picked = append(a.picked, a.used[i])
+	}
+	a.fill(dst, epoch*int64(len(order))+int64(from), a.picked)
 	return nil
 }
 
-// Example gives sample 0.
+// Example gives the first sample.
 func (a *Arrays) Example(dst *engine.Batch) error {
 	if a.y != nil && !a.targets.checked {
 		return errUnchecked
 	}
-	a.fill(dst, 0, firstSample)
+	a.fill(dst, 0, a.used[:1])
 	return nil
 }
-
-var firstSample = []int{0}
 
 // errUnchecked is a mistake of the program, not of the user: which targets a
 // batch has depends on the model.

@@ -50,6 +50,28 @@ type Source interface {
 // may be nil.
 type Split struct{ Train, Valid, Test Source }
 
+// Hash is the SHA-256, in hex, of all that decides a run: that of the training
+// data, or of both hashes where the validation data come from other files.
+func (s Split) Hash() string {
+	train := s.Train.Hash()
+	if s.Valid == nil || s.Valid.Hash() == train {
+		return train
+	}
+	sum := sha256.Sum256([]byte(train + " " + s.Valid.Hash()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Check says whether a model fits the parts that a run uses, see [Source.Check].
+func (s Split) Check(m *nn.Model) error {
+	if err := s.Train.Check(m); err != nil || s.Valid == nil {
+		return err
+	}
+	if err := s.Valid.Check(m); err != nil {
+		return fmt.Errorf("validation data: %w", err)
+	}
+	return nil
+}
+
 // Spec is what a model for a task looks like, and how long its epochs are.
 type Spec struct {
 	Axes  int // D of the input grid

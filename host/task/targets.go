@@ -216,7 +216,7 @@ func (a *Arrays) outputSizes(f fit, padded grid.Shape) ([]grid.Shape, error) {
 	return sizes, nil
 }
 
-// checkClasses returns y as int32 and how many cells have each class, after a
+// checkClasses returns y as int32 and how many cells in use have each class, after a
 // look at every class in use, of which one at least must count; what is beyond
 // the samples' sizes is 0.
 func (a *Arrays) checkClasses(f fit, t targets) (classes []int32, counts []int, err error) {
@@ -240,13 +240,25 @@ func (a *Arrays) checkClasses(f fit, t targets) (classes []int32, counts []int, 
 			}
 			return fmt.Sprintf("is class %d, want 0 … %d%s: set the head's units or the model's ignore_index", class, f.units-1, ignored)
 		}
-		counts[class]++
 		return ""
 	})
 	if err == nil && !some {
 		err = fmt.Errorf("%s: no target counts: each is the ignore_index %d: give classes for some cells", a.options.Y, *f.ignore)
 	}
-	return classes, counts, err
+	if err != nil {
+		return nil, nil, err
+	}
+	sample := t.grid.Cells()
+	for _, b := range a.used {
+		eachRun(t.grid, t.sizes[b], func(start, cells int) {
+			for _, class := range classes[b*sample+start:][:cells] {
+				if f.ignore == nil || int(class) != *f.ignore {
+					counts[class]++
+				}
+			}
+		})
+	}
+	return classes, counts, nil
 }
 
 // checkValues looks at every target value in use, and wants one at least that

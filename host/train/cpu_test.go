@@ -106,13 +106,13 @@ func TestResumedOnTheCPU(t *testing.T) {
 			change(&s)
 			real := openReal(t, s, 1)
 			whole := createReal(t, s, real)
-			if err := whole.Train(context.Background(), real.engine, real.source, train.Observer{}); err != nil {
+			if err := whole.Train(context.Background(), real.engine, task.Split{Train: real.source}, train.Observer{}); err != nil {
 				t.Fatal(err)
 			}
 			for stop := range s.Steps - 1 {
 				r := createReal(t, s, real)
 				ctx, cancel := context.WithCancel(context.Background())
-				err := r.Train(ctx, real.engine, real.source, train.Observer{Step: func(p train.Progress) {
+				err := r.Train(ctx, real.engine, task.Split{Train: real.source}, train.Observer{Step: func(p train.Progress) {
 					if p.Step == stop {
 						cancel()
 					}
@@ -127,7 +127,7 @@ func TestResumedOnTheCPU(t *testing.T) {
 					t.Fatal(err)
 				}
 				other := openReal(t, again.Settings(), threads)
-				if err := again.Train(context.Background(), other.engine, other.source, train.Observer{}); err != nil {
+				if err := again.Train(context.Background(), other.engine, task.Split{Train: other.source}, train.Observer{}); err != nil {
 					t.Fatal(err)
 				}
 				again.Close()
@@ -153,7 +153,7 @@ func TestDivergenceNamesTheGate(t *testing.T) {
 	s.Optimizer, s.LR, s.CheckpointEvery = engine.SGD, 1e30, 1
 	real := openReal(t, s, 1)
 	r := createReal(t, s, real)
-	err := r.Train(context.Background(), real.engine, real.source, train.Observer{})
+	err := r.Train(context.Background(), real.engine, task.Split{Train: real.source}, train.Observer{})
 	var bad *train.NonFiniteError
 	if !errors.As(err, &bad) {
 		t.Fatalf("error %v, want a NonFiniteError", err)

@@ -165,14 +165,22 @@ type fakeSource struct {
 	nanAt       int64 // batch with NaN in x; noStep = never
 	emptyAt     int64 // batch without targets; noStep = never
 	failAt      int64 // batch that is an error; noStep = never
+	steps       int64 // of an epoch; 0 = none
 }
 
 func newFakeSource() *fakeSource {
 	return &fakeSource{hash: "aa11", nanAt: noStep, emptyAt: noStep, failAt: noStep}
 }
 
+// newFakeValid are two batches that no step of a test sees, of the same files.
+func newFakeValid() *fakeSource {
+	s := newFakeSource()
+	s.steps = 2
+	return s
+}
+
 func (s *fakeSource) Hash() string    { return s.hash }
-func (s *fakeSource) Spec() task.Spec { return task.Spec{} }
+func (s *fakeSource) Spec() task.Spec { return task.Spec{Steps: s.steps} }
 
 func (s *fakeSource) Largest() []grid.Shape { return []grid.Shape{{3}} }
 
@@ -217,5 +225,5 @@ func testStart(s Settings) Start {
 // trainFake continues a run with a new fake engine.
 func trainFake(t testing.TB, r *Run) error {
 	t.Helper()
-	return r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{})
+	return r.Train(context.Background(), newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{})
 }

@@ -16,10 +16,12 @@ import (
 const (
 	configName  = "config.json"
 	logName     = "log.tsv"
+	validName   = "valid.tsv"
 	stateName   = "state.safetensors"
 	prevName    = "state.prev.safetensors"
 	damagedName = "state.damaged.safetensors"
 	modelName   = "model.safetensors"
+	bestName    = "best.safetensors"
 	lockName    = ".lock"
 
 	// A run folder has one writer at a time, so a temporary name can be fixed:
@@ -40,6 +42,9 @@ type files interface {
 	CreateLog(path string) error
 	// OpenLog continues a log and cuts off what lies beyond length bytes.
 	OpenLog(path string, length int64) (stepLog, error)
+	// CreateValidLog and OpenValidLog are the same for validations.
+	CreateValidLog(path string) error
+	OpenValidLog(path string, length int64) (validLog, error)
 	// Link gives the file another name, which must not exist.
 	Link(from, to string) error
 	// Rename moves a file or folder over whatever has the new name.
@@ -50,17 +55,31 @@ type files interface {
 	SyncDir(path string) error
 }
 
-// stepLog is what the loop needs of a [report.Log].
-type stepLog interface {
-	Append(report.LogLine) error
+// lineLog is what logs of steps and of validations have in common.
+type lineLog interface {
 	Length() int64
-	Next() int64
 	Flush() error
 	Sync() error
 	Close() error
 }
 
-var _ stepLog = (*report.Log)(nil)
+// stepLog is what the loop needs of a [report.Log].
+type stepLog interface {
+	lineLog
+	Append(report.LogLine) error
+	Next() int64
+}
+
+// validLog is what the loop needs of a [report.ValidLog].
+type validLog interface {
+	lineLog
+	Append(report.ValidLine) error
+}
+
+var (
+	_ stepLog  = (*report.Log)(nil)
+	_ validLog = (*report.ValidLog)(nil)
+)
 
 // osFiles are the files of the operating system.
 type osFiles struct{}
@@ -94,6 +113,18 @@ func (osFiles) CreateLog(path string) error {
 	if err != nil {
 		return err
 	}
+	return closeSynced(l)
+}
+
+func (osFiles) CreateValidLog(path string) error {
+	l, err := report.CreateValidLog(path)
+	if err != nil {
+		return err
+	}
+	return closeSynced(l)
+}
+
+func closeSynced(l lineLog) error {
 	if err := l.Sync(); err != nil {
 		l.Close()
 		return err
@@ -103,6 +134,14 @@ func (osFiles) CreateLog(path string) error {
 
 func (osFiles) OpenLog(path string, length int64) (stepLog, error) {
 	l, err := report.OpenLogAt(path, length)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (osFiles) OpenValidLog(path string, length int64) (validLog, error) {
+	l, err := report.OpenValidLogAt(path, length)
 	if err != nil {
 		return nil, err
 	}

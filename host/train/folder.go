@@ -20,7 +20,9 @@ import (
 type Start struct {
 	Settings Settings
 	Engine   engine.Info
-	DataHash string // of the source, see [task.Source]
+	DataHash string // see [task.Split.Hash]
+	// Validates says that the data have a part for validation.
+	Validates bool
 	// Params are the first parameters, in the order of the model; nil draws them
 	// from Settings.Seed.
 	Params []float32
@@ -171,6 +173,9 @@ func newState(start Start) (*state, error) {
 	}
 	s := &state{settings: start.Settings, engine: engineInfo(start.Engine), dataHash: start.DataHash, model: m}
 	s.settings.Model = m.Config // with defaults
+	if start.Validates {
+		s.valid = &validState{}
+	}
 	s.alloc()
 	if start.Params == nil {
 		s.params = m.Init(start.Settings.Seed)
@@ -189,15 +194,20 @@ func (r *Run) fill(final string) error {
 	if r.lock, err = lockFolder(r.dir); err != nil {
 		return err
 	}
-	logPath := r.path(logName)
-	if err := r.disk.CreateLog(logPath); err != nil {
+	if err := r.disk.CreateLog(r.path(logName)); err != nil {
 		return err
 	}
-	info, err := os.Stat(logPath)
-	if err != nil {
+	if r.state.logBytes, err = sizeOf(r.path(logName)); err != nil {
 		return err
 	}
-	r.state.logBytes = info.Size()
+	if v := r.state.valid; v != nil {
+		if err := r.disk.CreateValidLog(r.path(validName)); err != nil {
+			return err
+		}
+		if v.bytes, err = sizeOf(r.path(validName)); err != nil {
+			return err
+		}
+	}
 	if err := r.writeRecord(); err != nil {
 		return err
 	}
@@ -221,6 +231,14 @@ func (r *Run) fill(final string) error {
 	}
 	r.dir = final
 	return r.disk.SyncDir(filepath.Dir(final))
+}
+
+func sizeOf(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // removeFolder removes a new folder that was not to be.

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/report"
+	"mdlstm-gpu/host/task"
 )
 
 var errDead = errors.New("the process was killed")
@@ -114,6 +115,56 @@ func (f *faultyFiles) CreateLog(path string) error {
 	return f.osFiles.CreateLog(path)
 }
 
+func (f *faultyFiles) CreateValidLog(path string) error {
+	if err := f.stop("create", path); err != nil {
+		return err
+	}
+	return f.osFiles.CreateValidLog(path)
+}
+
+func (f *faultyFiles) OpenValidLog(path string, length int64) (validLog, error) {
+	if err := f.stop("open", path); err != nil {
+		return nil, err
+	}
+	l, err := f.osFiles.OpenValidLog(path, length)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyValidLog{validLog: l, files: f, path: path}, nil
+}
+
+// faultyValidLog is faultyLog for validations.
+type faultyValidLog struct {
+	validLog
+	files *faultyFiles
+	path  string
+}
+
+func (l *faultyValidLog) Append(line report.ValidLine) error {
+	was := l.files.dead()
+	if err := l.files.stop("append to", l.path); err != nil {
+		if was {
+			return err
+		}
+		return errors.Join(err, l.validLog.Flush(), appendText(l.path, fmt.Sprintf("%d\t0.12", line.Step)))
+	}
+	return l.validLog.Append(line)
+}
+
+func (l *faultyValidLog) Sync() error {
+	if err := l.files.stop("sync", l.path); err != nil {
+		return err
+	}
+	return l.validLog.Flush()
+}
+
+func (l *faultyValidLog) Close() error {
+	if l.files.dead() {
+		return errDead
+	}
+	return l.validLog.Close()
+}
+
 func (f *faultyFiles) OpenLog(path string, length int64) (stepLog, error) {
 	if err := f.stop("open", path); err != nil {
 		return nil, err
@@ -172,8 +223,8 @@ func appendText(path, text string) error {
 type outcome struct {
 	step, updates int64
 	params, m, v  []float32
-	log           []string // without its time column
-	model         []byte
+	log, valid    []string // without their time columns
+	model, best   []byte   // best is nil without validation
 	names         []string // of the files in the folder
 }
 
@@ -184,13 +235,12 @@ func outcomeOf(t testing.TB, dir string) outcome {
 		t.Fatal(err)
 	}
 	o := outcome{step: s.step, updates: s.updates, params: s.params, m: s.m, v: s.v}
-	text, err := os.ReadFile(filepath.Join(dir, logName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		columns := strings.Split(line, "\t")
-		o.log = append(o.log, strings.Join(slices.Delete(columns, 2, 3), "\t"))
+	o.log = logLines(t, filepath.Join(dir, logName), 2)
+	if s.valid != nil {
+		o.valid = logLines(t, filepath.Join(dir, validName), 4)
+		if o.best, err = os.ReadFile(filepath.Join(dir, bestName)); err != nil && s.valid.params != nil {
+			t.Fatal(err)
+		}
 	}
 	if o.model, err = os.ReadFile(filepath.Join(dir, modelName)); err != nil {
 		t.Fatal(err)
@@ -203,6 +253,21 @@ func outcomeOf(t testing.TB, dir string) outcome {
 		o.names = append(o.names, e.Name())
 	}
 	return o
+}
+
+// logLines are the lines of a log without one of their columns.
+func logLines(t testing.TB, path string, column int) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		lines = append(lines, strings.Join(slices.Delete(columns, column, column+1), "\t")+"\n")
+	}
+	return lines
 }
 
 // differs says what is not the same, "" when all is.
@@ -218,8 +283,12 @@ func (a outcome) differs(b outcome) string {
 		return "other moments"
 	case !slices.Equal(a.log, b.log):
 		return fmt.Sprintf("log\n%s\nwant\n%s", strings.Join(a.log, ""), strings.Join(b.log, ""))
+	case !slices.Equal(a.valid, b.valid):
+		return fmt.Sprintf("validations\n%s\nwant\n%s", strings.Join(a.valid, ""), strings.Join(b.valid, ""))
 	case !bytes.Equal(a.model, b.model):
 		return "another model file"
+	case !bytes.Equal(a.best, b.best):
+		return "another best model"
 	case !slices.Equal(a.names, b.names):
 		return fmt.Sprintf("files %v, want %v", a.names, b.names)
 	}
@@ -230,12 +299,12 @@ func (a outcome) differs(b outcome) string {
 func uninterrupted(t testing.TB, s Settings) outcome {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	r, err := Create(dir, testStart(s))
+	r, err := Create(dir, startFor(s))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := trainFake(t, r); err != nil {
+	if err := r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{}); err != nil {
 		t.Fatal(err)
 	}
 	return outcomeOf(t, dir)
@@ -249,14 +318,14 @@ func attempt(t *testing.T, disk *faultyFiles, dir string, s Settings) (announced
 	if _, statErr := os.Stat(dir); statErr == nil {
 		r, err = open(disk, dir, Changes{})
 	} else {
-		r, err = create(disk, dir, testStart(s))
+		r, err = create(disk, dir, startFor(s))
 	}
 	if err != nil {
 		return -1, err
 	}
 	defer r.Close()
 	announced = r.Step()
-	err = r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+	err = r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{
 		Checkpoint: func(step int64) { announced = step },
 	})
 	if errors.Is(err, ErrNothingToDo) {
@@ -302,8 +371,30 @@ func operations(t *testing.T, s Settings, noLinks bool) []string {
 	return disk.done
 }
 
-func TestKilledAtEveryOperation(t *testing.T) {
+// killedSettings validate too, at steps of which some have checkpoints.
+func killedSettings() Settings {
 	s := testSettings()
+	s.ValidEvery = 2
+	return s
+}
+
+// startFor and dataFor begin a run that validates when its settings say how often.
+func startFor(s Settings) Start {
+	start := testStart(s)
+	start.Validates = s.ValidEvery > 0
+	return start
+}
+
+func dataFor(s Settings) task.Split {
+	data := task.Split{Train: newFakeSource()}
+	if s.ValidEvery > 0 {
+		data.Valid = newFakeValid()
+	}
+	return data
+}
+
+func TestKilledAtEveryOperation(t *testing.T) {
+	s := killedSettings()
 	want := uninterrupted(t, s)
 	for _, noLinks := range []bool{false, true} {
 		for n, operation := range operations(t, s, noLinks) {
@@ -328,7 +419,7 @@ func TestKilledAtEveryOperation(t *testing.T) {
 }
 
 func TestKilledAgainAndAgain(t *testing.T) {
-	s := testSettings()
+	s := killedSettings()
 	want := uninterrupted(t, s)
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -336,7 +427,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			dir := filepath.Join(t.TempDir(), "run")
 			for {
-				disk := &faultyFiles{left: random.IntN(45), noLinks: seed%2 == 1}
+				disk := &faultyFiles{left: random.IntN(60), noLinks: seed%2 == 1}
 				announced, err := attempt(t, disk, dir, s)
 				if !disk.dead() {
 					if err != nil {
@@ -354,7 +445,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 }
 
 func TestFullDiskAtEveryOperation(t *testing.T) {
-	s := testSettings()
+	s := killedSettings()
 	want := uninterrupted(t, s)
 	for n, operation := range operations(t, s, false) {
 		t.Run(fmt.Sprintf("%d %s", n, operation), func(t *testing.T) {
@@ -399,6 +490,8 @@ func TestOutcomeDiffers(t *testing.T) {
 		"m":       func(o *outcome) { o.m[0]++ },
 		"v":       func(o *outcome) { o.v[0]++ },
 		"log":     func(o *outcome) { o.log[0] = "b" },
+		"valid":   func(o *outcome) { o.valid = []string{"b"} },
+		"best":    func(o *outcome) { o.best = []byte{2} },
 		"model":   func(o *outcome) { o.model[0]++ },
 		"names":   func(o *outcome) { o.names = append(o.names, "y") },
 	} {

@@ -33,6 +33,7 @@ type Progress struct {
 type Observer struct {
 	Step       func(Progress)
 	Checkpoint func(step int64) // written, with so many steps done
+	Valid      func(v report.ValidLine, best bool)
 	Warn       func(text string)
 }
 
@@ -44,27 +45,35 @@ type loop struct {
 	log    stepLog
 	see    Observer
 
+	// Of runs with validation; valid and validLog are nil for others.
+	valid     task.Source
+	epoch     int64 // batches of an epoch of the training data, 0 without epochs
+	validLog  validLog
+	validated validState // now; a checkpoint adds the length of the log
+
 	flushed time.Time
 }
 
 // Train runs the steps that are left, writing a checkpoint every
 // Settings.CheckpointEvery steps and at the end. The engine must be of the run's
-// model; its parameters, moments and gradients are overwritten first. The source
-// must give the data that the run began with.
+// model; its parameters, moments and gradients are overwritten first. The data
+// must be those that the run began with, and checked against the model. Where
+// they have a part for validation, the model is measured on all of it every
+// Settings.ValidEvery steps, and the best one is kept in best.safetensors.
 //
-// Errors: [ErrNothingToDo] when all steps are done; [ErrDataChanged];
+// Errors: [ErrNothingToDo] when the run is done; [ErrDataChanged];
 // [ErrInterrupted] when ctx ended, after the current step was finished and its
 // checkpoint written; *[NonFiniteError]; otherwise what the engine, the source or
 // the disk said. Whatever the error, the newest checkpoint on disk is whole, and
 // the log holds the steps that were done.
-func (r *Run) Train(ctx context.Context, e engine.Engine, src task.Source, see Observer) (err error) {
-	if got := src.Hash(); got != r.state.dataHash {
+func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see Observer) (err error) {
+	if got := data.Hash(); got != r.state.dataHash {
 		return fmt.Errorf("%s: %w: the run began with data of SHA-256 %s, these have %s: "+
 			"give it the same data, or start a new run with --init %s",
 			r.dir, ErrDataChanged, r.state.dataHash, got, r.path(modelName))
 	}
-	if r.state.step >= r.state.settings.Steps {
-		return fmt.Errorf("%s: %w: all %d steps are done; extend the run with a larger --steps", r.dir, ErrNothingToDo, r.state.step)
+	if r.Done() {
+		return fmt.Errorf("%s: %w: %s", r.dir, ErrNothingToDo, r.HowToExtend())
 	}
 	if err := r.loadEngine(e); err != nil {
 		return err
@@ -82,14 +91,27 @@ func (r *Run) Train(ctx context.Context, e engine.Engine, src task.Source, see O
 		return fmt.Errorf("%s: it has %d steps, the checkpoint %d: put the log of this run back", r.path(logName), log.Next(), r.state.step)
 	}
 	l := &loop{run: r, engine: e, log: log, see: see, flushed: time.Now()}
+	if r.state.valid != nil {
+		l.validated = *r.state.valid
+	}
+	// All memory is taken, or refused, before the first step.
+	if _, err := e.Plan(data.Train.Largest(), engine.Capacity{}); err != nil {
+		return err
+	}
+	if err := l.openValid(data); err != nil {
+		return err
+	}
+	if l.validLog != nil {
+		defer func() {
+			if e := l.validLog.Close(); err == nil {
+				err = e
+			}
+		}()
+	}
 	if err := l.adopt(); err != nil {
 		return err
 	}
-	// All memory is taken, or refused, before the first step.
-	if _, err := e.Plan(src.Largest(), engine.Capacity{}); err != nil {
-		return err
-	}
-	ahead := task.Prefetch(ctx, src, r.state.step, r.state.settings.Steps, batchesAhead)
+	ahead := task.Prefetch(ctx, data.Train, r.state.step, r.state.settings.Steps, batchesAhead)
 	defer ahead.Close()
 	l.next = ahead.Next
 	return l.steps(ctx)
@@ -124,15 +146,30 @@ func (l *loop) adopt() error {
 		return nil
 	}
 	r.state.engine = info
-	if err := r.checkpoint(l.engine, l.log, r.state.step); err != nil {
+	if err := r.checkpoint(l, r.state.step); err != nil {
 		return err
 	}
 	return r.writeRecord()
 }
 
-// steps runs from the checkpoint's step to the last.
+// HowToExtend says why a run is done, and how it could go on.
+func (r *Run) HowToExtend() string {
+	if r.StoppedEarly() {
+		return fmt.Sprintf("stopped after %d steps: %d validations brought nothing better than step %d; go on with a larger --patience, or 0 for none",
+			r.state.step, r.state.valid.stale, r.state.valid.best.Step)
+	}
+	return fmt.Sprintf("all %d steps are done; extend the run with a larger --steps", r.state.step)
+}
+
+// steps runs from the checkpoint's step to the last, or to the validation that
+// stops the run.
 func (l *loop) steps(ctx context.Context) error {
 	s := &l.run.state.settings
+	if first := l.run.state.step; first > 0 { // a validation that was interrupted
+		if stop, err := l.finish(ctx, first); stop || err != nil {
+			return err
+		}
+	}
 	for step := l.run.state.step; step < s.Steps; step++ {
 		if ctx.Err() != nil {
 			return l.interrupted(step)
@@ -147,13 +184,30 @@ func (l *loop) steps(ctx context.Context) error {
 		if err != nil {
 			return l.stopped(step, err)
 		}
-		if done := step + 1; done == s.Steps || s.CheckpointEvery > 0 && done%s.CheckpointEvery == 0 {
-			if err := l.checkpoint(done); err != nil {
-				return err
-			}
+		if stop, err := l.finish(ctx, step+1); stop || err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// finish validates and writes a checkpoint where they are due after so many
+// steps.
+func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
+	s := l.run.state.settings
+	last := l.validated.last
+	if stop, err = l.validateIfDue(ctx, done); err != nil {
+		if ctx.Err() != nil {
+			return true, l.interrupted(done)
+		}
+		return true, fmt.Errorf("validation after step %d: %w; the checkpoint of step %d is kept in %s",
+			done, err, l.run.state.step, l.run.path(stateName))
+	}
+	due := stop || done == s.Steps || s.CheckpointEvery > 0 && done%s.CheckpointEvery == 0
+	if due && (done != l.run.state.step || last != l.validated.last) {
+		err = l.checkpoint(done)
+	}
+	return stop, err
 }
 
 // step trains on one batch and logs it.
@@ -239,7 +293,7 @@ func (l *loop) stopped(step int64, err error) error {
 
 // checkpoint writes one with so many steps done.
 func (l *loop) checkpoint(done int64) error {
-	if err := l.run.checkpoint(l.engine, l.log, done); err != nil {
+	if err := l.run.checkpoint(l, done); err != nil {
 		return err
 	}
 	l.flushed = time.Now()

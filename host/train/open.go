@@ -58,8 +58,11 @@ func (r *Run) load(c Changes) error {
 	}
 	s.settings = changed
 	r.unsaved = old.Steps != s.settings.Steps || old.CheckpointEvery != s.settings.CheckpointEvery ||
-		old.Device != s.settings.Device || old.Threads != s.settings.Threads
-	return r.refreshModel()
+		old.Patience != s.settings.Patience || old.Device != s.settings.Device || old.Threads != s.settings.Threads
+	if err := r.refreshModel(); err != nil {
+		return err
+	}
+	return r.refreshBest()
 }
 
 // fallBack loads the checkpoint before the newest, which cannot be used for the

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mdlstm-gpu/host/task"
 )
 
 // childVariable makes the test binary a process that trains in the folder it
@@ -44,7 +46,7 @@ func trainAsChild(dir string) error {
 		return err
 	}
 	defer r.Close()
-	err = r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+	err = r.Train(context.Background(), newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{
 		// However fast the disk, there must be time to be killed in.
 		Step: func(Progress) { time.Sleep(time.Millisecond) },
 	})

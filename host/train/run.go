@@ -8,7 +8,6 @@ import (
 	"math"
 	"path/filepath"
 
-	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -44,6 +43,15 @@ func (r *Run) DataHash() string { return r.state.dataHash }
 // Engine is what computed the newest checkpoint.
 func (r *Run) Engine() EngineInfo { return r.state.engine }
 
+// BestParams are a copy of the parameters of [Run.Best], or of Params where there
+// is none.
+func (r *Run) BestParams() []float32 {
+	if _, ok := r.Best(); ok {
+		return append([]float32(nil), r.state.valid.params...)
+	}
+	return r.Params()
+}
+
 // Params are a copy of the parameters in the newest checkpoint.
 func (r *Run) Params() []float32 { return append([]float32(nil), r.state.params...) }
 
@@ -67,8 +75,8 @@ func (r *Run) path(name string) string { return filepath.Join(r.dir, name) }
 // comment: why a kill loses nothing. An error leaves the checkpoint before as it
 // was; it is a *[NonFiniteError] when the parameters are not finite, and then
 // nothing was written.
-func (r *Run) checkpoint(e engine.Engine, log stepLog, step int64) error {
-	if err := r.save(e, log, step); err != nil {
+func (r *Run) checkpoint(l *loop, step int64) error {
+	if err := r.save(l, step); err != nil {
 		var diverged *NonFiniteError
 		if errors.As(err, &diverged) {
 			return err
@@ -80,22 +88,30 @@ func (r *Run) checkpoint(e engine.Engine, log stepLog, step int64) error {
 	return nil
 }
 
-func (r *Run) save(e engine.Engine, log stepLog, step int64) error {
+func (r *Run) save(l *loop, step int64) error {
 	next := r.nextState()
-	if err := e.Parameters(next.params); err != nil {
+	if err := l.engine.Parameters(next.params); err != nil {
 		return err
 	}
 	var err error
-	if next.updates, err = e.Moments(next.m, next.v); err != nil {
+	if next.updates, err = l.engine.Moments(next.m, next.v); err != nil {
 		return err
 	}
 	if where := next.nonFinite(); where != "" {
 		return &NonFiniteError{Step: step - 1, Where: where, Checkpoint: r.path(stateName), GoodStep: r.state.step}
 	}
-	if err := log.Sync(); err != nil {
+	if err := l.log.Sync(); err != nil {
 		return err
 	}
-	next.step, next.logBytes = step, log.Length()
+	next.step, next.logBytes = step, l.log.Length()
+	if l.validLog != nil {
+		if err := l.validLog.Sync(); err != nil {
+			return err
+		}
+		valid := l.validated
+		valid.bytes = l.validLog.Length()
+		next.valid = &valid
+	}
 
 	temp := r.path(stateName + tempSuffix)
 	if err := r.disk.Write(temp, next.encode); err != nil {
@@ -111,9 +127,15 @@ func (r *Run) save(e engine.Engine, log stepLog, step int64) error {
 	if err := r.disk.SyncDir(r.dir); err != nil {
 		return err
 	}
+	bestBefore, _ := r.Best()
 	r.state, r.spare, r.unsaved = next, r.state, false
 	if err := r.writeModel(); err != nil {
 		return err
+	}
+	if best, ok := r.Best(); ok && best.Step != bestBefore.Step {
+		if err := r.writeBest(); err != nil {
+			return err
+		}
 	}
 	return r.disk.SyncDir(r.dir)
 }

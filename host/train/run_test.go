@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/report"
+	"mdlstm-gpu/host/task"
 )
 
 // newRun makes a run in a new folder; it is closed at the end of the test.
@@ -247,7 +248,7 @@ func TestChangesOutliveAKill(t *testing.T) {
 	r = reopen(t, r, Changes{Steps: &steps})
 	src := newFakeSource()
 	src.failAt = 7
-	if err := r.Train(context.Background(), newFakeEngine(), src, Observer{}); err == nil {
+	if err := r.Train(context.Background(), newFakeEngine(), task.Split{Train: src}, Observer{}); err == nil {
 		t.Fatal("no error")
 	}
 	if r = reopen(t, r, Changes{}); r.Settings().Steps != 9 || r.Step() != 7 {
@@ -281,7 +282,7 @@ func TestOtherDataRefused(t *testing.T) {
 	r := newRun(t, testSettings())
 	src := newFakeSource()
 	src.hash = "bb22"
-	err := r.Train(context.Background(), newFakeEngine(), src, Observer{})
+	err := r.Train(context.Background(), newFakeEngine(), task.Split{Train: src}, Observer{})
 	wantMessage(t, err, ErrDataChanged, "aa11", "bb22", "--init")
 	if o := outcomeOf(t, r.Dir()); o.step != 0 {
 		t.Errorf("step %d", o.step)
@@ -294,7 +295,7 @@ func TestOtherEngineIsAWarning(t *testing.T) {
 	e.info.Settings = map[string]string{"blas": "openblas"}
 	var warned []string
 	see := Observer{Warn: func(text string) { warned = append(warned, text) }}
-	if err := r.Train(context.Background(), e, newFakeSource(), see); err != nil {
+	if err := r.Train(context.Background(), e, task.Split{Train: newFakeSource()}, see); err != nil {
 		t.Fatal(err)
 	}
 	if len(warned) != 1 || !strings.Contains(warned[0], `blas "none" to "openblas"`) {
@@ -399,7 +400,7 @@ func TestInterrupted(t *testing.T) {
 		r := newRun(t, s)
 		ctx, cancel := context.WithCancel(context.Background())
 		var seen []int64
-		err := r.Train(ctx, newFakeEngine(), newFakeSource(), Observer{Step: func(p Progress) {
+		err := r.Train(ctx, newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{Step: func(p Progress) {
 			seen = append(seen, p.Step)
 			if p.Step == stop {
 				cancel()
@@ -431,7 +432,7 @@ func TestInterruptedBeforeTheFirstStep(t *testing.T) {
 	r := newRun(t, testSettings())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err := r.Train(ctx, newFakeEngine(), newFakeSource(), Observer{})
+	err := r.Train(ctx, newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{})
 	wantMessage(t, err, ErrInterrupted, "0 of 7")
 }
 
@@ -451,7 +452,7 @@ func TestNonFinite(t *testing.T) {
 			r := newRun(t, testSettings())
 			e := newFakeEngine()
 			c.spoil(e)
-			err := r.Train(context.Background(), e, newFakeSource(), Observer{})
+			err := r.Train(context.Background(), e, task.Split{Train: newFakeSource()}, Observer{})
 			var bad *NonFiniteError
 			if !errors.As(err, &bad) {
 				t.Fatalf("error %v, want a NonFiniteError", err)
@@ -484,7 +485,7 @@ func TestErrorsOfAStepNameItAndTheCheckpoint(t *testing.T) {
 			r := newRun(t, testSettings())
 			e, src := newFakeEngine(), newFakeSource()
 			c.spoil(e, src)
-			err := r.Train(context.Background(), e, src, Observer{})
+			err := r.Train(context.Background(), e, task.Split{Train: src}, Observer{})
 			wantMessage(t, err, nil, append(c.parts, r.path(stateName))...)
 		})
 	}
@@ -496,7 +497,7 @@ func TestBatchWithoutTargetsChangesNothing(t *testing.T) {
 	r := newRun(t, s)
 	src := newFakeSource()
 	src.emptyAt = 0
-	if err := r.Train(context.Background(), newFakeEngine(), src, Observer{}); err != nil {
+	if err := r.Train(context.Background(), newFakeEngine(), task.Split{Train: src}, Observer{}); err != nil {
 		t.Fatal(err)
 	}
 	o := outcomeOf(t, r.Dir())
@@ -509,7 +510,7 @@ func TestLogAndProgress(t *testing.T) {
 	r := newRun(t, testSettings())
 	var seen []Progress
 	var written []int64
-	if err := r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+	if err := r.Train(context.Background(), newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{
 		Step:       func(p Progress) { seen = append(seen, p) },
 		Checkpoint: func(step int64) { written = append(written, step) },
 	}); err != nil {
@@ -538,7 +539,7 @@ func TestCheckpointOnlyAtTheEnd(t *testing.T) {
 	s.CheckpointEvery = 0
 	r := newRun(t, s)
 	var written []int64
-	if err := r.Train(context.Background(), newFakeEngine(), newFakeSource(), Observer{
+	if err := r.Train(context.Background(), newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{
 		Checkpoint: func(step int64) { written = append(written, step) },
 	}); err != nil || !slices.Equal(written, []int64{7}) {
 		t.Errorf("checkpoints %v, %v", written, err)

@@ -42,6 +42,14 @@ type Settings struct {
 	// one at the end. The end always has one.
 	CheckpointEvery int64 `json:"checkpoint_every"`
 
+	// ValidEvery is the number of steps between validations where there are data
+	// for it; 0 means one an epoch, or only one at the end where the task has no
+	// epochs. The end always has one.
+	ValidEvery int64 `json:"valid_every,omitempty"`
+	// Patience ends the run after so many validations without a better one; 0
+	// means never.
+	Patience int64 `json:"patience,omitempty"`
+
 	Device  string `json:"device"`  // "auto", "cpu", "gpu": as asked for
 	Threads int    `json:"threads"` // 0 = all cores
 }
@@ -84,6 +92,10 @@ func (s *Settings) Validate() error {
 		return bad("--clip", s.Clip, "must be a positive number, or 0 for no clipping")
 	case s.CheckpointEvery < 0:
 		return bad("--checkpoint-every", s.CheckpointEvery, "must not be negative (0 = only at the end)")
+	case s.ValidEvery < 0:
+		return bad("--valid-every", s.ValidEvery, "must not be negative (0 = once an epoch)")
+	case s.Patience < 0:
+		return bad("--patience", s.Patience, "must not be negative (0 = never stop early)")
 	case s.Threads < 0:
 		return bad("--threads", s.Threads, "must not be negative (0 = all cores)")
 	}
@@ -144,6 +156,7 @@ func strictJSON(data []byte, dst any) error {
 type Changes struct {
 	Steps           *int64
 	CheckpointEvery *int64
+	Patience        *int64
 	Device          *string
 	Threads         *int
 }
@@ -160,6 +173,9 @@ func (s Settings) with(c Changes, done int64) (Settings, error) {
 	}
 	if c.CheckpointEvery != nil {
 		s.CheckpointEvery = *c.CheckpointEvery
+	}
+	if c.Patience != nil {
+		s.Patience = *c.Patience
 	}
 	if c.Device != nil {
 		s.Device = *c.Device

@@ -34,11 +34,22 @@ const (
 	keyLogBytes = "log_bytes"   // length of log.tsv
 	keyData     = "data_sha256" // hash of the data
 	keyChecksum = "sha256"      // over all other metadata and the tensors
+
+	// Of runs with validation only.
+	keyValidBytes = "valid_bytes" // length of valid.tsv
+	keyValidStep  = "valid_step"  // of the newest validation
+	keyStale      = "stale"       // validations since the best one
+	// Of the best validation, where there was one.
+	keyBestStep  = "best_step"
+	keyBestLoss  = "best_loss"
+	keyBestError = "best_error"
+	keyBestLabel = "best_label_error"
 )
 
 // state is a checkpoint in memory. Parameters and moments are flat, in the
 // order of model.Params. In the file each tensor of the model appears three
-// times: under its own name, and with the prefixes "m." and "v.".
+// times: under its own name, and with the prefixes "m." and "v."; a fourth time
+// with "best." where a validation found the best model so far.
 type state struct {
 	settings Settings
 	engine   EngineInfo
@@ -50,15 +61,28 @@ type state struct {
 
 	model        *nn.Model
 	params, m, v []float32 // [model.Size()]
+
+	valid *validState // nil for a run without validation
 }
 
-// statePrefixes stand before the tensor names of parameters, m and v.
-var statePrefixes = [3]string{"", "m.", "v."}
+// statePrefixes stand before the tensor names of parameters, m, v and the best
+// parameters.
+var statePrefixes = [4]string{"", "m.", "v.", "best."}
+
+// flats are the flat arrays in the order of statePrefixes.
+func (s *state) flats() [][]float32 {
+	list := [][]float32{s.params, s.m, s.v}
+	if s.valid != nil && s.valid.params != nil {
+		list = append(list, s.valid.params)
+	}
+	return list
+}
 
 // tensors lists the state's tensors; their data are slices of the state's.
 func (s *state) tensors() []tensorfile.Tensor {
-	list := make([]tensorfile.Tensor, 0, 3*len(s.model.Params))
-	for i, flat := range [3][]float32{s.params, s.m, s.v} {
+	flats := s.flats()
+	list := make([]tensorfile.Tensor, 0, len(flats)*len(s.model.Params))
+	for i, flat := range flats {
 		for _, p := range s.model.Params {
 			list = append(list, tensorfile.Tensor{
 				Name:  statePrefixes[i] + p.Name,
@@ -95,6 +119,7 @@ func (s *state) encode(w io.Writer) error {
 		keyLogBytes: strconv.FormatInt(s.logBytes, 10),
 		keyData:     s.dataHash,
 	}
+	s.valid.encode(meta)
 	tensors := s.tensors()
 	meta[keyChecksum] = checksum(tensors, meta)
 	return tensorfile.Encode(w, tensors, meta)
@@ -155,19 +180,69 @@ func decodeState(r io.Reader, size int64) (*state, error) {
 			return nil, fmt.Errorf("metadata %s %q: want a count", key, meta[key])
 		}
 	}
+	if s.valid, err = decodeValid(meta); err != nil {
+		return nil, err
+	}
 	if s.model, err = nn.New(s.settings.Model); err != nil {
 		return nil, err
 	}
-	return s, s.take(byName)
+	return s, s.take(byName, meta[keyBestStep] != "")
+}
+
+// encode adds what is known about validations to a checkpoint's metadata.
+func (v *validState) encode(meta map[string]string) {
+	if v == nil {
+		return
+	}
+	meta[keyValidBytes] = strconv.FormatInt(v.bytes, 10)
+	meta[keyValidStep] = strconv.FormatInt(v.last, 10)
+	meta[keyStale] = strconv.FormatInt(v.stale, 10)
+	if v.params == nil {
+		return
+	}
+	meta[keyBestStep] = strconv.FormatInt(v.best.Step, 10)
+	for key, x := range map[string]float64{keyBestLoss: v.best.Loss, keyBestError: v.best.Error, keyBestLabel: v.best.LabelError} {
+		meta[key] = strconv.FormatFloat(x, 'g', -1, 64)
+	}
+}
+
+// decodeValid is the inverse of encode, but for the parameters.
+func decodeValid(meta map[string]string) (*validState, error) {
+	if meta[keyValidBytes] == "" {
+		return nil, nil
+	}
+	v := &validState{}
+	counts := map[string]*int64{keyValidBytes: &v.bytes, keyValidStep: &v.last, keyStale: &v.stale}
+	if meta[keyBestStep] != "" {
+		counts[keyBestStep] = &v.best.Step
+		for key, dst := range map[string]*float64{keyBestLoss: &v.best.Loss, keyBestError: &v.best.Error, keyBestLabel: &v.best.LabelError} {
+			var err error
+			if *dst, err = strconv.ParseFloat(meta[key], 64); err != nil {
+				return nil, fmt.Errorf("metadata %s %q: want a number", key, meta[key])
+			}
+		}
+	}
+	for key, dst := range counts {
+		var err error
+		if *dst, err = strconv.ParseInt(meta[key], 10, 64); err != nil || *dst < 0 {
+			return nil, fmt.Errorf("metadata %s %q: want a count", key, meta[key])
+		}
+	}
+	return v, nil
 }
 
 // take copies the tensors of a file into the state's flat arrays. Those are
 // made when all shapes are known to fit: settings may claim a model of any size.
-func (s *state) take(byName map[string]tensorfile.Tensor) error {
-	if got, want := len(byName), 3*len(s.model.Params); got != want {
+func (s *state) take(byName map[string]tensorfile.Tensor, hasBest bool) error {
+	hasBest = hasBest && s.valid != nil
+	prefixes := statePrefixes[:3]
+	if hasBest {
+		prefixes = statePrefixes[:]
+	}
+	if got, want := len(byName), len(prefixes)*len(s.model.Params); got != want {
 		return fmt.Errorf("%d tensors, want %d", got, want)
 	}
-	for _, prefix := range statePrefixes {
+	for _, prefix := range prefixes {
 		for _, p := range s.model.Params {
 			name := prefix + p.Name
 			t, ok := byName[name]
@@ -180,6 +255,9 @@ func (s *state) take(byName map[string]tensorfile.Tensor) error {
 		}
 	}
 	s.alloc()
+	if hasBest {
+		s.valid.params = make([]float32, s.model.Size())
+	}
 	for _, t := range s.tensors() {
 		copy(t.Data, byName[t.Name].Data)
 	}
@@ -200,7 +278,7 @@ func (s *state) nonFinite() string {
 			if x-x == 0 { // true of every number but NaN and ±Inf
 				continue
 			}
-			if i < len(s.model.Params) {
+			if n := len(s.model.Params); i < n || i >= 3*n {
 				return "parameter " + t.Name
 			}
 			return "moment " + t.Name
