@@ -1,13 +1,9 @@
 package report
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 )
 
 // Columns is a log by columns, all of the same length. Relevant holds NaN where
@@ -62,61 +58,27 @@ func ReadLog(path string) (Columns, error) {
 
 func parseLog(r io.Reader) (Columns, error) {
 	var c Columns
-	buf := bufio.NewReaderSize(r, maxLogLine)
-	for number := 1; ; number++ {
-		text, err := buf.ReadSlice('\n')
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			return Columns{}, fmt.Errorf("line %d: longer than %d bytes", number, maxLogLine)
-		case err != nil && !errors.Is(err, io.EOF):
-			return Columns{}, err
-		case number == 1:
-			if string(text) != logHeader {
-				return Columns{}, fmt.Errorf("line 1: got %s, want the header %q", quote(text), logHeader)
-			}
-			continue
-		case err != nil: // the end of the file, before the end of a line
-			c.Partial = len(text)
-			return c, nil
-		}
-		line, err := parseLogLine(text[:len(text)-1])
+	partial, err := readTSV(r, logHeader, func(text []byte) error {
+		line, err := parseLogLine(text)
 		if err != nil {
-			return Columns{}, fmt.Errorf("line %d: %w", number, err)
+			return err
 		}
 		if want := int64(c.Len()); line.Step != want {
-			return Columns{}, fmt.Errorf("line %d: step %d, want %d", number, line.Step, want)
+			return fmt.Errorf("step %d, want %d", line.Step, want)
 		}
 		c.Append(line)
+		return nil
+	})
+	if err != nil {
+		return Columns{}, err
 	}
+	c.Partial = partial
+	return c, nil
 }
 
 // parseLogLine reads a line without its end.
-func parseLogLine(text []byte) (LogLine, error) {
-	fields := bytes.Split(text, []byte{'\t'})
-	if len(fields) != 4 {
-		return LogLine{}, fmt.Errorf("%d columns, want 4", len(fields))
-	}
-	step, err := strconv.ParseInt(string(fields[0]), 10, 64)
-	if err != nil || step < 0 {
-		return LogLine{}, fmt.Errorf("steps: got %s, want a whole number from 0", quote(fields[0]))
-	}
-	line := LogLine{Step: step}
-	for i, column := range []struct {
-		name string
-		to   *float64
-	}{{"overall_loss", &line.Overall}, {"time", &line.Seconds}, {"relevant_loss", &line.Relevant}} {
-		if *column.to, err = strconv.ParseFloat(string(fields[i+1]), 64); err != nil {
-			return LogLine{}, fmt.Errorf("%s: got %s, want a number, nan or inf", column.name, quote(fields[i+1]))
-		}
-	}
-	return line, nil
-}
-
-// quote shows foreign text in an error, cut to a length that a person reads.
-func quote(text []byte) string {
-	const most = 60
-	if len(text) > most {
-		return strconv.Quote(string(text[:most])) + " …"
-	}
-	return strconv.Quote(string(text))
+func parseLogLine(text []byte) (line LogLine, err error) {
+	line.Step, err = parseColumns(text,
+		column{"overall_loss", &line.Overall}, column{"time", &line.Seconds}, column{"relevant_loss", &line.Relevant})
+	return line, err
 }
