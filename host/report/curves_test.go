@@ -19,6 +19,11 @@ func curveOf(name string, values ...float64) Curve {
 	return c
 }
 
+// chartOf lays out curves as CurvesPNG does.
+func chartOf(curves ...Curve) (*chart, error) {
+	return newChart("", "loss", curves, pickStyles(curves))
+}
+
 func decode(t *testing.T, data []byte) image.Image {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(data))
@@ -161,7 +166,7 @@ func TestChartKeepsExtremesAndGaps(t *testing.T) {
 	for i := 30_000; i < 40_000; i++ {
 		values[i] = math.NaN()
 	}
-	c, err := newChart("", []Curve{curveOf("a", values...)})
+	c, err := chartOf(curveOf("a", values...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +198,7 @@ func TestMovingMean(t *testing.T) {
 		values[i] = float64(i + 1)
 	}
 	values[1000] = math.NaN()
-	c, err := newChart("", []Curve{curveOf("a", values...)})
+	c, err := chartOf(curveOf("a", values...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +218,7 @@ func TestMovingMean(t *testing.T) {
 	if !strings.Contains(c.remark(), "51") {
 		t.Errorf("remark %q does not say 51", c.remark())
 	}
-	if c, _ := newChart("", []Curve{curveOf("a", 1, 0)}); !strings.Contains(c.remark(), "lower edge") {
+	if c, _ := chartOf(curveOf("a", 1, 0)); !strings.Contains(c.remark(), "lower edge") {
 		t.Errorf("remark %q does not say where zeros lie", c.remark())
 	}
 }
