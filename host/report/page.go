@@ -115,7 +115,9 @@ func comparisonPage(c Comparison, charts []*chart, shown []rendered) page {
 		p.Warnings = append(p.Warnings, r.warnings(r.label()+": ")...)
 		p.show(r.label(), r, shown[i])
 		timings.Rows = append(timings.Rows, KV{r.label(), joined(r.timings())})
-		p.Commands = append(p.Commands, r.Commands...)
+		for _, command := range r.Commands {
+			p.Commands = append(p.Commands, Command{r.label() + ": " + command.What, command.Line})
+		}
 	}
 	p.Tables = append(p.Tables, tables(timings, tableView{"Machine", c.Machine})...)
 	return p

@@ -307,6 +307,41 @@ func TestComparisonPage(t *testing.T) {
 	}
 }
 
+func TestComparisonOfAnyRuns(t *testing.T) {
+	files, err := fullComparison().files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(fileNamed(t, files, "report.html"))
+	if err := checkPage([]byte(html)); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{
+		`<th scope="col">Validation loss</th>`, `<th scope="col">Wrong labels</th>`, `<th scope="col">Steps</th>`, "<small>arrays of volumes</small>", "<small>mnist</small>",
+		"runs/a-run-with-a-long-name-11: Go on training", `class="key k0 y1"`, "<td>–</td>", "<small>0.0145</small>",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, wrong := range []string{">nan<", ">unknown<", "ZgotmplZ"} {
+		if strings.Contains(html, wrong) {
+			t.Errorf("the page contains %q", wrong)
+		}
+	}
+	if n := strings.Count(html, "<tr><th scope=\"row\"><span"); n != 12 {
+		t.Errorf("%d rows of results, want 12", n)
+	}
+	same := Comparison{Task: "one", Runs: []Run{sampleRun(5), sampleRun(5)}}
+	if files, err = same.files(); err != nil {
+		t.Fatal(err)
+	}
+	html = string(fileNamed(t, files, "report.html"))
+	if strings.Contains(html, "Validation loss</th>") || strings.Contains(html, ">Steps</th>") || strings.Contains(html, "<small>diagonal") {
+		t.Error("the table has columns that say nothing")
+	}
+}
+
 func TestPageHasTheFiguresColours(t *testing.T) {
 	for i, c := range curveColours {
 		if want := fmt.Sprintf("--c%d: #%02x%02x%02x", i, c.R, c.G, c.B); !strings.Contains(pageText, want) {
