@@ -19,6 +19,11 @@ func curveOf(name string, values ...float64) Curve {
 	return c
 }
 
+// chartOf lays out curves as CurvesPNG does.
+func chartOf(curves ...Curve) (*chart, error) {
+	return newChart("", "loss", curves, pickStyles(curves))
+}
+
 func decode(t *testing.T, data []byte) image.Image {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(data))
@@ -161,7 +166,7 @@ func TestChartKeepsExtremesAndGaps(t *testing.T) {
 	for i := 30_000; i < 40_000; i++ {
 		values[i] = math.NaN()
 	}
-	c, err := newChart("", []Curve{curveOf("a", values...)})
+	c, err := chartOf(curveOf("a", values...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +198,7 @@ func TestMovingMean(t *testing.T) {
 		values[i] = float64(i + 1)
 	}
 	values[1000] = math.NaN()
-	c, err := newChart("", []Curve{curveOf("a", values...)})
+	c, err := chartOf(curveOf("a", values...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +218,84 @@ func TestMovingMean(t *testing.T) {
 	if !strings.Contains(c.remark(), "51") {
 		t.Errorf("remark %q does not say 51", c.remark())
 	}
-	if c, _ := newChart("", []Curve{curveOf("a", 1, 0)}); !strings.Contains(c.remark(), "lower edge") {
+	if c, _ := chartOf(curveOf("a", 1, 0)); !strings.Contains(c.remark(), "lower edge") {
 		t.Errorf("remark %q does not say where zeros lie", c.remark())
+	}
+}
+
+func TestValidationCurves(t *testing.T) {
+	r := Run{Model: "MD_LSTM", BestStep: 30}
+	for i := range int64(100) {
+		r.Log.Append(LogLine{i, 1, 1, math.NaN()})
+		if i%10 == 0 {
+			r.Valid.Append(ValidLine{i, 0.1 + float64(i), math.NaN(), 0.01 * float64(i), 1})
+		}
+	}
+	r.Valid.Loss[5] = math.NaN()
+	charts, files, err := chartFiles([]Run{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(files); len(got) != 2 || got[0] != "loss.png" || got[1] != "label_error.png" {
+		t.Errorf("files %v, want loss.png and label_error.png", got)
+	}
+	c := charts[0]
+	if len(c.lines) != 2 || c.lines[0].colour != c.lines[1].colour || !c.lines[1].sparse {
+		t.Fatalf("lines %+v, want two of one colour", c.lines)
+	}
+	valid := c.lines[1]
+	if len(valid.markers) != 9 || len(valid.mean) != 2 || len(valid.best) != 1 || valid.best[0].x != 30 {
+		t.Errorf("%d markers in %d pieces, ring at %v, want 9 in 2 around a gap, and 30", len(valid.markers), len(valid.mean), valid.best)
+	}
+	if c.legend[0].name != "training" || c.legend[1].name != "validation" {
+		t.Errorf("legend %v", c.legend)
+	}
+	if !strings.Contains(c.remark(), "ring") || !strings.Contains(c.alt(), "ring") {
+		t.Errorf("remark %q and alternative text %q do not explain the ring", c.remark(), c.alt())
+	}
+	if v := charts[1]; v.unit != "per cent" || v.lines[0].markers[9].y != math.Log10(90) {
+		t.Errorf("label errors in %s, the last at 10^%g, want 90 per cent", v.unit, v.lines[0].markers[9].y)
+	}
+
+	r.BestStep = -1
+	if charts, _, err = chartFiles([]Run{r}); err != nil || len(charts[0].lines[1].best) != 0 {
+		t.Errorf("a ring without a best step, %v", err)
+	}
+	long := Run{}
+	for i := range int64(5000) {
+		long.Valid.Append(ValidLine{i, 1, math.NaN(), math.NaN(), 1})
+	}
+	if charts, _, err = chartFiles([]Run{long}); err != nil || len(charts[0].lines[1].markers) > maxMarkers+1 {
+		t.Errorf("%d markers, %v", len(charts[0].lines[1].markers), err)
+	}
+}
+
+func TestRunsKeepTheirColourInEveryFigure(t *testing.T) {
+	c := fullComparison()
+	charts, _, err := chartFiles(c.Runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	styles := map[string]lineStyle{}
+	for _, chart := range charts {
+		for _, l := range chart.legend {
+			if s, known := styles[l.name]; known && s != l.lineStyle {
+				t.Errorf("%q has style %v in %q and %v before", l.name, l.lineStyle, chart.title, s)
+			}
+			styles[l.name] = l.lineStyle
+		}
+	}
+	if len(styles) != len(c.Runs) {
+		t.Errorf("the legends name %d runs, want %d", len(styles), len(c.Runs))
+	}
+	seen := map[lineStyle]bool{}
+	for _, s := range styles {
+		if seen[s] {
+			t.Errorf("two runs have style %v", s)
+		}
+		seen[s] = true
+	}
+	if charts[0].faint {
+		t.Error("every step of twelve runs is drawn")
 	}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"image/color"
@@ -24,10 +23,11 @@ const (
 )
 
 // CurvesPNG draws losses over steps on a logarithmic scale: each run faint with
-// its moving mean strong, several runs over each other with a legend. It draws
+// its moving mean strong, validations with markers, several runs over each other
+// with a legend. It draws
 // any values (see [Curve]); curves of unequal columns are an error.
 func CurvesPNG(title string, curves []Curve) ([]byte, error) {
-	c, err := newChart(title, curves)
+	c, err := newChart(title, "loss", curves, pickStyles(curves))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (c *chart) png() (data []byte, err error) {
 	names := p.X.Tick.Label
 	names.Font = sans(11)
 	names.XAlign, names.YAlign = draw.XLeft, draw.YCenter
-	legend := c.legend(names)
+	legend := c.legendRows(names)
 
 	p.Title.Text = cmp.Or(plainText(c.title), " ") // "" would leave no room for the legend
 	p.Title.TextStyle.Font = sans(15)
@@ -55,7 +55,7 @@ func (c *chart) png() (data []byte, err error) {
 	if remark := c.remark(); remark != "" {
 		p.X.Label.Text += " (" + remark + ")"
 	}
-	p.Y.Label.Text = "loss, log scale"
+	p.Y.Label.Text = c.unit + ", log scale"
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = c.x0, c.x1, c.y0, c.y1
 	for axis, ticks := range map[*plot.Axis][]tick{&p.X: c.xTicks, &p.Y: c.yTicks} {
 		axis.Tick.Marker = constantTicks(ticks)
@@ -70,17 +70,28 @@ func (c *chart) png() (data []byte, err error) {
 	grid.Horizontal.Color = color.Gray{0xE6}
 	p.Add(grid)
 
-	// All faint lines lie below all strong ones.
-	for _, l := range c.lines {
-		faint := curveColours[l.colour]
-		faint.A = 0x48
-		p.Add(segments{l.raw, draw.LineStyle{Color: faint, Width: vg.Points(0.9)}})
+	// All faint lines lie below all strong ones, and markers above all.
+	if c.faint {
+		for _, l := range c.lines {
+			style := l.stroke(0.9)
+			style.Color = faded(curveColours[l.colour])
+			p.Add(segments{l.raw, style})
+		}
 	}
 	for _, l := range c.lines {
-		p.Add(segments{l.mean, draw.LineStyle{Color: curveColours[l.colour], Width: vg.Points(1.9)}})
+		width := 1.9
+		if l.sparse {
+			width = 1.1
+		}
+		p.Add(segments{l.mean, l.stroke(width)})
+	}
+	for _, l := range c.lines {
+		colour := curveColours[l.colour]
+		p.Add(dots{l.markers, 2.3, colour}, dots{l.best, 5.2, colour}, dots{l.best, 2.9, color.White})
 	}
 
-	img := vgimg.NewWith(vgimg.UseWH(curvesWidth, curvesHeight), vgimg.UseDPI(curvesDPI))
+	height := curvesHeight + vg.Length(legendHeight*max(0, len(legend)-plainRows))
+	img := vgimg.NewWith(vgimg.UseWH(curvesWidth, height), vgimg.UseDPI(curvesDPI))
 	canvas := draw.New(img)
 	canvas.FillPolygon(color.White, rectangle(canvas.Rectangle))
 	inner := draw.Crop(canvas, vg.Points(8), -vg.Points(16), vg.Points(8), -vg.Points(10))
@@ -92,43 +103,43 @@ func (c *chart) png() (data []byte, err error) {
 		inner.FillText(names, plotted.Center(), "no value to draw")
 	}
 
-	var out bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&out); err != nil {
+	if data, err = encodePNG(img.Image()); err != nil {
 		return nil, fmt.Errorf("draw %q: %w", c.title, err)
 	}
-	return out.Bytes(), nil
+	return data, nil
 }
 
-// legendRow is one line of the legend: a name with its line's colour each.
+// legendRow is one line of the legend: a name with its line each.
 type legendRow []legendEntry
 
 type legendEntry struct {
-	name   string
-	colour int
-	x      vg.Length // from the left edge of the data
+	legendName
+	x vg.Length // from the left edge of the data
 }
 
 const (
 	legendLine   = 18 // points of the coloured dash before a name
 	legendGap    = 14 // points between a name and the next dash
 	legendHeight = 15 // points of a row
+	plainRows    = 3  // rows that fit into the plain height; each further one adds to it
 )
 
-// legend names the runs when there are several, in as many rows as they take.
-func (c *chart) legend(style draw.TextStyle) (rows []legendRow) {
-	if len(c.lines) < 2 {
-		return nil
-	}
+// legendRows sets the legend in as many rows as it takes.
+func (c *chart) legendRows(style draw.TextStyle) (rows []legendRow) {
 	const widest = curvesWidth - 90
 	var x vg.Length
-	for _, l := range c.lines {
-		name := plainText(l.name)
-		width := legendLine + 5 + style.Width(name) + legendGap
-		if rows == nil || x+width > widest {
+	for _, l := range c.legend {
+		l.name = plainText(l.name)
+		for runes := []rune(l.name); legendLine+5+style.Width(l.name) > widest && len(runes) > 1; {
+			runes = runes[:len(runes)-1]
+			l.name = string(runes) + "…"
+		}
+		width := legendLine + 5 + style.Width(l.name) + legendGap
+		if rows == nil || x+width-legendGap > widest {
 			rows, x = append(rows, nil), 0
 		}
 		last := len(rows) - 1
-		rows[last] = append(rows[last], legendEntry{name, l.colour, x})
+		rows[last] = append(rows[last], legendEntry{l, x})
 		x += width
 	}
 	return rows
@@ -141,21 +152,54 @@ func drawLegend(canvas, data draw.Canvas, style draw.TextStyle, rows []legendRow
 		y := data.Max.Y + vg.Length(legendHeight*(len(rows)-i)-4)
 		for _, e := range row {
 			x := data.Min.X + e.x
-			canvas.StrokeLine2(draw.LineStyle{Color: curveColours[e.colour], Width: vg.Points(2.5)}, x, y, x+legendLine, y)
+			width := 2.5
+			if e.sparse {
+				width = 1.1
+			}
+			canvas.StrokeLine2(e.stroke(width), x, y, x+legendLine, y)
+			if e.sparse {
+				canvas.DrawGlyphNoClip(draw.GlyphStyle{Color: curveColours[e.colour], Radius: 2.3, Shape: draw.CircleGlyph{}},
+					vg.Point{X: x + legendLine/2, Y: y})
+			}
 			canvas.FillText(style, vg.Point{X: x + legendLine + 5, Y: y}, e.name)
 		}
 	}
 }
 
+// stroke is how a line of that width, in points, is drawn.
+func (s lineStyle) stroke(width float64) draw.LineStyle {
+	line := draw.LineStyle{Color: curveColours[s.colour], Width: vg.Points(width)}
+	for _, n := range dashes[s.dash] {
+		line.Dashes = append(line.Dashes, vg.Points(n))
+	}
+	return line
+}
+
+func faded(c color.NRGBA) color.NRGBA {
+	c.A = 0x48
+	return c
+}
+
 // remark explains the lines where they need it.
 func (c *chart) remark() string {
-	window := 1
+	window, sparse, ring := 1, false, false
 	for _, l := range c.lines {
 		window = max(window, l.window)
+		sparse = sparse || l.sparse
+		ring = ring || len(l.best) > 0
 	}
 	var parts []string
-	if window > 1 {
+	switch {
+	case window > 1 && c.faint:
 		parts = append(parts, fmt.Sprintf("faint: every step, strong: moving mean of %d", window))
+	case window > 1:
+		parts = append(parts, fmt.Sprintf("moving means of %d steps", window))
+	}
+	if sparse && len(c.legend) > 2 {
+		parts = append(parts, "dots: validation")
+	}
+	if ring {
+		parts = append(parts, "ring: best step")
 	}
 	if c.clamped {
 		parts = append(parts, "0 lies on the lower edge")
@@ -184,6 +228,24 @@ func (s segments) Plot(c draw.Canvas, p *plot.Plot) {
 			continue
 		}
 		c.StrokeLines(s.style, line)
+	}
+}
+
+// dots draws markers of a radius in points.
+type dots struct {
+	points []point
+	radius float64
+	colour color.Color
+}
+
+var _ plot.Plotter = dots{}
+
+// Plot implements [plot.Plotter].
+func (d dots) Plot(c draw.Canvas, p *plot.Plot) {
+	toX, toY := p.Transforms(&c)
+	for _, at := range d.points {
+		c.DrawGlyphNoClip(draw.GlyphStyle{Color: d.colour, Radius: vg.Points(d.radius), Shape: draw.CircleGlyph{}},
+			vg.Point{X: toX(at.x), Y: toY(at.y)})
 	}
 }
 

@@ -24,15 +24,17 @@ type Picture struct {
 	Ignore *int // the class whose cells do not count; nil = none
 
 	// Relevant are the cells to mark in both panels; nil = none. With 3 axes or
-	// more the first one says which slice is shown.
+	// more the slice of the first one is among those that are shown.
 	Relevant []int32
 }
 
-// panel is one of the two 2-D grids of a picture, as values or as classes.
+// panel is one of the 2-D grids of a picture, as values or as classes.
 type panel struct {
+	heading    string
 	rows, cols int
 	value      []float64 // [rows, cols]; NaN and infinities are not finite
 	class      []int     // [rows, cols] instead of value; classNone, classIgnored
+	marks      [][2]int  // row, column of the cells to outline
 }
 
 const (
@@ -40,15 +42,21 @@ const (
 	classIgnored = -2
 )
 
-// heatmap is a picture that was checked and cut down to what is drawn.
+// heatmap is panels on one scale, of one size, beside and below each other: a
+// picture that was checked and cut down to what is drawn.
 type heatmap struct {
-	title             string
-	slice             string // which slice of more axes, "" when all is shown
-	prediction, truth panel
-	marks             [][2]int // row, column
-	lo, hi            float64  // of the shared scale; equal when nothing is finite
-	classes           int      // 0 for values
+	title, note string // note: which part is shown, "" = all
+	outlined    string // what the marks are, "" = there are none
+	panels      []panel
+	across      int      // panels in a row
+	rowNames    []string // above each row of panels; nil = none
+	lo, hi      float64  // of the shared scale; equal when nothing is finite
+	classes     int      // 0 for values
+	alone       bool     // the note says all, without the size of a panel
 }
+
+// maxSlices bounds the slices of a volume that are drawn.
+const maxSlices = 8
 
 // newHeatmap checks p and takes what is to be drawn.
 func newHeatmap(p Picture) (*heatmap, error) {
@@ -56,9 +64,10 @@ func newHeatmap(p Picture) (*heatmap, error) {
 	if err := p.check(units); err != nil {
 		return nil, fmt.Errorf("picture %q: %w", p.Title, err)
 	}
-	h := &heatmap{title: p.Title}
+	h := &heatmap{title: p.Title, across: 2}
 
-	// The last two axes lie in the picture, the leading ones are fixed.
+	// The last two axes lie in the picture. Slices are taken along the first;
+	// the axes between are fixed.
 	rows, cols := 1, p.Shape[len(p.Shape)-1]
 	var leading []int
 	if len(p.Shape) > 1 {
@@ -66,43 +75,98 @@ func newHeatmap(p Picture) (*heatmap, error) {
 		leading = p.Shape[:len(p.Shape)-2]
 	}
 	size := rows * cols
-	first := 0 // cell that the slice begins with
+	slices := []int{0} // of the leading axes, row-major
 	if len(leading) > 0 {
-		at := middle(leading)
+		fixed := 1 // slices of one index of the first axis
+		for _, n := range leading[1:] {
+			fixed *= n
+		}
+		at, must := middle(leading[1:]), -1
 		if len(p.Relevant) > 0 {
-			at = int(p.Relevant[0]) / size
+			slice := int(p.Relevant[0]) / size
+			must, at = slice/fixed, slice%fixed
 		}
-		first = at * size
-		h.slice = sliceName(leading, at)
-	}
-	for _, cell := range p.Relevant {
-		if at := int(cell) - first; at >= 0 && at < size {
-			h.marks = append(h.marks, [2]int{at / cols, at % cols})
+		slices = slices[:0]
+		for _, z := range spread(leading[0], maxSlices, must) {
+			slices = append(slices, z*fixed+at)
 		}
+		h.across = len(slices)
+		h.rowNames = []string{"prediction", "truth"}
+		h.note = sliceNote(leading, at, len(slices))
 	}
 
-	h.prediction, h.truth = panel{rows: rows, cols: cols}, panel{rows: rows, cols: cols}
+	marks := 0
+	truths := make([]panel, 0, len(slices))
+	for _, slice := range slices {
+		prediction, truth := panel{heading: "prediction", rows: rows, cols: cols}, panel{heading: "truth", rows: rows, cols: cols}
+		if h.rowNames != nil {
+			z := slice
+			for _, n := range leading[1:] {
+				z /= n
+			}
+			prediction.heading = fmt.Sprintf("z = %d", z)
+			truth.heading = prediction.heading
+		}
+		first := slice * size
+		for _, cell := range p.Relevant {
+			if at := int(cell) - first; at >= 0 && at < size {
+				prediction.marks = append(prediction.marks, [2]int{at / cols, at % cols})
+				marks++
+			}
+		}
+		truth.marks = prediction.marks
+		for cell := first; cell < first+size; cell++ {
+			if p.Class == nil {
+				prediction.value = append(prediction.value, float64(p.Prediction[cell*units]))
+				truth.value = append(truth.value, float64(p.Truth[cell*units]))
+				continue
+			}
+			class := int(p.Class[cell])
+			if p.Ignore != nil && class == *p.Ignore {
+				class = classIgnored
+			}
+			truth.class = append(truth.class, class)
+			prediction.class = append(prediction.class, argmax(p.Prediction[cell*units:(cell+1)*units]))
+		}
+		h.panels, truths = append(h.panels, prediction), append(truths, truth)
+	}
+	h.panels = append(h.panels, truths...)
 	if p.Class != nil {
 		h.classes = units
-		h.truth.class, h.prediction.class = make([]int, 0, size), make([]int, 0, size)
-		for cell := first; cell < first+size; cell++ {
-			truth := int(p.Class[cell])
-			if p.Ignore != nil && truth == *p.Ignore {
-				truth = classIgnored
-			}
-			h.truth.class = append(h.truth.class, truth)
-			h.prediction.class = append(h.prediction.class, argmax(p.Prediction[cell*units:(cell+1)*units]))
-		}
-		return h, nil
+	} else {
+		h.lo, h.hi = sharedRange(h.panels)
 	}
-	h.truth.value, h.prediction.value = make([]float64, 0, size), make([]float64, 0, size)
-	for cell := first; cell < first+size; cell++ {
-		h.prediction.value = append(h.prediction.value, float64(p.Prediction[cell*units]))
-		h.truth.value = append(h.truth.value, float64(p.Truth[cell*units]))
+	if marks == 1 {
+		h.outlined = "relevant cell outlined"
+	} else if marks > 1 {
+		h.outlined = fmt.Sprintf("%d relevant cells outlined", marks)
 	}
-	h.lo, h.hi = sharedRange(h.prediction.value, h.truth.value)
 	return h, nil
 }
+
+// spread picks at most so many of n indices, evenly from the first to the last;
+// must is among them unless it is negative.
+func spread(n, most, must int) []int {
+	if n <= most {
+		most = n
+	}
+	picked := make([]int, most)
+	nearest := 0
+	for i := range picked {
+		if most > 1 {
+			picked[i] = (2*i*(n-1) + most - 1) / (2 * (most - 1))
+		}
+		if must >= 0 && abs(picked[i]-must) < abs(picked[nearest]-must) {
+			nearest = i
+		}
+	}
+	if must >= 0 {
+		picked[nearest] = must
+	}
+	return picked
+}
+
+func abs(n int) int { return max(n, -n) }
 
 // check compares all lengths and values with the shape.
 func (p Picture) check(units int) error {
@@ -151,18 +215,23 @@ func middle(shape []int) (at int) {
 	return at
 }
 
-// sliceName writes the place of a slice as an index with the last two axes open.
-func sliceName(leading []int, at int) string {
+// sliceNote says which slices along the first of the leading axes are shown, and
+// where the other leading axes are fixed.
+func sliceNote(leading []int, fixed, shown int) string {
+	note := counted(leading[0], "slice")
+	if shown < leading[0] {
+		note = fmt.Sprintf("%d of %d slices", shown, leading[0])
+	}
+	if len(leading) == 1 {
+		return note
+	}
 	index := make([]string, len(leading))
-	for axis := len(leading) - 1; axis >= 0; axis-- {
-		index[axis] = fmt.Sprint(at % leading[axis])
-		at /= leading[axis]
+	index[0] = "z"
+	for axis := len(leading) - 1; axis > 0; axis-- {
+		index[axis] = fmt.Sprint(fixed % leading[axis])
+		fixed /= leading[axis]
 	}
-	var size []string
-	for _, n := range leading {
-		size = append(size, fmt.Sprint(n))
-	}
-	return fmt.Sprintf("slice [%s, :, :] of %s", strings.Join(index, ", "), strings.Join(size, " × "))
+	return fmt.Sprintf("%s [%s, :, :]", note, strings.Join(index, ", "))
 }
 
 // argmax is the first greatest value's index, classNone when a value is NaN.
@@ -179,12 +248,12 @@ func argmax(values []float32) int {
 	return best
 }
 
-// sharedRange is the range of all finite values of both panels; a single value
+// sharedRange is the range of all finite values of the panels; a single value
 // lies in the middle of it.
-func sharedRange(panels ...[]float64) (lo, hi float64) {
+func sharedRange(panels []panel) (lo, hi float64) {
 	lo, hi = math.Inf(1), math.Inf(-1)
-	for _, values := range panels {
-		for _, v := range values {
+	for _, p := range panels {
+		for _, v := range p.value {
 			if !math.IsNaN(v) && !math.IsInf(v, 0) {
 				lo, hi = min(lo, v), max(hi, v)
 			}

@@ -154,16 +154,19 @@ func TestPictureSlices(t *testing.T) {
 		name     string
 		shape    []int
 		relevant []int32
-		slice    string
-		first    int // cell shown top left
+		note     string
+		slices   []int // of the leading axes, in the order drawn
+		headings string
 		marks    int
 	}{
-		{"1-D", []int{5}, []int32{2}, "", 0, 1},
-		{"2-D", []int{4, 3}, []int32{2, 7}, "", 0, 2},
-		{"3-D, middle", []int{5, 2, 3}, nil, "slice [2, :, :] of 5", 12, 0},
-		{"3-D, relevant", []int{5, 2, 3}, []int32{23}, "slice [3, :, :] of 5", 18, 1},
-		{"3-D, relevant in two slices", []int{5, 2, 3}, []int32{1, 23}, "slice [0, :, :] of 5", 0, 1},
-		{"4-D, middle", []int{2, 5, 2, 2}, nil, "slice [1, 2, :, :] of 2 × 5", (5 + 2) * 4, 0},
+		{"1-D", []int{5}, []int32{2}, "", []int{0}, "prediction truth", 1},
+		{"2-D", []int{4, 3}, []int32{2, 7}, "", []int{0}, "prediction truth", 2},
+		{"3-D", []int{3, 2, 3}, nil, "3 slices", []int{0, 1, 2}, "z = 0 z = 1 z = 2 z = 0 z = 1 z = 2", 0},
+		{"3-D, one slice", []int{1, 2, 3}, nil, "1 slice", []int{0}, "z = 0 z = 0", 0},
+		{"3-D, many", []int{20, 2, 3}, nil, "8 of 20 slices", []int{0, 3, 5, 8, 11, 14, 16, 19}, "", 0},
+		{"3-D, relevant", []int{20, 2, 3}, []int32{4*6 + 5, 7 * 6}, "8 of 20 slices", []int{0, 4, 5, 8, 11, 14, 16, 19}, "", 1},
+		{"4-D, middle", []int{2, 5, 2, 2}, nil, "2 slices [z, 2, :, :]", []int{2, 7}, "z = 0 z = 1 z = 0 z = 1", 0},
+		{"4-D, relevant", []int{2, 5, 2, 2}, []int32{35}, "2 slices [z, 3, :, :]", []int{3, 8}, "", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := gridPicture(c.shape...)
@@ -172,19 +175,74 @@ func TestPictureSlices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h.slice != c.slice || len(h.marks) != c.marks {
-				t.Errorf("slice %q with %d marks, want %q with %d", h.slice, len(h.marks), c.slice, c.marks)
+			if h.note != c.note || len(h.panels) != 2*len(c.slices) {
+				t.Fatalf("%d panels, note %q, want %d and %q", len(h.panels), h.note, 2*len(c.slices), c.note)
 			}
-			if !strings.Contains(h.details(h.layout()), c.slice) {
-				t.Errorf("details %q do not name the slice", h.details(h.layout()))
+			if !strings.Contains(h.details(h.layout()), c.note) {
+				t.Errorf("details %q do not name the slices", h.details(h.layout()))
 			}
-			for i := range h.truth.value {
-				if h.truth.value[i] != float64(p.Truth[c.first+i]) || h.prediction.value[i] != float64(p.Prediction[c.first+i]) {
-					t.Fatalf("cell %d is not cell %d of the picture", i, c.first+i)
+			var headings []string
+			marks := 0
+			for i, panel := range h.panels {
+				headings = append(headings, panel.heading)
+				want := p.Prediction
+				if i >= len(c.slices) {
+					want = p.Truth
+				} else {
+					marks += len(panel.marks)
+				}
+				first := c.slices[i%len(c.slices)] * len(panel.value)
+				for j, v := range panel.value {
+					if v != float64(want[first+j]) {
+						t.Fatalf("panel %d: cell %d is not cell %d of the picture", i, j, first+j)
+					}
 				}
 			}
-			drawn(t, p)
+			if got := strings.Join(headings, " "); c.headings != "" && got != c.headings {
+				t.Errorf("headings %q, want %q", got, c.headings)
+			}
+			if marks != c.marks {
+				t.Errorf("%d cells marked, want %d", marks, c.marks)
+			}
+			img, g := drawn(t, p)
+			for i, r := range g.panels {
+				if !r.In(img.Bounds()) {
+					t.Errorf("panel %v in %v", r, img.Bounds())
+				}
+				for _, other := range g.panels[:i] {
+					if r.Overlaps(other) {
+						t.Errorf("panels %v and %v overlap", r, other)
+					}
+				}
+			}
+			if len(h.panels[0].marks) == 0 {
+				want := scaleColour((h.panels[0].value[0] - h.lo) / (h.hi - h.lo))
+				if got := pixel(img, g, 0, 0, 0); got != want {
+					t.Errorf("the first cell is %v, want %v", got, want)
+				}
+			}
 		})
+	}
+}
+
+func TestLargeVolumesFitAScreen(t *testing.T) {
+	for _, shape := range [][]int{{9, 400, 300}, {3, 900, 20}, {2, 1, 1}} {
+		_, g := drawn(t, gridPicture(shape...))
+		if g.size.X > 4000 || g.size.Y > 3500 {
+			t.Errorf("%v: %v pixels", shape, g.size)
+		}
+	}
+}
+
+func TestVolumesOfClasses(t *testing.T) {
+	p := Picture{Shape: []int{3, 1, 2}, Units: 2, Prediction: []float32{1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0}, Class: []int32{0, 1, 0, 1, 1, 1}}
+	img, g := drawn(t, p)
+	for panel, want := range [][2]int{{0, 1}, {1, 1}, {0, 0}, {0, 1}, {0, 1}, {1, 1}} {
+		for col, class := range want {
+			if got := pixel(img, g, panel, 0, col); got != ClassColor(class) {
+				t.Errorf("panel %d, cell %d: %v, want class %d", panel, col, got, class)
+			}
+		}
 	}
 }
 
@@ -225,12 +283,12 @@ func TestPictureClasses(t *testing.T) {
 		Class:      []int32{2, 1, 0, 255, 1},
 	}
 	img, g := drawn(t, p)
-	for col, want := range []color.RGBA{classColour(0), classColour(1), classColour(1), notFinite, classColour(2)} {
+	for col, want := range []color.RGBA{ClassColor(0), ClassColor(1), ClassColor(1), notFinite, ClassColor(2)} {
 		if got := pixel(img, g, 0, 0, col); got != want {
 			t.Errorf("prediction of cell %d: %v, want %v", col, got, want)
 		}
 	}
-	for col, want := range []color.RGBA{classColour(2), classColour(1), classColour(0), ignored, classColour(1)} {
+	for col, want := range []color.RGBA{ClassColor(2), ClassColor(1), ClassColor(0), ignored, ClassColor(1)} {
 		if got := pixel(img, g, 1, 0, col); got != want {
 			t.Errorf("class of cell %d: %v, want %v", col, got, want)
 		}

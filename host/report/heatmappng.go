@@ -21,36 +21,57 @@ const (
 	textWidth    = 1060 // width of a picture whose text has its plain size
 	leastWidth   = 640
 	headingWidth = 200 // room that "prediction" takes above its panel
+	shortHeading = 110 // and "z = 123"
 )
 
 // geometry says where in the picture everything lies.
 type geometry struct {
 	size         image.Point
-	panels       [2]image.Rectangle // prediction, truth
+	panels       []image.Rectangle
 	cellW, cellH int
 	every        int // of so many cells along an axis one is drawn
 	bar          image.Rectangle
 	scale        float64 // of all text and margins
 }
 
-// layout places the panels, prediction left and truth right, and the bar below.
+// layout places the panels in their rows, and the bar below.
 func (h *heatmap) layout() geometry {
-	rows, cols := h.truth.rows, h.truth.cols
+	rows, cols := h.panels[0].rows, h.panels[0].cols
 	longest := max(rows, cols)
-	g := geometry{every: (longest + panelMost - 1) / panelMost}
+	// Many panels are smaller each, so that the picture stays within a screen.
+	side, most := panelSide, panelMost
+	if h.across > 2 {
+		side, most = panelSide*5/2/h.across+panelLeast, panelMost*2/h.across
+	}
+	g := geometry{every: ceilDiv(longest, most)}
 	rows, cols, longest = ceilDiv(rows, g.every), ceilDiv(cols, g.every), ceilDiv(longest, g.every)
-	g.cellW = min(max((panelSide+longest/2)/longest, 1), cellMost)
+	g.cellW = min(max((side+longest/2)/longest, 1), cellMost)
 	g.cellH = max(g.cellW, ceilDiv(panelLeast, rows))
 	g.cellW = max(g.cellW, ceilDiv(panelLeast, cols))
 	width, height := cols*g.cellW, rows*g.cellH
 
-	g.scale = min(max(float64(2*width)/textWidth, 1), 2.5)
-	margin, gap := g.px(28), max(g.px(40), g.px(headingWidth)-width)
-	g.size.X = max(2*width+gap+2*margin, leastWidth)
-	left := (g.size.X - 2*width - gap) / 2
-	top := g.px(178)
-	g.panels[0] = image.Rect(left, top, left+width, top+height)
-	g.panels[1] = g.panels[0].Add(image.Pt(width+gap, 0))
+	g.scale = min(max(float64(h.across*width)/textWidth, 1), 2.5)
+	room := headingWidth
+	if h.rowNames != nil {
+		room = shortHeading
+	}
+	margin, gap := g.px(28), max(g.px(40), g.px(float64(room))-width)
+	if h.across > 2 {
+		gap = max(g.px(20), g.px(float64(room))-width)
+	}
+	total := h.across*width + (h.across-1)*gap
+	g.size.X = max(total+2*margin, leastWidth)
+	left, top := (g.size.X-total)/2, g.px(178)
+	for i := range h.panels {
+		if i > 0 && i%h.across == 0 {
+			top += height + g.px(64)
+		}
+		if i%h.across == 0 && h.rowNames != nil {
+			top += g.px(38)
+		}
+		x := left + i%h.across*(width+gap)
+		g.panels = append(g.panels, image.Rect(x, top, x+width, top+height))
+	}
 	g.bar = image.Rect(margin, top+height+g.px(36), g.size.X-margin, top+height+g.px(60))
 	g.size.Y = g.bar.Max.Y + g.px(54)
 	if len(h.remarks()) > 0 {
@@ -63,7 +84,7 @@ func (g geometry) px(v float64) int { return int(math.Round(v * g.scale)) }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// cell is the rectangle of a cell of panel 0 (prediction) or 1 (truth).
+// cell is the rectangle of a cell of a panel.
 func (g geometry) cell(panel, row, col int) image.Rectangle {
 	x := g.panels[panel].Min.X + col/g.every*g.cellW
 	y := g.panels[panel].Min.Y + row/g.every*g.cellH
@@ -71,36 +92,48 @@ func (g geometry) cell(panel, row, col int) image.Rectangle {
 }
 
 // PicturePNG draws the prediction left and the truth right on one colour scale,
-// with its bar, and outlines the relevant cells. One axis is drawn as a strip;
-// of 3 axes or more one slice is, the one of the first relevant cell or else the
-// middle one, as the picture says. Cells are drawn crisp; NaN and infinities
-// have a colour of their own. Errors name the length that does not fit.
+// with its bar, and outlines the relevant cells. One axis is drawn as a strip. A
+// volume is drawn as at most 8 slices along its first axis, evenly spaced, the
+// prediction above the truth; further axes before the last two are fixed where
+// the first relevant cell is, or else in the middle, as the picture says. Cells
+// are drawn crisp; NaN and infinities have a colour of their own. Errors name
+// the length that does not fit.
 func PicturePNG(p Picture) ([]byte, error) {
 	h, err := newHeatmap(p)
 	if err != nil {
 		return nil, err
 	}
+	return h.png()
+}
+
+// png draws the panels and their scale.
+func (h *heatmap) png() ([]byte, error) {
 	g := h.layout()
 	img := image.NewRGBA(image.Rectangle{Max: g.size})
 	draw.Draw(img, img.Rect, image.White, image.Point{}, draw.Src)
 
 	if err := h.drawText(img, g); err != nil {
-		return nil, fmt.Errorf("picture %q: %w", p.Title, err)
+		return nil, fmt.Errorf("picture %q: %w", h.title, err)
 	}
-	for i, panel := range []panel{h.prediction, h.truth} {
+	for i, panel := range h.panels {
 		h.drawPanel(img, g, i, panel)
 		frame(img, g.panels[i].Inset(-1), 1, color.Gray{0x88})
-		for _, at := range h.marks {
+		for _, at := range panel.marks {
 			mark(img, g.cell(i, at[0], at[1]))
 		}
 	}
 	h.drawBar(img, g)
-
-	var out bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, img); err != nil {
-		return nil, fmt.Errorf("picture %q: %w", p.Title, err)
+	data, err := encodePNG(img)
+	if err != nil {
+		return nil, fmt.Errorf("picture %q: %w", h.title, err)
 	}
-	return out.Bytes(), nil
+	return data, nil
+}
+
+func encodePNG(img image.Image) ([]byte, error) {
+	var out bytes.Buffer
+	err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, img)
+	return out.Bytes(), err
 }
 
 // colour is what a cell is painted with.
@@ -112,7 +145,7 @@ func (h *heatmap) colour(p panel, cell int) color.RGBA {
 		case classIgnored:
 			return ignored
 		default:
-			return classColour(class)
+			return ClassColor(class)
 		}
 	}
 	v := p.value[cell]
@@ -137,7 +170,7 @@ func (h *heatmap) drawBar(img *image.RGBA, g geometry) {
 		c := scaleColour(t)
 		switch {
 		case h.classes > 0:
-			c = classColour(int(t * float64(h.classes)))
+			c = ClassColor(int(t * float64(h.classes)))
 		case h.lo == h.hi:
 			c = notFinite
 		}
@@ -168,8 +201,19 @@ func (h *heatmap) drawText(img *image.RGBA, g geometry) error {
 	w := textWriter{img: img}
 	w.line(h.title, image.Pt(left, g.px(56)), alignLeft, 34*g.scale, widest, dark)
 	w.line(h.details(g), image.Pt(left, g.px(99)), alignLeft, 28*g.scale, widest, muted)
-	for i, heading := range []string{"prediction", "truth"} {
-		w.line(heading, image.Pt(g.panels[i].Min.X, g.panels[i].Min.Y-g.px(14)), alignLeft, 30*g.scale, g.size.X/2, dark)
+	size, room := 30*g.scale, g.size.X/2
+	if h.rowNames != nil || h.across > 2 {
+		size = 26 * g.scale
+	}
+	if h.across > 2 {
+		room = g.panels[1].Min.X - g.panels[0].Min.X
+	}
+	for i, p := range h.panels {
+		at := image.Pt(g.panels[i].Min.X, g.panels[i].Min.Y-g.px(14))
+		w.line(p.heading, at, alignLeft, size, room, dark)
+		if h.rowNames != nil && i%h.across == 0 {
+			w.line(h.rowNames[i/h.across], at.Sub(image.Pt(0, g.px(36))), alignLeft, 30*g.scale, g.size.X, dark)
+		}
 	}
 	below := g.bar.Max.Y + g.px(36)
 	for _, t := range h.barTicks() {
@@ -190,21 +234,23 @@ func (h *heatmap) drawText(img *image.RGBA, g geometry) error {
 
 // details says what part of the grid is shown and what the outline means.
 func (h *heatmap) details(g geometry) string {
-	size := fmt.Sprintf("%d × %d cells", h.truth.rows, h.truth.cols)
-	if h.truth.rows == 1 {
-		size = counted(h.truth.cols, "cell")
+	rows, cols := h.panels[0].rows, h.panels[0].cols
+	size := fmt.Sprintf("%d × %d cells", rows, cols)
+	if rows == 1 {
+		size = counted(cols, "cell")
 	}
 	parts := []string{size}
-	if h.slice != "" {
-		parts = append(parts, h.slice)
+	if h.alone {
+		parts = nil
+	}
+	if h.note != "" {
+		parts = append(parts, h.note)
 	}
 	if g.every > 1 {
 		parts = append(parts, fmt.Sprintf("one of %d drawn along each axis", g.every))
 	}
-	if n := len(h.marks); n == 1 {
-		parts = append(parts, "relevant cell outlined")
-	} else if n > 1 {
-		parts = append(parts, fmt.Sprintf("%d relevant cells outlined", n))
+	if h.outlined != "" {
+		parts = append(parts, h.outlined)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -225,7 +271,7 @@ type remark struct {
 // remarks explain the colours outside the scale, where there are any.
 func (h *heatmap) remarks() (remarks []remark) {
 	var bad, unused bool
-	for _, p := range []panel{h.prediction, h.truth} {
+	for _, p := range h.panels {
 		bad = bad || slices.Contains(p.class, classNone) ||
 			slices.ContainsFunc(p.value, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 		unused = unused || slices.Contains(p.class, classIgnored)

@@ -2,18 +2,28 @@ package report
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
+	"slices"
 	"strings"
 )
 
 //go:embed page.html
 var pageText string
 
+// pageScript moves the wavefronts. It is on the page only where there are any,
+// and the content policy allows it, and no other script, by its hash.
+//
+//go:embed page.js
+var pageScript string
+
 // page is what page.html shows. All texts are escaped by the template; only
-// Src holds content of our own making.
+// Src and Script hold content of our own making.
 type page struct {
 	Title, Lead string
 	Warnings    []string
@@ -21,27 +31,34 @@ type page struct {
 	Comparison  *comparisonTable
 	Charts      []chartView
 	Pictures    []pictureGroup
+	Confusions  []confusionView
+	Sheets      []sheetView
+	Activities  []activityView
 	Commands    []Command
 	Tables      []tableView
+
+	Script     template.JS // "" = none
+	ScriptHash string
 }
 
 // result is one of the key figures up front.
 type result struct{ Name, Value, Note string }
 
 type comparisonTable struct {
-	HasRelevant bool
-	Source      string // of the published figures, "" = none are shown
-	Rows        []comparisonRow
+	Columns []string // beside the run
+	Source  string   // of the published figures, "" = none are shown
+	Rows    []comparisonRow
 }
 
 type comparisonRow struct {
-	Name                                    []string // a line may break between its parts
-	Colour                                  int
-	Parameters, Overall, Relevant, StepTime figure
+	Name         []string // a line may break between its parts
+	Task         string   // "" = that of all
+	Colour, Dash int
+	Cells        []comparisonCell
 }
 
-// figure is ours with the published one, "" = none.
-type figure struct{ Ours, Published string }
+// comparisonCell is our figure with the published one, "" = none.
+type comparisonCell struct{ Ours, Published string }
 
 type tableView struct {
 	Title string
@@ -54,12 +71,18 @@ type pictureGroup struct {
 }
 
 type pictureView struct {
-	Caption, Alt string
-	Src          template.URL
+	Caption, Note, Alt string
+	Wide               bool // it is scrolled on a narrow screen
+	Src                template.URL
+}
+
+// dataURL is a picture inside the page.
+func dataURL(png []byte) template.URL {
+	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
 }
 
 // runPage fills the page of one run.
-func runPage(r Run, charts []*chart, pictures []renderedPicture) page {
+func runPage(r Run, charts []*chart, shown rendered) page {
 	p := page{
 		Title:    title(r.label(), r.Task),
 		Lead:     r.Name,
@@ -69,14 +92,12 @@ func runPage(r Run, charts []*chart, pictures []renderedPicture) page {
 		Tables:   tables(tableView{"Settings", r.Settings}, tableView{"Timings", r.timings()}, tableView{"Machine", r.Machine}),
 	}
 	p.Warnings = r.warnings("")
-	if len(pictures) > 0 {
-		p.Pictures = []pictureGroup{{Items: pictureViews(pictures, r.label())}}
-	}
+	p.show("", r, shown)
 	return p
 }
 
 // comparisonPage fills the page of several runs.
-func comparisonPage(c Comparison, charts []*chart, pictures [][]renderedPicture) page {
+func comparisonPage(c Comparison, charts []*chart, shown []rendered) page {
 	name := c.Title
 	if name == "" {
 		name = "Comparison"
@@ -92,14 +113,32 @@ func comparisonPage(c Comparison, charts []*chart, pictures [][]renderedPicture)
 	timings := tableView{Title: "Timings"}
 	for i, r := range c.Runs {
 		p.Warnings = append(p.Warnings, r.warnings(r.label()+": ")...)
-		if len(pictures[i]) > 0 {
-			p.Pictures = append(p.Pictures, pictureGroup{r.label(), pictureViews(pictures[i], r.label())})
-		}
+		p.show(r.label(), r, shown[i])
 		timings.Rows = append(timings.Rows, KV{r.label(), joined(r.timings())})
-		p.Commands = append(p.Commands, r.Commands...)
+		for _, command := range r.Commands {
+			p.Commands = append(p.Commands, Command{r.label() + ": " + command.What, command.Line})
+		}
 	}
 	p.Tables = append(p.Tables, tables(timings, tableView{"Machine", c.Machine})...)
 	return p
+}
+
+// show adds what a run has beside its curves, under a heading unless that is "".
+func (p *page) show(heading string, r Run, shown rendered) {
+	if len(shown.pictures) > 0 {
+		p.Pictures = append(p.Pictures, pictureGroup{heading, pictureViews(shown.pictures, r.label())})
+	}
+	if r.Confusion != nil {
+		p.Confusions = append(p.Confusions, r.Confusion.view(heading, r.label(), shown.fileNamed("confusion.png")))
+	}
+	if r.Sheet != nil {
+		p.Sheets = append(p.Sheets, r.Sheet.view(heading))
+	}
+	if shown.wave != nil {
+		p.Activities = append(p.Activities, r.Activity.view(heading, shown.wave, shown.fileNamed("activity.png")))
+		hash := sha256.Sum256([]byte(pageScript))
+		p.Script, p.ScriptHash = template.JS(pageScript), "sha256-"+base64.StdEncoding.EncodeToString(hash[:])
+	}
 }
 
 // joined puts the lines of a table of our own words into one.
@@ -132,6 +171,9 @@ func (r Run) warnings(prefix string) (list []string) {
 	if r.Log.Partial > 0 {
 		list = append(list, fmt.Sprintf("%sthe last line of the log is not whole (%d bytes) and was left out", prefix, r.Log.Partial))
 	}
+	if r.Valid.Partial > 0 {
+		list = append(list, fmt.Sprintf("%sthe last line of the validations is not whole (%d bytes) and was left out", prefix, r.Valid.Partial))
+	}
 	return list
 }
 
@@ -147,6 +189,16 @@ func (r Run) results() []result {
 	if n > 0 {
 		list = append(list, result{"Overall loss", formatLoss(overall), note})
 	}
+	if i, what := r.best(); i >= 0 {
+		note := fmt.Sprintf("%s, step %s", what, groupDigits(r.Valid.Steps[i]))
+		list = append(list, result{"Validation loss", formatLoss(r.Valid.Loss[i]), note})
+		if v := r.Valid.Error[i]; !math.IsNaN(v) {
+			list = append(list, result{"Wrong cells", formatShare(v), note})
+		}
+		if v := r.Valid.LabelError[i]; !math.IsNaN(v) {
+			list = append(list, result{"Wrong labels", formatShare(v), note})
+		}
+	}
 	list = append(list, result{"Steps", groupDigits(int64(r.Log.Len())), ""})
 	if n > 0 {
 		list = append(list, result{"Time per step", formatSeconds(percentile(r.Log.Seconds, 0.5)), "median"})
@@ -157,6 +209,15 @@ func (r Run) results() []result {
 	return list
 }
 
+// best is the index of the validation that stands for the run, the best or else
+// the last, and which of them it is; -1 when there are none.
+func (r Run) best() (index int, what string) {
+	if i := slices.Index(r.Valid.Steps, r.BestStep); i >= 0 {
+		return i, "the best"
+	}
+	return r.Valid.Len() - 1, "the last"
+}
+
 // timings are the times of the run's parts.
 func (r Run) timings() (rows []KV) {
 	if r.Log.Len() > 0 {
@@ -164,6 +225,9 @@ func (r Run) timings() (rows []KV) {
 			KV{"Median step", formatSeconds(percentile(r.Log.Seconds, 0.5))},
 			KV{"95th percentile", formatSeconds(percentile(r.Log.Seconds, 0.95))},
 			KV{"All steps", formatSeconds(total(r.Log.Seconds))})
+	}
+	if n := r.Valid.Len(); n > 0 {
+		rows = append(rows, KV{counted(n, "validation"), formatSeconds(total(r.Valid.Seconds))})
 	}
 	if r.DataSeconds > 0 {
 		rows = append(rows, KV{"Making data", formatSeconds(r.DataSeconds)})
@@ -175,39 +239,86 @@ func (r Run) timings() (rows []KV) {
 }
 
 // table puts the runs' figures side by side, with published ones of the same
-// model.
+// model. Columns that no run fills are left out.
 func (c Comparison) table() *comparisonTable {
-	t := &comparisonTable{}
-	var curves []Curve
-	for _, r := range c.Runs {
-		curves = append(curves, Curve{Model: r.Model})
-		t.HasRelevant = t.HasRelevant || anyNumber(r.Log.Relevant)
+	all := []struct {
+		name      string
+		ours      func(Run) string
+		published func(Published) string
+	}{
+		{"Relevant loss", func(r Run) string { return finalText(r.Log.Relevant) }, func(p Published) string { return p.Relevant }},
+		{"Overall loss", func(r Run) string { return finalText(r.Log.Overall) }, func(p Published) string { return p.Overall }},
+		{"Validation loss", func(r Run) string { return r.bestText(r.Valid.Loss, formatLoss) }, nil},
+		{"Wrong cells", func(r Run) string { return r.bestText(r.Valid.Error, formatShare) }, nil},
+		{"Wrong labels", func(r Run) string { return r.bestText(r.Valid.LabelError, formatShare) }, nil},
+		{"Steps", func(r Run) string { return groupDigits(int64(r.Log.Len())) }, nil},
+		{"Time per step", func(r Run) string { return medianText(r.Log.Seconds) }, func(p Published) string { return p.StepTime }},
+		{"Params", func(r Run) string { return positiveText(r.Parameters) }, func(p Published) string { return p.Parameters }},
 	}
-	colours := pickColours(curves)
+	t := &comparisonTable{}
+	styles := stylesOf(c.Runs)
 	for i, r := range c.Runs {
-		row := comparisonRow{Name: strings.SplitAfter(r.label(), "_"), Colour: colours[i]}
-		if r.Parameters > 0 {
-			row.Parameters.Ours = groupDigits(r.Parameters)
-		}
-		overall, _ := finalLoss(r.Log.Overall)
-		row.Overall.Ours = formatLoss(overall)
-		if anyNumber(r.Log.Relevant) {
-			relevant, _ := finalLoss(r.Log.Relevant)
-			row.Relevant.Ours = formatLoss(relevant)
-		}
-		row.StepTime.Ours = formatSeconds(percentile(r.Log.Seconds, 0.5))
-		for _, p := range c.Published {
-			if p.Model != r.Model {
-				continue
-			}
-			row.Parameters.Published, row.Overall.Published = p.Parameters, p.Overall
-			row.Relevant.Published, row.StepTime.Published = p.Relevant, p.StepTime
-			t.Source = c.PublishedSource
-			t.HasRelevant = t.HasRelevant || p.Relevant != ""
+		row := comparisonRow{Name: strings.SplitAfter(r.label(), "_"), Colour: styles[i].colour, Dash: styles[i].dash}
+		if c.Task == "" {
+			row.Task = r.Task
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	for _, column := range all {
+		cells := make([]comparisonCell, len(c.Runs))
+		filled, differ := false, false
+		for i, r := range c.Runs {
+			cells[i].Ours = column.ours(r)
+			for _, p := range c.Published {
+				if p.Model == r.Model && column.published != nil {
+					cells[i].Published = column.published(p)
+					t.Source = c.PublishedSource
+				}
+			}
+			filled = filled || cells[i] != comparisonCell{}
+			differ = differ || cells[i].Ours != cells[0].Ours
+		}
+		if !filled || column.name == "Steps" && !differ {
+			continue
+		}
+		t.Columns = append(t.Columns, column.name)
+		for i := range t.Rows {
+			t.Rows[i].Cells = append(t.Rows[i].Cells, cells[i])
+		}
+	}
 	return t
+}
+
+// finalText is the loss at the end, "" when there is none.
+func finalText(values []float64) string {
+	if !anyNumber(values) {
+		return ""
+	}
+	v, _ := finalLoss(values)
+	return formatLoss(v)
+}
+
+// bestText is a value of the run's best validation, "" when there is none.
+func (r Run) bestText(values []float64, format func(float64) string) string {
+	i, _ := r.best()
+	if i < 0 || math.IsNaN(values[i]) {
+		return ""
+	}
+	return format(values[i])
+}
+
+func medianText(seconds []float64) string {
+	if !anyNumber(seconds) {
+		return ""
+	}
+	return formatSeconds(percentile(seconds, 0.5))
+}
+
+func positiveText(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return groupDigits(n)
 }
 
 // tables drops those without rows.
@@ -222,23 +333,133 @@ func tables(all ...tableView) (filled []tableView) {
 
 func pictureViews(pictures []renderedPicture, of string) (views []pictureView) {
 	for _, p := range pictures {
-		views = append(views, pictureView{
-			Caption: p.caption,
-			Alt:     fmt.Sprintf("%s, %s: heat maps of the prediction, left, and the truth, right, on one colour scale", of, strings.ToLower(p.caption)),
-			Src:     template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(p.png)),
-		})
+		v := pictureView{Caption: p.caption, Note: "prediction left, truth right", Wide: p.volume, Src: dataURL(p.png)}
+		if p.volume {
+			v.Note = "slices along the first axis, prediction above truth"
+		}
+		v.Alt = fmt.Sprintf("%s, %s: heat maps, %s, on one colour scale", of, strings.ToLower(p.caption), v.Note)
+		views = append(views, v)
 	}
 	return views
+}
+
+// confusionView is a confusion matrix as a table, or as a picture with the most
+// frequent mistakes where there are too many classes for a table.
+type confusionView struct {
+	Heading, Title, Note, Alt string
+	Classes                   []string
+	Rows                      []confusionRow
+	Src                       template.URL // "" = the table says it all
+	Mistakes                  []mistakeView
+}
+
+type confusionRow struct {
+	Name, Sum string
+	Cells     []confusionCell
+}
+
+// confusionCell is a count with its share of the row, and how strongly that is
+// coloured.
+type confusionCell struct {
+	Share, Count, Strength string
+	Right                  bool
+}
+
+type mistakeView struct{ Truth, Prediction, Count, Share string }
+
+func (c Confusion) view(heading, of string, png []byte) confusionView {
+	v := confusionView{Heading: heading, Title: cmp.Or(c.Title, "Confusion matrix"), Note: c.note()}
+	if len(c.Classes) > maxNumbered {
+		v.Alt = fmt.Sprintf("%s: confusion matrix of %d classes, the most frequent mistakes are in the table", of, len(c.Classes))
+		v.Src = dataURL(png)
+		for _, m := range c.mistakes(maxMistakes) {
+			v.Mistakes = append(v.Mistakes, mistakeView{c.Classes[m.truth], c.Classes[m.prediction], groupDigits(m.count), formatShare(m.share)})
+		}
+		return v
+	}
+	v.Classes = c.Classes
+	for i, sum := range c.sums() {
+		row := confusionRow{Name: c.Classes[i], Sum: groupDigits(int64(sum))}
+		for j, count := range c.Counts[i] {
+			cell := confusionCell{Right: i == j, Strength: "0"}
+			if sum > 0 {
+				share := float64(count) / sum
+				cell.Share, cell.Count, cell.Strength = shortShare(share), groupDigits(count), fmt.Sprintf("%.3f", strength(share))
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		v.Rows = append(v.Rows, row)
+	}
+	return v
+}
+
+// sheetView is a sheet with a picture for each item, so that captions are text.
+type sheetView struct {
+	Heading, Title, Note string
+	Tiles                int // of an item at most
+	Items                []sheetItemView
+	Key                  []keyView
+}
+
+type sheetItemView struct {
+	Caption, Alt string
+	Wrong        bool
+	Src          template.URL
+}
+
+type keyView struct{ Name, Colour string }
+
+func (s Sheet) view(heading string) sheetView {
+	v := sheetView{Heading: heading, Title: s.Title, Note: s.note()}
+	for _, item := range s.shown() {
+		tiles, names := item.tiles()
+		v.Tiles = max(v.Tiles, len(tiles))
+		png, err := encodePNG(item.itemImage(sheetTile / 2))
+		if err != nil {
+			continue // an image in memory is always written
+		}
+		alt := strings.Join(names, ", ")
+		if item.Caption != "" {
+			alt += " of " + item.Caption
+		}
+		v.Items = append(v.Items, sheetItemView{item.Caption, alt, item.Wrong, dataURL(png)})
+	}
+	classes, names := s.key()
+	for i, class := range classes {
+		c := ClassColor(class)
+		v.Key = append(v.Key, keyView{names[i], fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)})
+	}
+	return v
+}
+
+// activityView is an activity as the script reads it, and its last state as a
+// picture for where no script runs.
+type activityView struct {
+	Heading, Title, Note, Data, Alt string
+	Src, Input                      template.URL
+}
+
+func (a Activity) view(heading string, w *wave, png []byte) activityView {
+	v := activityView{Heading: heading, Title: a.Title, Note: w.note, Src: dataURL(png)}
+	v.Alt = fmt.Sprintf("Mean magnitude of h in every cell after the last wavefront, %s, side by side", counted(len(a.Directions), "direction"))
+	v.Data, _ = w.json() // texts and numbers are always written
+	if !a.Input.empty() {
+		img := a.Input.image(2 * maxActivitySide)
+		if png, err := encodePNG(enlarged(img, max(1, 240/max(img.Rect.Dx(), img.Rect.Dy())))); err == nil {
+			v.Input = dataURL(png)
+		}
+	}
+	return v
 }
 
 // chartView is a chart for the page: lines in a square of 1000 × 1000 that the
 // browser stretches, labels as text of its own size beside it.
 type chartView struct {
-	Title, Alt, Remark string
-	X, Y               []axisLabel
-	Legend             []chartName
-	Lines              []chartPath
-	Empty              bool
+	Title, Unit, Alt, Remark string
+	X, Y                     []axisLabel
+	Legend                   []chartName
+	Lines                    []chartPath
+	Empty                    bool
 }
 
 // axisLabel is a tick: Share of the axis in per cent, and the same in the
@@ -246,15 +467,17 @@ type chartView struct {
 type axisLabel struct{ Share, At, Label string }
 
 type chartName struct {
-	Colour int
-	Name   string
+	Colour, Dash int
+	Sparse       bool
+	Name         string
 }
 
-// chartPath is a piece of a line without gaps.
+// chartPath is a piece of a line without gaps, or markers: lines of no length
+// with round ends.
 type chartPath struct {
-	Colour int
-	Strong bool
-	Points string
+	Class  string
+	Points string // of a polyline
+	Dots   string // of a path, instead
 }
 
 func chartViews(charts []*chart) (views []chartView) {
@@ -266,7 +489,7 @@ func chartViews(charts []*chart) (views []chartView) {
 
 // view turns the chart's geometry into SVG coordinates.
 func (c *chart) view() chartView {
-	v := chartView{Title: c.title, Remark: c.remark(), Empty: c.empty, Alt: c.title + " over the steps, on a logarithmic scale"}
+	v := chartView{Title: c.title, Unit: c.unit + ", log scale", Remark: c.remark(), Empty: c.empty, Alt: c.alt()}
 	x := func(at float64) float64 { return (at - c.x0) / (c.x1 - c.x0) }
 	y := func(at float64) float64 { return (at - c.y0) / (c.y1 - c.y0) }
 	for _, t := range c.xTicks {
@@ -275,33 +498,61 @@ func (c *chart) view() chartView {
 	for _, t := range c.yTicks {
 		v.Y = append(v.Y, axisLabel{fmt.Sprintf("%.2f", 100*y(t.at)), fmt.Sprintf("%.1f", 1000-1000*y(t.at)), t.label})
 	}
-	for _, strong := range []bool{false, true} {
-		for _, l := range c.lines {
-			segments := l.raw
-			if strong {
-				segments = l.mean
-			}
-			for _, s := range segments {
-				var b strings.Builder
-				for i, at := range s {
-					if i > 0 {
-						b.WriteByte(' ')
-					}
-					fmt.Fprintf(&b, "%.1f,%.1f", 1000*x(at.x), 1000-1000*y(at.y))
+	lines := func(class string, segments [][]point) {
+		for _, s := range segments {
+			var b strings.Builder
+			for i, at := range s {
+				if i > 0 {
+					b.WriteByte(' ')
 				}
-				if len(s) == 1 { // a line to itself is drawn as a dot
-					fmt.Fprintf(&b, " %s", b.String())
-				}
-				v.Lines = append(v.Lines, chartPath{l.colour, strong, b.String()})
+				fmt.Fprintf(&b, "%.1f,%.1f", 1000*x(at.x), 1000-1000*y(at.y))
 			}
+			if len(s) == 1 { // a line to itself is drawn as a dot
+				fmt.Fprintf(&b, " %s", b.String())
+			}
+			v.Lines = append(v.Lines, chartPath{Class: class, Points: b.String()})
 		}
 	}
-	if len(c.lines) > 1 {
-		for _, l := range c.lines {
-			v.Legend = append(v.Legend, chartName{l.colour, l.name})
+	dots := func(class string, points []point) {
+		if len(points) == 0 {
+			return
 		}
+		var b strings.Builder
+		for _, at := range points {
+			fmt.Fprintf(&b, "M%.1f %.1fh0", 1000*x(at.x), 1000-1000*y(at.y))
+		}
+		v.Lines = append(v.Lines, chartPath{Class: class, Dots: b.String()})
+	}
+	for _, l := range c.lines {
+		if c.faint {
+			lines(fmt.Sprintf("raw s%d", l.colour), l.raw)
+		}
+	}
+	for _, l := range c.lines {
+		class := "mean"
+		if l.sparse {
+			class = "valid"
+		}
+		lines(fmt.Sprintf("%s s%d d%d", class, l.colour, l.dash), l.mean)
+	}
+	for _, l := range c.lines {
+		dots(fmt.Sprintf("dots s%d", l.colour), l.markers)
+		dots(fmt.Sprintf("ring s%d", l.colour), l.best)
+		dots("hole", l.best)
+	}
+	for _, l := range c.legend {
+		v.Legend = append(v.Legend, chartName{l.colour, l.dash, l.sparse, l.name})
 	}
 	return v
+}
+
+// alt says in words what the figure shows.
+func (c *chart) alt() string {
+	text := fmt.Sprintf("%s over the steps, on a logarithmic scale", c.title)
+	if remark := c.remark(); remark != "" {
+		text += "; " + remark
+	}
+	return text
 }
 
 // renderPage fills the template.

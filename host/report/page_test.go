@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,8 +37,17 @@ func sampleRun(n int) Run {
 }
 
 // checkPage reads the page as a tree of elements and refuses what is not closed,
-// what a request would be made for, and scripts.
+// what a request would be made for, and scripts but for ours, which the content
+// policy must name by its hash.
 func checkPage(html []byte) error {
+	if before, after, found := bytes.Cut(html, []byte("<script>"+pageScript+"</script>")); found {
+		hash := sha256.Sum256([]byte(pageScript))
+		policy := "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'\""
+		if !strings.Contains(strings.ReplaceAll(string(before), "&#43;", "+"), policy) {
+			return errors.New("a script that the content policy does not allow")
+		}
+		html = slices.Concat(before, after)
+	}
 	d := xml.NewDecoder(bytes.NewReader(html))
 	d.Strict, d.AutoClose, d.Entity = false, []string{"meta", "img", "wbr"}, xml.HTMLEntity
 	var open []string
@@ -91,7 +102,8 @@ func TestCheckPageSeesWhatIsWrong(t *testing.T) {
 	for _, html := range []string{
 		`<p>a`, `<p><b>a</p></b>`, `<p></p></p>`, `<script>1</script>`, `<img src="http://x/y.png">`, `<img src="//x/y.png">`,
 		`<a href="https://x">a</a>`, `<p onclick="x">a</p>`, `<style>p{background:url(x)}</style>`, `<style>@import "x";</style>`,
-		`<p style="background: url(x)">a</p>`, `<link rel="stylesheet">`,
+		`<p style="background: url(x)">a</p>`, `<link rel="stylesheet">`, `<script src="data:image/png;base64,AA"></script>`,
+		"<script>" + pageScript + "</script>", `<meta content="default-src 'none'; script-src 'sha256-AA='"><script>` + pageScript + "</script>",
 	} {
 		if checkPage([]byte(html)) == nil {
 			t.Errorf("nothing wrong was seen in %s", html)
@@ -155,6 +167,9 @@ func TestRunPageShowsTheRun(t *testing.T) {
 	}
 }
 
+// inBase64 is where any letters may stand beside each other.
+var inBase64 = regexp.MustCompile(`[A-Za-z0-9+/=;&#]{60,}`)
+
 func TestRunPageOfOddLogs(t *testing.T) {
 	nan := math.NaN()
 	withLog := func(lines ...LogLine) Run {
@@ -164,6 +179,11 @@ func TestRunPageOfOddLogs(t *testing.T) {
 			line.Step = int64(i)
 			r.Log.Append(line)
 		}
+		return r
+	}
+	withValid := func(line ValidLine) Run {
+		r := Run{Name: "a", BestStep: -1}
+		r.Valid.Append(line)
 		return r
 	}
 	all := []string{"loss.png", "relevant_loss.png", "report.html"}
@@ -178,6 +198,11 @@ func TestRunPageOfOddLogs(t *testing.T) {
 		{"no relevant loss", withLog(LogLine{0, 1, 1, nan}, LogLine{0, 1, 1, nan}), []string{"loss.png", "report.html"}},
 		{"relevant loss at one step", withLog(LogLine{0, 1, 1, nan}, LogLine{0, 1, 1, 1}), all},
 		{"not finite", withLog(LogLine{0, nan, nan, nan}, LogLine{0, math.Inf(1), math.Inf(1), math.Inf(-1)}), all},
+		{"everything", fullRun(), []string{"loss.png", "relevant_loss.png", "validation.png", "label_error.png", "prediction_before.png",
+			"prediction_after.png", "confusion.png", "sheet.png", "activity.png", "report.html"}},
+		{"validations without classes", withValid(ValidLine{9, 1, nan, nan, 1}), []string{"loss.png", "report.html"}},
+		{"validations of cells", withValid(ValidLine{9, 1, 0, nan, 1}), []string{"loss.png", "validation.png", "report.html"}},
+		{"validations that are not finite", withValid(ValidLine{9, nan, nan, nan, nan}), []string{"loss.png", "report.html"}},
 		{"pictures", sampleRun(3), []string{"loss.png", "relevant_loss.png", "prediction_before.png", "prediction_after.png", "report.html"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,7 +218,7 @@ func TestRunPageOfOddLogs(t *testing.T) {
 				t.Error(err)
 			}
 			for _, wrong := range []string{"NaN", "ZgotmplZ", "%!"} { // in a coordinate, by the escaper, by a format
-				if bytes.Contains(html, []byte(wrong)) {
+				if bytes.Contains(inBase64.ReplaceAll(html, nil), []byte(wrong)) {
 					t.Errorf("the page contains %q", wrong)
 				}
 			}
@@ -210,6 +235,11 @@ func TestHostileTextStaysText(t *testing.T) {
 	r.Settings = []KV{{hostile, hostile}}
 	r.Machine, r.Commands = r.Settings, []Command{{hostile, hostile}}
 	r.Before.Title = hostile
+	whole := fullRun()
+	r.Valid, r.Confusion, r.Sheet, r.Activity = whole.Valid, whole.Confusion, whole.Sheet, whole.Activity
+	r.Confusion.Title, r.Confusion.Unit, r.Confusion.Classes[1] = hostile, hostile, hostile
+	r.Sheet.Title, r.Sheet.Items[1].Caption, r.Sheet.Classes = hostile, hostile, []string{hostile, hostile}
+	r.Activity.Title = hostile
 	runFiles, err := r.files()
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +257,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		if err := checkPage(html); err != nil {
 			t.Error(err)
 		}
-		if !bytes.Contains(html, []byte("&lt;script&gt;")) || bytes.Contains(html, []byte("<script")) {
+		if !bytes.Contains(html, []byte("&lt;script&gt;")) || bytes.Contains(html, []byte(`<script>alert`)) {
 			t.Error("a hostile name was not escaped")
 		}
 	}
@@ -268,12 +298,43 @@ func TestComparisonPage(t *testing.T) {
 		t.Errorf("%d pictures, want 6", n)
 	}
 	for i := range 3 {
-		if !strings.Contains(html, fmt.Sprintf(`"mean s%d"`, i)) {
+		if !strings.Contains(html, fmt.Sprintf(`"mean s%d d0"`, i)) {
 			t.Errorf("no strong line in colour %d", i)
 		}
 	}
 	if _, err := (Comparison{}).files(); err == nil {
 		t.Error("a comparison of nothing was drawn")
+	}
+}
+
+func TestComparisonOfAnyRuns(t *testing.T) {
+	files, err := fullComparison().files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(fileNamed(t, files, "report.html"))
+	if err := checkPage([]byte(html)); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{
+		`<th scope="col">Validation loss</th>`, `<th scope="col">Wrong labels</th>`, `<th scope="col">Steps</th>`, "<small>arrays of volumes</small>", "<small>mnist</small>",
+		"runs/a-run-with-a-long-name-11: Go on training", `class="key k0 y1"`, "<td>–</td>", "<small>0.0145</small>",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, wrong := range []string{">nan<", ">unknown<", "ZgotmplZ"} {
+		if strings.Contains(html, wrong) {
+			t.Errorf("the page contains %q", wrong)
+		}
+	}
+	if n := strings.Count(html, "<tr><th scope=\"row\"><span"); n != 12 {
+		t.Errorf("%d rows of results, want 12", n)
+	}
+	same := Comparison{Task: "one", Runs: []Run{sampleRun(5), sampleRun(5)}}
+	if got, want := same.table().Columns, []string{"Relevant loss", "Overall loss", "Time per step", "Params"}; !slices.Equal(got, want) {
+		t.Errorf("columns %q of equal runs, want %q", got, want)
 	}
 }
 
@@ -309,6 +370,11 @@ func TestWriteRunReplacesWholeFiles(t *testing.T) {
 	broken.Log.Seconds = nil
 	if err := WriteRun(dir, broken); err == nil {
 		t.Error("columns of unequal length were drawn")
+	}
+	broken = sampleRun(6)
+	broken.Valid.Steps = []int64{1}
+	if err := WriteRun(dir, broken); err == nil || !strings.Contains(err.Error(), "validations") {
+		t.Errorf("validations of unequal length: %v", err)
 	}
 	if readFile(t, filepath.Join(dir, "report.html")) != before {
 		t.Error("the report changed though the new one could not be drawn")

@@ -19,34 +19,40 @@ var curveColours = [...]color.NRGBA{
 // modelColours gives the seed's models the same colour in every figure.
 var modelColours = map[string]int{"MD_LSTM": 0, "HORIZONTAL_SD_LSTM": 1, "SNAKE_SD_LSTM": 2}
 
-// pickColours gives each curve an index into curveColours: its model's when no
-// earlier curve has it, else the next that is free, else in turn.
-func pickColours(curves []Curve) []int {
+// dashes tell lines of one colour apart, where there are more lines than
+// colours: lengths drawn and left out, in points. The page has them as classes
+// d0 … in the same order.
+var dashes = [...][]float64{nil, {7, 4}, {2, 3}, {9, 3, 2, 3}}
+
+// lineStyle is how a run's lines look in every figure and table.
+type lineStyle struct {
+	colour int // index into curveColours
+	dash   int // index into dashes
+}
+
+// pickStyles gives each curve a style: its model's when no earlier curve has it,
+// else the next that is free. They repeat after colours times dashes.
+func pickStyles(curves []Curve) []lineStyle {
 	taken := map[int]bool{}
 	picked := make([]int, len(curves))
 	for i, curve := range curves {
-		colour, known := modelColours[curve.Model]
-		if known && !taken[colour] {
-			picked[i], taken[colour] = colour, true
-		} else {
-			picked[i] = -1
+		picked[i] = -1
+		if n, known := modelColours[curve.Model]; known && !taken[n] {
+			picked[i], taken[n] = n, true
 		}
 	}
-	for i := range picked {
-		if picked[i] >= 0 {
-			continue
+	styles := make([]lineStyle, len(curves))
+	next := 0
+	for i, n := range picked {
+		if n < 0 {
+			for taken[next] {
+				next++
+			}
+			n, taken[next] = next, true
 		}
-		next := 0
-		for next < len(curveColours) && taken[next] {
-			next++
-		}
-		if next == len(curveColours) {
-			picked[i] = i % len(curveColours)
-			continue
-		}
-		picked[i], taken[next] = next, true
+		styles[i] = lineStyle{n % len(curveColours), n / len(curveColours) % len(dashes)}
 	}
-	return picked
+	return styles
 }
 
 // notFinite is the colour of NaN and infinities in a heat map: a red that
@@ -75,11 +81,35 @@ func scaleColour(t float64) color.RGBA {
 	return scaleColours[int(math.Round(255*min(max(t, 0), 1)))]
 }
 
-// classColour is the colour of a class. The first ones are far apart; hues walk
-// by the golden angle and lightness alternates, so there is no last one.
-func classColour(class int) color.RGBA {
-	if class == 0 {
-		return color.RGBA{0x2B, 0x2D, 0x42, 0xFF} // most often the background
+// classColours are those of the first classes: a neutral one for the background,
+// seven of Okabe and Ito 2008, and three that were searched for the greatest
+// distance to all before, also as seen without red or green cones (Machado,
+// Oliveira, Fernandes 2009).
+var classColours = [...]color.RGBA{
+	{0x2B, 0x2D, 0x42, 0xFF}, // slate
+	{0xE6, 0x9F, 0x00, 0xFF}, // orange
+	{0x56, 0xB4, 0xE9, 0xFF}, // sky
+	{0x00, 0x9E, 0x73, 0xFF}, // green
+	{0xF0, 0xE4, 0x42, 0xFF}, // yellow
+	{0x00, 0x72, 0xB2, 0xFF}, // blue
+	{0xD5, 0x5E, 0x00, 0xFF}, // vermilion
+	{0xCC, 0x79, 0xA7, 0xFF}, // purple
+	{0x78, 0x00, 0xFF, 0xFF}, // violet
+	{0x4B, 0x4B, 0x00, 0xFF}, // olive
+	{0x00, 0x00, 0xA5, 0xFF}, // navy
+}
+
+// ClassColor is the colour of a class wherever classes are drawn. Class 0, most
+// often the background, is a neutral dark one; the first eleven can be told
+// apart with any colour vision. Beyond them hues walk by the golden angle and
+// lightness alternates, so there is no last one. A negative class has the colour
+// of cells that do not count.
+func ClassColor(class int) color.RGBA {
+	switch {
+	case class < 0:
+		return ignored
+	case class < len(classColours):
+		return classColours[class]
 	}
 	lightness := [...]float64{0.72, 0.58, 0.85}[class%3]
 	return oklch(lightness, 0.12, math.Mod(250+137.508*float64(class-1), 360))

@@ -68,11 +68,11 @@ func TestNotFiniteIsLikeNoOtherColour(t *testing.T) {
 		}
 	}
 	for class := range 64 {
-		if d := labDistance(classColour(class), notFinite); d < 0.05 {
-			t.Errorf("class %d %v is %.3f from the colour of NaN", class, classColour(class), d)
+		if d := labDistance(ClassColor(class), notFinite); d < 0.05 {
+			t.Errorf("class %d %v is %.3f from the colour of NaN", class, ClassColor(class), d)
 		}
-		if d := labDistance(classColour(class), ignored); d < 0.05 {
-			t.Errorf("class %d %v is %.3f from the colour of ignored cells", class, classColour(class), d)
+		if d := labDistance(ClassColor(class), ignored); d < 0.05 {
+			t.Errorf("class %d %v is %.3f from the colour of ignored cells", class, ClassColor(class), d)
 		}
 	}
 }
@@ -80,34 +80,82 @@ func TestNotFiniteIsLikeNoOtherColour(t *testing.T) {
 func TestClassesDiffer(t *testing.T) {
 	for i := range 12 {
 		for j := range i {
-			if d := labDistance(classColour(i), classColour(j)); d < 0.08 {
+			if d := labDistance(ClassColor(i), ClassColor(j)); d < 0.08 {
 				t.Errorf("classes %d and %d are %.3f apart", j, i, d)
 			}
 		}
 	}
 }
 
-func TestPickColours(t *testing.T) {
-	three := []Curve{{Model: "SNAKE_SD_LSTM"}, {Model: "MD_LSTM"}, {Model: "HORIZONTAL_SD_LSTM"}}
-	if got := pickColours(three); got[0] != 2 || got[1] != 0 || got[2] != 1 {
-		t.Errorf("the seed's models have colours %v, want [2 0 1]", got)
-	}
-	many := make([]Curve, 20)
-	many[3].Model, many[5].Model = "MD_LSTM", "MD_LSTM"
-	got := pickColours(many)
-	seen := map[int]bool{}
-	for i, c := range got {
-		if c < 0 || c >= len(curveColours) {
-			t.Fatalf("curve %d has colour %d", i, c)
+// withoutCones is a colour as seen without red (protan) or green (deutan) cones,
+// after Machado, Oliveira and Fernandes 2009, severity 1, in linear light.
+func withoutCones(c color.RGBA, view [3][3]float64) (l, a, b float64) {
+	var rgb, seen [3]float64
+	for i, v := range []uint8{c.R, c.G, c.B} {
+		if x := float64(v) / 255; x <= 0.04045 {
+			rgb[i] = x / 12.92
+		} else {
+			rgb[i] = math.Pow((x+0.055)/1.055, 2.4)
 		}
-		if i < len(curveColours) {
-			if seen[c] {
-				t.Errorf("colour %d twice in the first %d", c, len(curveColours))
+	}
+	for i, row := range view {
+		for j, k := range row {
+			seen[i] += k * rgb[j]
+		}
+	}
+	return lab(color.RGBA{srgb(seen[0]), srgb(seen[1]), srgb(seen[2]), 0xFF})
+}
+
+func TestFirstClassesDifferForAnyColourVision(t *testing.T) {
+	const least = 0.06 // measured: 0.076, green and purple without red cones
+	views := map[string][3][3]float64{
+		"protan": {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
+		"deutan": {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
+	}
+	nearest := func(view [3][3]float64, colours []color.RGBA) float64 {
+		worst := math.Inf(1)
+		for i, x := range colours {
+			for _, y := range colours[:i] {
+				l0, a0, b0 := withoutCones(x, view)
+				l1, a1, b1 := withoutCones(y, view)
+				worst = min(worst, math.Sqrt((l1-l0)*(l1-l0)+(a1-a0)*(a1-a0)+(b1-b0)*(b1-b0)))
 			}
-			seen[c] = true
+		}
+		return worst
+	}
+	for name, view := range views {
+		if d := nearest(view, classColours[:]); d < least {
+			t.Errorf("%s: two classes are %.3f apart, want %g", name, d, least)
 		}
 	}
-	if got[3] != 0 {
-		t.Errorf("MD_LSTM has colour %d beside others", got[3])
+	// The wrong answer: a red and a green of one lightness.
+	if d := nearest(views["deutan"], []color.RGBA{{0xB0, 0x60, 0x40, 0xFF}, {0x7A, 0x7A, 0x40, 0xFF}}); d >= least {
+		t.Errorf("the checker finds red and green %.3f apart", d)
+	}
+}
+
+func TestPickStyles(t *testing.T) {
+	three := []Curve{{Model: "SNAKE_SD_LSTM"}, {Model: "MD_LSTM"}, {Model: "HORIZONTAL_SD_LSTM"}}
+	if got := pickStyles(three); got[0] != (lineStyle{2, 0}) || got[1] != (lineStyle{0, 0}) || got[2] != (lineStyle{1, 0}) {
+		t.Errorf("the seed's models have styles %v, want colours 2 0 1", got)
+	}
+	many := make([]Curve, 60)
+	many[3].Model, many[5].Model = "MD_LSTM", "MD_LSTM"
+	got := pickStyles(many)
+	seen := map[lineStyle]bool{}
+	for i, s := range got {
+		if s.colour < 0 || s.colour >= len(curveColours) || s.dash < 0 || s.dash >= len(dashes) {
+			t.Fatalf("curve %d has style %v", i, s)
+		}
+		if seen[s] && i < len(curveColours)*len(dashes) {
+			t.Errorf("style %v twice in the first %d", s, len(curveColours)*len(dashes))
+		}
+		seen[s] = true
+		if i < 5 && s.dash != 0 {
+			t.Errorf("curve %d is dashed though colours are left", i)
+		}
+	}
+	if got[3] != (lineStyle{0, 0}) {
+		t.Errorf("MD_LSTM has style %v beside others", got[3])
 	}
 }

@@ -25,13 +25,19 @@ type Run struct {
 	Parameters int64   // of the model; 0 = unknown
 	Log        Columns // every step; its columns have equal lengths
 
+	Valid    ValidColumns // every validation; empty = there were none
+	BestStep int64        // the step of Valid that is marked as the best; -1 = none
+
 	DataSeconds float64 // spent on making data, in total; 0 = not measured
 	WallSeconds float64 // of the whole run, in total; 0 = not measured
 
 	Settings []KV // task, optimizer, architecture, engine …
 	Machine  []KV // CPU, cores, OS, Go, BLAS, vector unit, device …
 
-	Before, After *Picture // predictions of one sample; nil = no picture
+	Before, After *Picture   // predictions of one sample; nil = no picture
+	Confusion     *Confusion // after training; nil = none
+	Sheet         *Sheet     // samples with their predictions; nil = none
+	Activity      *Activity  // the wavefronts of a layer; nil = none
 	Commands      []Command
 }
 
@@ -45,12 +51,13 @@ type Published struct {
 	StepTime   string // with its unit
 }
 
-// Comparison is a report of several runs of the same task, drawn over each other.
+// Comparison is a report of several runs, drawn over each other. They may be of
+// different models, tasks and lengths.
 type Comparison struct {
 	Title    string // "" = Comparison
-	Task     string
-	Runs     []Run // one or more
-	Settings []KV  // what the runs share
+	Task     string // that all runs share; "" = each run's own is shown
+	Runs     []Run  // one or more
+	Settings []KV   // what the runs share
 	Machine  []KV
 
 	// Published figures stand below ours, PublishedSource says whose they are.
@@ -66,11 +73,12 @@ type outFile struct {
 	data []byte
 }
 
-// WriteRun writes loss.png, relevant_loss.png (unless the log holds no relevant
-// loss), prediction_before.png and prediction_after.png (where there is a
-// picture) and report.html into the folder dir, which must exist. Each file is
-// replaced as a whole, the page last; nothing is written when the run cannot be
-// drawn. Errors name the run, picture or file at fault.
+// WriteRun writes what the run has of loss.png, relevant_loss.png,
+// validation.png (share of wrong cells), label_error.png (share of wrongly
+// labelled samples), prediction_before.png, prediction_after.png, confusion.png,
+// sheet.png and activity.png, and report.html into the folder dir, which must
+// exist. Each file is replaced as a whole, the page last; nothing is written
+// when the run cannot be drawn. Errors name the run, picture or file at fault.
 func WriteRun(dir string, r Run) error {
 	files, err := r.files()
 	if err != nil {
@@ -80,26 +88,23 @@ func WriteRun(dir string, r Run) error {
 }
 
 func (r Run) files() ([]outFile, error) {
-	charts, files, err := lossFiles([]Run{r})
+	charts, files, err := chartFiles([]Run{r})
 	if err != nil {
 		return nil, err
 	}
-	pictures, err := r.pictures()
+	shown, err := r.render()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range pictures {
-		files = append(files, outFile{p.file, p.png})
-	}
-	html, err := renderPage(runPage(r, charts, pictures))
+	html, err := renderPage(runPage(r, charts, shown))
 	if err != nil {
 		return nil, err
 	}
-	return append(files, outFile{"report.html", html}), nil
+	return append(append(files, shown.files...), outFile{"report.html", html}), nil
 }
 
-// WriteComparison writes loss.png and relevant_loss.png with all runs over each
-// other, and report.html with each run's pictures, as [WriteRun] does.
+// WriteComparison writes the curves with all runs over each other, and
+// report.html with what each run has, as [WriteRun] does.
 func WriteComparison(dir string, c Comparison) error {
 	files, err := c.files()
 	if err != nil {
@@ -112,48 +117,81 @@ func (c Comparison) files() ([]outFile, error) {
 	if len(c.Runs) == 0 {
 		return nil, fmt.Errorf("no runs, want one or more")
 	}
-	charts, files, err := lossFiles(c.Runs)
+	charts, files, err := chartFiles(c.Runs)
 	if err != nil {
 		return nil, err
 	}
-	pictures := make([][]renderedPicture, len(c.Runs))
+	shown := make([]rendered, len(c.Runs))
 	for i, r := range c.Runs {
-		if pictures[i], err = r.pictures(); err != nil {
+		if shown[i], err = r.render(); err != nil {
 			return nil, fmt.Errorf("run %q: %w", r.Name, err)
 		}
 	}
-	html, err := renderPage(comparisonPage(c, charts, pictures))
+	html, err := renderPage(comparisonPage(c, charts, shown))
 	if err != nil {
 		return nil, err
 	}
 	return append(files, outFile{"report.html", html}), nil
 }
 
-// lossFiles lays out and draws the figures of the runs' losses. The relevant
-// loss is left out when no run has one.
-func lossFiles(runs []Run) (charts []*chart, files []outFile, err error) {
-	var overall, relevant []Curve
-	for _, r := range runs {
+// stylesOf gives each run the style of its lines in every figure.
+func stylesOf(runs []Run) []lineStyle {
+	curves := make([]Curve, len(runs))
+	for i, r := range runs {
+		curves[i].Model = r.Model
+	}
+	return pickStyles(curves)
+}
+
+// figure is curves that share a file.
+type figure struct {
+	file, title, unit string
+	curves            []Curve
+	styles            []lineStyle
+}
+
+func (f *figure) add(style lineStyle, curve Curve) {
+	f.curves, f.styles = append(f.curves, curve), append(f.styles, style)
+}
+
+// chartFiles lays out and draws the figures of the runs' losses and errors.
+// Those that no run has are left out, but for the overall loss.
+func chartFiles(runs []Run) (charts []*chart, files []outFile, err error) {
+	overall := &figure{file: "loss.png", title: "Overall loss", unit: "loss"}
+	relevant := &figure{file: "relevant_loss.png", title: "Relevant loss", unit: "loss"}
+	cells := &figure{file: "validation.png", title: "Wrong cells in validation", unit: "per cent"}
+	labels := &figure{file: "label_error.png", title: "Wrong labels in validation", unit: "per cent"}
+	styles := stylesOf(runs)
+	for i, r := range runs {
 		if err := r.Log.check(); err != nil {
 			return nil, nil, fmt.Errorf("log of run %q: %w", r.Name, err)
 		}
-		overall = append(overall, Curve{r.label(), r.Model, r.Log.Steps, r.Log.Overall})
+		if err := r.Valid.check(); err != nil {
+			return nil, nil, fmt.Errorf("validations of run %q: %w", r.Name, err)
+		}
+		name, style := r.label(), styles[i]
+		overall.add(style, Curve{Name: name, Steps: r.Log.Steps, Values: r.Log.Overall})
 		if anyNumber(r.Log.Relevant) {
-			relevant = append(relevant, Curve{r.label(), r.Model, r.Log.Steps, r.Log.Relevant})
+			relevant.add(style, Curve{Name: name, Steps: r.Log.Steps, Values: r.Log.Relevant})
+		}
+		sparse := func(values []float64) Curve {
+			return Curve{Name: name, Steps: r.Valid.Steps, Values: values, Sparse: true, Best: r.BestStep}
+		}
+		if r.Valid.Len() > 0 {
+			overall.add(style, sparse(r.Valid.Loss))
+		}
+		if anyNumber(r.Valid.Error) {
+			cells.add(style, sparse(percents(r.Valid.Error)))
+		}
+		if anyNumber(r.Valid.LabelError) {
+			labels.add(style, sparse(percents(r.Valid.LabelError)))
 		}
 	}
-	figures := []struct {
-		file, title string
-		curves      []Curve
-	}{{"loss.png", "Overall loss", overall}}
-	if relevant != nil {
-		figures = append(figures, struct {
-			file, title string
-			curves      []Curve
-		}{"relevant_loss.png", "Relevant loss", relevant})
-	}
-	for _, f := range figures {
-		c, err := newChart(f.title, f.curves)
+	for _, f := range []*figure{overall, relevant, cells, labels} {
+		if len(f.curves) == 0 {
+			continue
+		}
+		c, err := newChart(f.title, f.unit, f.curves, f.styles)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -167,6 +205,14 @@ func lossFiles(runs []Run) (charts []*chart, files []outFile, err error) {
 	return charts, files, nil
 }
 
+func percents(shares []float64) []float64 {
+	values := make([]float64, len(shares))
+	for i, v := range shares {
+		values[i] = 100 * v
+	}
+	return values
+}
+
 // label names a run in a legend.
 func (r Run) label() string {
 	if r.Model != "" {
@@ -175,14 +221,23 @@ func (r Run) label() string {
 	return r.Name
 }
 
+// rendered is what a run has beside its curves, drawn.
+type rendered struct {
+	files    []outFile // confusion.png is not on the page where the table says the same
+	pictures []renderedPicture
+	wave     *wave // nil = none
+}
+
 // renderedPicture is a picture as PNG.
 type renderedPicture struct {
 	file, caption string
+	volume        bool // slices, the prediction above the truth
 	png           []byte
 }
 
-// pictures draws those that the run has.
-func (r Run) pictures() (done []renderedPicture, err error) {
+// render draws what the run has.
+func (r Run) render() (rendered, error) {
+	var done rendered
 	for _, p := range []struct {
 		picture       *Picture
 		file, caption string
@@ -195,11 +250,48 @@ func (r Run) pictures() (done []renderedPicture, err error) {
 		}
 		data, err := PicturePNG(*p.picture)
 		if err != nil {
-			return nil, err
+			return done, err
 		}
-		done = append(done, renderedPicture{p.file, p.caption, data})
+		done.pictures = append(done.pictures, renderedPicture{p.file, p.caption, len(p.picture.Shape) > 2, data})
+		done.files = append(done.files, outFile{p.file, data})
+	}
+	if r.Confusion != nil {
+		data, err := ConfusionPNG(*r.Confusion)
+		if err != nil {
+			return done, err
+		}
+		done.files = append(done.files, outFile{"confusion.png", data})
+	}
+	if r.Sheet != nil {
+		data, err := SheetPNG(*r.Sheet)
+		if err != nil {
+			return done, err
+		}
+		done.files = append(done.files, outFile{"sheet.png", data})
+	}
+	if r.Activity != nil {
+		w, err := newWave(*r.Activity)
+		if err != nil {
+			return done, err
+		}
+		data, err := w.png(r.Activity.Title)
+		if err != nil {
+			return done, err
+		}
+		done.wave = w
+		done.files = append(done.files, outFile{"activity.png", data})
 	}
 	return done, nil
+}
+
+// fileNamed is the drawn file of that name; nil when there is none.
+func (r rendered) fileNamed(name string) []byte {
+	for _, f := range r.files {
+		if f.name == name {
+			return f.data
+		}
+	}
+	return nil
 }
 
 func writeFiles(dir string, files []outFile) error {

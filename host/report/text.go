@@ -66,3 +66,10 @@ func faceOf(size float64) xfont.Face {
 func measure(face xfont.Face, text string) int {
 	return xfont.MeasureString(face, text).Ceil()
 }
+
+// width is how wide text would be, uncut.
+func (w *textWriter) width(text string, size float64) int {
+	face := faceOf(size)
+	defer face.Close()
+	return measure(face, plainText(text))
+}
