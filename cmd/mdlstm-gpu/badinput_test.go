@@ -137,7 +137,7 @@ func TestBadInput(t *testing.T) {
 		{"train --blas mkl", usage, "want auto, gonum, openblas"},
 
 		// Flags that do not go together.
-		{"train --epochs 3", usage, "--epochs goes with --task arrays"},
+		{"train --epochs 3", usage, "--epochs goes with data that end"},
 		{"train --anisotropic", usage, "--anisotropic goes with --task fields"},
 		{"train --y y.npy", usage, "--y goes with --task arrays"},
 		{"train --x x.npy", usage, "needs --y"},

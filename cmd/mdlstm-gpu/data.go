@@ -75,7 +75,7 @@ var taskFlags = map[string][]string{
 	"anisotropic": {taskFields},
 	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
 	"valid": {taskArrays}, "valid-x": {taskArrays}, "valid-y": {taskArrays}, "valid-sizes": {taskArrays},
-	"loss": {taskArrays}, "ignore-index": {taskArrays}, "epochs": {taskArrays, taskMNIST},
+	"loss": {taskArrays}, "ignore-index": {taskArrays},
 	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST},
 }
 

@@ -44,30 +44,44 @@ func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 	out.line("engine         %s", c.describe(e.Info()))
 	out.line("parameters     %d (%s with gradients and the optimizer's moments)", p.model.Size(), formatBytes(16*int64(p.model.Size())))
 	out.line("batch memory   %s, %.0f bytes a cell", formatBytes(total), perRow)
-	out.line("step           %s (median of %d real steps)", formatMillis(step), drySteps)
+	out.line("step           %s (median of %d real steps of %s)", formatMillis(step), drySteps, stepText(p.settings))
+	out.line("learning rate  %v, %s", p.settings.LR, p.settings.Schedule)
+	if p.data.Valid != nil {
+		every := "once an epoch"
+		if n := p.settings.ValidEvery; n > 0 {
+			every = "every " + count(n, "step")
+		}
+		out.line("validation     %s", every)
+	}
 	out.line("%-14s about %s", count(p.settings.Steps, "step"), time.Duration(step*float64(p.settings.Steps)*float64(time.Second)).Round(time.Second/10))
 	return out.err
 }
 
-// oneStep trains on batch t and returns how long it took, without the data.
+// oneStep trains on the batches of step t and returns how long it took, without
+// the data.
 func oneStep(e engine.Engine, p *prepared, t int64) (seconds float64, err error) {
 	var batch engine.Batch
-	if err := p.data.Train.Batch(t, &batch); err != nil {
-		return 0, err
+	n := int64(max(1, p.settings.Accumulate))
+	for i := t * n; i < (t+1)*n; i++ {
+		if err := p.data.Train.Batch(i, &batch); err != nil {
+			return 0, err
+		}
+		began := time.Now()
+		plan, err := e.Plan(batch.Samples, engine.Capacity{})
+		if err != nil {
+			return 0, err
+		}
+		if _, err := plan.Load(&batch); err != nil {
+			return 0, err
+		}
+		if _, err := plan.Gradients(engine.Pass{Seed: p.settings.Seed, Step: t}); err != nil {
+			return 0, err
+		}
+		seconds += time.Since(began).Seconds()
 	}
 	began := time.Now()
-	plan, err := e.Plan(batch.Samples, engine.Capacity{})
-	if err != nil {
-		return 0, err
-	}
-	if _, err := plan.Load(&batch); err != nil {
-		return 0, err
-	}
-	if _, err := plan.Gradients(engine.Pass{Seed: p.settings.Seed, Step: t}); err != nil {
-		return 0, err
-	}
 	_, err = e.Update(engine.Update{
-		Optimizer: p.settings.Optimizer, LR: p.settings.LR, Momentum: p.settings.Momentum, Clip: p.settings.Clip,
+		Optimizer: p.settings.Optimizer, LR: p.settings.RateAt(t), Momentum: p.settings.Momentum, Clip: p.settings.Clip,
 	})
-	return time.Since(began).Seconds(), err
+	return seconds + time.Since(began).Seconds(), err
 }

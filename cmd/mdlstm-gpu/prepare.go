@@ -122,23 +122,35 @@ func (p *prepared) fillSettings(o trainOptions, set given) error {
 	}
 	steps := o.Steps
 	if set["epochs"] {
-		perEpoch := p.data.Train.Spec().Steps
-		if o.Epochs > maxSteps/perEpoch {
+		perEpoch, batches := p.data.Train.Spec().Steps, int64(max(1, o.Accumulate))
+		switch {
+		case perEpoch == 0:
+			return usagef("--epochs goes with data that end, the task %s invents its samples: give --steps", o.Task)
+		case o.Epochs > maxSteps/perEpoch:
 			return usagef("--epochs %d: more than %d steps", o.Epochs, int64(maxSteps))
 		}
-		steps = o.Epochs * perEpoch
+		steps = (o.Epochs*perEpoch-1)/batches + 1
+	}
+	schedule, err := o.schedule(set)
+	if err != nil {
+		return err
 	}
 	p.settings = train.Settings{
 		Name: o.Model, Model: p.model.Config, Init: o.Init,
 		Task: o.Task, Data: data, Batch: o.Batch, Steps: steps,
-		Optimizer: engine.Optimizer(o.Optimizer), LR: o.LR, Momentum: o.Momentum, Clip: o.Clip, Seed: o.Seed,
-		ValidEvery: o.ValidEvery, Patience: o.Patience,
+		Optimizer: engine.Optimizer(o.Optimizer), LR: o.LR, Schedule: schedule, Momentum: o.Momentum, Clip: o.Clip, Seed: o.Seed,
+		Accumulate: o.Accumulate, ValidEvery: o.ValidEvery, Patience: o.Patience,
 		CheckpointEvery: o.CheckpointEvery, Device: o.Device, Threads: o.Threads,
 	}
 	for _, flag := range []string{"valid-every", "patience"} {
 		if set[flag] && p.data.Valid == nil {
 			return usagef("--%s needs data to validate on: give --valid or --valid-x with --task arrays, or a task that has a part for it", flag)
 		}
+	}
+	if o.Accumulate == 1 {
+		p.settings.Accumulate = 0
+	} else if o.Accumulate < 1 {
+		return usagef("--accumulate %d: must be at least 1 batch", o.Accumulate)
 	}
 	if err := p.settings.Validate(); err != nil {
 		return err
@@ -147,6 +159,26 @@ func (p *prepared) fillSettings(o trainOptions, set given) error {
 		return usagef("--steps %d: want 1 to %d", steps, int64(maxSteps))
 	}
 	return nil
+}
+
+// schedule is that of the learning rate. A flag that does not belong to it stays,
+// so that it is refused.
+func (o trainOptions) schedule(set given) (train.Schedule, error) {
+	if err := oneOf("schedule", o.Schedule, train.Schedules); err != nil {
+		return train.Schedule{}, err
+	}
+	c := train.Schedule{Kind: o.Schedule, Warmup: o.Warmup, End: o.LREnd}
+	if c.Kind == train.ScheduleConstant {
+		c.Kind = ""
+	}
+	if c.Kind == train.ScheduleStep || set["lr-gamma"] {
+		c.Gamma = o.LRGamma
+	}
+	var err error
+	if set["lr-step"] {
+		c.Every, c.At, err = train.ParseLRStep(o.LRStep)
+	}
+	return c, err
 }
 
 // maxSteps bounds a run: its log would not fit any disk long before.

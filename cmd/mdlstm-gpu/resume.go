@@ -56,6 +56,9 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if set["patience"] && !run.Validates() {
 		return usagef("--patience: the run %s has no data to validate on", o.Resume)
 	}
+	if set["steps"] && settings.Schedule.Kind == train.ScheduleCosine && !run.StoppedEarly() {
+		fmt.Fprintf(s.err, "warning: the cosine schedule now ends at step %d: the learning rate goes on at %.3g\n", settings.Steps, settings.RateAt(run.Step()))
+	}
 	if run.Done() {
 		fmt.Fprintf(s.err, "%s: %s\n", o.Resume, run.HowToExtend())
 		if err := refreshReport(ctx, run, o.computeOptions, s); err != nil {

@@ -207,6 +207,12 @@ func settingsTable(s train.Settings) []report.KV {
 		report.KV{Key: "Loss", Value: s.Model.Loss},
 		report.KV{Key: "Optimizer", Value: string(s.Optimizer)},
 		report.KV{Key: "Learning rate", Value: number(s.LR)})
+	if s.Schedule.Kind != "" || s.Schedule.Warmup != 0 {
+		table = append(table, report.KV{Key: "Schedule", Value: s.Schedule.String()})
+	}
+	if s.Accumulate > 1 {
+		table = append(table, report.KV{Key: "Batches a step", Value: strconv.Itoa(s.Accumulate)})
+	}
 	if s.Momentum != 0 {
 		table = append(table, report.KV{Key: "Momentum", Value: number(s.Momentum)})
 	}

@@ -24,6 +24,12 @@ type trainOptions struct {
 	Epochs          int64   `toml:"epochs"`
 	Optimizer       string  `toml:"optimizer"`
 	LR              float64 `toml:"lr"`
+	Schedule        string  `toml:"schedule"`
+	Warmup          int64   `toml:"warmup"`
+	LRStep          string  `toml:"lr-step"`
+	LRGamma         float64 `toml:"lr-gamma"`
+	LREnd           float64 `toml:"lr-end"`
+	Accumulate      int     `toml:"accumulate"`
 	Momentum        float64 `toml:"momentum"`
 	Clip            float64 `toml:"clip"`
 	ValidEvery      int64   `toml:"valid-every"`
@@ -43,6 +49,7 @@ func defaultTrain() trainOptions {
 	return trainOptions{
 		dataOptions: defaultData(), modelOptions: defaultModel(), computeOptions: defaultCompute(),
 		Steps: s.Steps, Optimizer: string(s.Optimizer), LR: s.LR, CheckpointEvery: s.CheckpointEvery,
+		Schedule: train.ScheduleConstant, LRGamma: 0.1, Accumulate: 1,
 	}
 }
 
@@ -64,6 +71,12 @@ func (o *trainOptions) options() []option {
 		option{name: "epochs", arg: "N", group: "Training", usage: "arrays, mnist: passes over the data, instead of --steps", dest: &o.Epochs},
 		option{name: "optimizer", arg: "adam|sgd", group: "Training", usage: "rule of an update", dest: &o.Optimizer},
 		option{name: "lr", arg: "RATE", group: "Training", usage: "learning rate", dest: &o.LR},
+		option{name: "schedule", arg: "NAME", group: "Training", usage: "how it changes: constant, step (see --lr-step) or cosine (down to --lr-end at the last step; extending the run stretches the curve)", dest: &o.Schedule},
+		option{name: "warmup", arg: "N", group: "Training", usage: "steps over which it rises in a line first", dest: &o.Warmup},
+		option{name: "lr-step", arg: "N|N,N,…", group: "Training", usage: "schedule step: multiply it by --lr-gamma every N steps, or at these steps", dest: &o.LRStep},
+		option{name: "lr-gamma", arg: "F", group: "Training", usage: "schedule step: the factor", dest: &o.LRGamma},
+		option{name: "lr-end", arg: "F", group: "Training", usage: "schedule cosine: the share of --lr that is left at the end", dest: &o.LREnd},
+		option{name: "accumulate", arg: "N", group: "Training", usage: "batches of a step: the gradients of one large batch in the memory of a small one", dest: &o.Accumulate},
 		option{name: "momentum", arg: "M", group: "Training", usage: "sgd only", dest: &o.Momentum},
 		option{name: "clip", arg: "NORM", group: "Training", usage: "largest norm of all gradients together, 0 = no limit", dest: &o.Clip},
 		option{name: "valid-every", arg: "N", group: "Training", usage: "steps between validations, 0 = once an epoch; the best model is kept in best.safetensors", dest: &o.ValidEvery},
@@ -105,6 +118,11 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 			}
 			if set, err = assign(ctx, options); err != nil {
 				return err
+			}
+			for flag, other := range map[string]string{"steps": "epochs", "epochs": "steps"} {
+				if set[flag] {
+					delete(fromFile, other)
+				}
 			}
 			maps.Copy(set, fromFile)
 		}

@@ -33,12 +33,21 @@ type training struct {
 func (t *training) announce() {
 	settings := t.run.Settings()
 	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
-		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, count(settings.Batch, "sample"))
+		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, stepText(settings))
 	for _, line := range understood(t.data, t.run.Model()) {
 		fmt.Fprintf(t.s.err, "%-8s %s\n", line[0], line[1])
 	}
 	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
 	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+}
+
+// stepText is what a step is trained on.
+func stepText(s train.Settings) string {
+	text := count(s.Batch, "sample")
+	if s.Accumulate > 1 {
+		text = fmt.Sprintf("%d times %s", s.Accumulate, text)
+	}
+	return text
 }
 
 // validText is a validation in words.

@@ -35,8 +35,9 @@ type ActivityDirection struct {
 
 // Bounds of what the page holds of an activity.
 const (
-	maxActivitySide  = 64
-	maxActivityUnits = 6
+	maxActivitySide       = 64
+	maxActivityUnits      = 6
+	maxActivityDirections = 16 // all of 4 axes
 )
 
 // check compares signs and lengths with the shape, and returns the number of
@@ -128,6 +129,12 @@ func newWave(a Activity) (*wave, error) {
 		w.note += fmt.Sprintf(", the middle slice of %v", a.Shape)
 	}
 
+	directions := a.Directions
+	if len(directions) > maxActivityDirections {
+		directions = directions[:maxActivityDirections]
+		w.note += fmt.Sprintf(", the first %d of %d directions", maxActivityDirections, len(a.Directions))
+	}
+
 	// at is the value of a map (0: mean |h|, then units) in a shown cell.
 	units := a.Units
 	if units == nil {
@@ -151,7 +158,7 @@ func newWave(a Activity) (*wave, error) {
 		if i > 0 {
 			name = fmt.Sprintf("h of unit %d", units[i-1])
 		}
-		for _, d := range a.Directions {
+		for _, d := range directions {
 			p := panel{heading: d.Signs, rows: w.Rows, cols: w.Cols}
 			for row := range w.Rows {
 				for col := range w.Cols {
@@ -166,7 +173,7 @@ func newWave(a Activity) (*wave, error) {
 		}
 		w.Maps = append(w.Maps, name)
 		w.Ranges = append(w.Ranges, [2]string{formatLoss(lo), formatLoss(hi)})
-		for j, d := range a.Directions {
+		for j, d := range directions {
 			if i == 0 {
 				w.Directions = append(w.Directions, newWaveDirection(d.Signs, a.Shape))
 			}

@@ -102,6 +102,23 @@ func TestWaveIsSmall(t *testing.T) {
 	}
 }
 
+func TestWaveOfManyDirections(t *testing.T) {
+	a := Activity{Shape: []int{1, 1}}
+	for range 40 {
+		a.Directions = append(a.Directions, ActivityDirection{"++", []float32{1}})
+	}
+	w, err := newWave(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Directions) != 16 || !strings.Contains(w.note, "the first 16 of 40 directions") {
+		t.Errorf("%d directions, %q", len(w.Directions), w.note)
+	}
+	if _, err := w.png("many"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLiveliestUnits(t *testing.T) {
 	a := Activity{Shape: []int{2}, Directions: []ActivityDirection{{"+", make([]float32, 2*9)}}}
 	for _, unit := range []int{8, 2, 5} {
@@ -157,7 +174,11 @@ func TestActivityOnThePage(t *testing.T) {
 		if n := strings.Count(string(html), "data-wavefronts="); n != 1 || strings.Count(string(html), "<script>") != 1 {
 			t.Errorf("%d wavefronts", n)
 		}
-		decode(t, fileNamed(t, files, "activity.png"))
+		last := fileNamed(t, files, "activity.png") // what is seen where no script runs
+		decode(t, last)
+		if !strings.Contains(strings.ReplaceAll(string(html), "&#43;", "+"), `<img class="picture" src="data:image/png;base64,`+base64.StdEncoding.EncodeToString(last)) {
+			t.Error("the last state is not on the page as a picture")
+		}
 	}
 	files, err := sampleRun(3).files()
 	if err != nil {

@@ -176,13 +176,17 @@ func ConfusionPNG(c Confusion) ([]byte, error) {
 				w.line(shortShare(share), image.Pt((r.Min.X+r.Max.X)/2, (r.Min.Y+r.Max.Y)/2+8), alignCentre, 24, cell-8, ink)
 			}
 		}
-		if sum == 0 && cell >= 32 {
-			w.line("no "+cmp.Or(c.Unit, "samples"), image.Pt(left+n*cell/2, top+i*cell+cell/2+8), alignCentre, size, n*cell-8, muted)
-		}
 	}
 	for i := 1; i < n && n <= maxNumbered; i++ {
 		fill(img, image.Rect(panel.Min.X, top+i*cell, panel.Max.X, top+i*cell+1), color.RGBA{0xDC, 0xDD, 0xE1, 0xFF})
 		fill(img, image.Rect(left+i*cell, panel.Min.Y, left+i*cell+1, panel.Max.Y), color.RGBA{0xDC, 0xDD, 0xE1, 0xFF})
+	}
+	for i, sum := range c.sums() {
+		if sum == 0 && cell >= 32 {
+			row := image.Rect(left, top+i*cell+1, panel.Max.X, top+(i+1)*cell)
+			fill(img, row, ignored)
+			w.line("no "+cmp.Or(c.Unit, "samples"), image.Pt(left+n*cell/2, row.Min.Y+cell/2+8), alignCentre, size, n*cell-8, muted)
+		}
 	}
 	frame(img, panel.Inset(-1), 1, color.Gray{0x88})
 	if w.err != nil {

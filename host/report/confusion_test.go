@@ -1,7 +1,9 @@
 package report
 
 import (
+	"image"
 	"image/color"
+	"image/draw"
 	"math"
 	"strings"
 	"testing"
@@ -10,13 +12,19 @@ import (
 // colours are how many pixels an image has of each colour.
 func colours(t *testing.T, data []byte) map[color.RGBA]int {
 	t.Helper()
-	img := decode(t, data)
+	decoded := decode(t, data)
+	img := image.NewRGBA(decoded.Bounds())
+	draw.Draw(img, img.Rect, decoded, image.Point{}, draw.Src)
 	count := map[color.RGBA]int{}
-	for y := range img.Bounds().Dy() {
-		for x := range img.Bounds().Dx() {
-			count[color.RGBAModel.Convert(img.At(x, y)).(color.RGBA)]++
+	last, run := color.RGBA{}, 0 // colours come in runs
+	for i := 0; i < len(img.Pix); i += 4 {
+		if c := (color.RGBA{img.Pix[i], img.Pix[i+1], img.Pix[i+2], img.Pix[i+3]}); c != last {
+			count[last] += run
+			last, run = c, 0
 		}
+		run++
 	}
+	count[last] += run
 	return count
 }
 

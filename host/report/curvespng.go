@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"image/color"
@@ -104,11 +103,10 @@ func (c *chart) png() (data []byte, err error) {
 		inner.FillText(names, plotted.Center(), "no value to draw")
 	}
 
-	var out bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&out); err != nil {
+	if data, err = encodePNG(img.Image()); err != nil {
 		return nil, fmt.Errorf("draw %q: %w", c.title, err)
 	}
-	return out.Bytes(), nil
+	return data, nil
 }
 
 // legendRow is one line of the legend: a name with its line each.
@@ -201,7 +199,7 @@ func (c *chart) remark() string {
 		parts = append(parts, "dots: validation")
 	}
 	if ring {
-		parts = append(parts, "ring: the best")
+		parts = append(parts, "ring: best step")
 	}
 	if c.clamped {
 		parts = append(parts, "0 lies on the lower edge")

@@ -225,6 +225,15 @@ func TestPictureSlices(t *testing.T) {
 	}
 }
 
+func TestLargeVolumesFitAScreen(t *testing.T) {
+	for _, shape := range [][]int{{9, 400, 300}, {3, 900, 20}, {2, 1, 1}} {
+		_, g := drawn(t, gridPicture(shape...))
+		if g.size.X > 4000 || g.size.Y > 3500 {
+			t.Errorf("%v: %v pixels", shape, g.size)
+		}
+	}
+}
+
 func TestVolumesOfClasses(t *testing.T) {
 	p := Picture{Shape: []int{3, 1, 2}, Units: 2, Prediction: []float32{1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0}, Class: []int32{0, 1, 0, 1, 1, 1}}
 	img, g := drawn(t, p)

@@ -39,10 +39,9 @@ func (h *heatmap) layout() geometry {
 	rows, cols := h.panels[0].rows, h.panels[0].cols
 	longest := max(rows, cols)
 	// Many panels are smaller each, so that the picture stays within a screen.
-	side := panelSide * 2 / max(2, h.across)
-	most := panelMost * 2 / max(2, h.across)
+	side, most := panelSide, panelMost
 	if h.across > 2 {
-		side, most = panelSide*5/2/h.across+panelLeast, most+panelSide/2
+		side, most = panelSide*5/2/h.across+panelLeast, panelMost*2/h.across
 	}
 	g := geometry{every: ceilDiv(longest, most)}
 	rows, cols, longest = ceilDiv(rows, g.every), ceilDiv(cols, g.every), ceilDiv(longest, g.every)

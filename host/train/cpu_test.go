@@ -99,6 +99,8 @@ func TestResumedOnTheCPU(t *testing.T) {
 	for name, change := range map[string]func(*train.Settings){
 		"adam":             func(*train.Settings) {},
 		"sgd and clipping": func(s *train.Settings) { s.Optimizer, s.Momentum, s.Clip, s.LR = engine.SGD, 0.9, 0.01, 0.5 },
+		"accumulated":      func(s *train.Settings) { s.Accumulate = 2 },
+		"cosine":           func(s *train.Settings) { s.Schedule = train.Schedule{Kind: train.ScheduleCosine, Warmup: 4, End: 0.1} },
 		"dropout":          func(s *train.Settings) { s.Model = realSettings(t, "stable", "0.3").Model },
 	} {
 		t.Run(name, func(t *testing.T) {

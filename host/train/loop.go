@@ -41,7 +41,7 @@ type Observer struct {
 type loop struct {
 	run    *Run
 	engine engine.Engine
-	next   func() (*engine.Batch, error) // the next step's data
+	next   func() (*engine.Batch, error) // the next batch
 	log    stepLog
 	see    Observer
 
@@ -51,6 +51,7 @@ type loop struct {
 	validLog  validLog
 	validated validState // now; a checkpoint adds the length of the log
 
+	batches []*engine.Batch // of a step
 	flushed time.Time
 }
 
@@ -111,7 +112,8 @@ func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see O
 	if err := l.adopt(); err != nil {
 		return err
 	}
-	ahead := task.Prefetch(ctx, data.Train, r.state.step, r.state.settings.Steps, batchesAhead)
+	n := r.state.settings.batches()
+	ahead := task.Prefetch(ctx, data.Train, r.state.step*n, r.state.settings.Steps*n, batchesAhead)
 	defer ahead.Close()
 	l.next = ahead.Next
 	return l.steps(ctx)
@@ -174,12 +176,12 @@ func (l *loop) steps(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return l.interrupted(step)
 		}
-		batch, err := l.next()
+		batches, err := l.gather()
 		if err != nil && ctx.Err() != nil {
 			return l.interrupted(step)
 		}
 		if err == nil {
-			err = l.step(step, batch)
+			err = l.step(step, batches)
 		}
 		if err != nil {
 			return l.stopped(step, err)
@@ -210,10 +212,10 @@ func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
 	return stop, err
 }
 
-// step trains on one batch and logs it.
-func (l *loop) step(step int64, batch *engine.Batch) error {
+// step trains on the batches of a step and logs it.
+func (l *loop) step(step int64, batches []*engine.Batch) error {
 	started := time.Now()
-	p, err := l.train(step, batch)
+	p, err := l.train(step, batches)
 	if err != nil {
 		return err
 	}
@@ -235,31 +237,52 @@ func (l *loop) step(step int64, batch *engine.Batch) error {
 	return nil
 }
 
-// train computes a step. A batch of which no target counts changes nothing and
-// has the loss NaN.
-func (l *loop) train(step int64, batch *engine.Batch) (Progress, error) {
+// train computes a step. One of whose batches no target counts changes nothing
+// and has the loss NaN.
+func (l *loop) train(step int64, batches []*engine.Batch) (Progress, error) {
 	s := &l.run.state.settings
 	p := Progress{Step: step, Steps: s.Steps, Loss: math.NaN(), Relevant: math.NaN()}
-	plan, err := l.engine.Plan(batch.Samples, engine.Capacity{})
-	if err != nil {
-		return p, err
+	var weight float64 // of all batches; of one, Load says it
+	if len(batches) > 1 {
+		var err error
+		if weight, err = l.weigh(batches); err != nil {
+			return p, err
+		}
 	}
-	weight, err := plan.Load(batch)
-	if err != nil || weight == 0 {
-		return p, err
+	var total engine.Loss
+	var plan engine.Plan
+	for _, batch := range batches {
+		var err error
+		if plan, err = l.engine.Plan(batch.Samples, engine.Capacity{}); err != nil {
+			return p, err
+		}
+		own, err := plan.Load(batch)
+		if err != nil {
+			return p, err
+		}
+		if own == 0 {
+			continue
+		}
+		if len(batches) == 1 {
+			weight = own
+		}
+		loss, err := plan.Gradients(engine.Pass{Normaliser: weight, Seed: s.Seed, Step: step})
+		if err != nil {
+			return p, err
+		}
+		total.Add(loss)
+		if !finite(total.Sum / total.Weight) {
+			return p, l.diverged(step, plan)
+		}
 	}
-	loss, err := plan.Gradients(engine.Pass{Normaliser: weight, Seed: s.Seed, Step: step})
-	if err != nil {
-		return p, err
+	if total.Weight == 0 {
+		return p, nil
 	}
-	p.Loss = loss.Sum / loss.Weight
-	if loss.RelevantCount > 0 {
-		p.Relevant = loss.Relevant / loss.RelevantCount
+	p.Loss = total.Sum / total.Weight
+	if total.RelevantCount > 0 {
+		p.Relevant = total.Relevant / total.RelevantCount
 	}
-	if !finite(p.Loss) {
-		return p, l.diverged(step, plan)
-	}
-	result, err := l.engine.Update(engine.Update{Optimizer: s.Optimizer, LR: s.LR, Momentum: s.Momentum, Clip: s.Clip})
+	result, err := l.engine.Update(engine.Update{Optimizer: s.Optimizer, LR: s.RateAt(step), Momentum: s.Momentum, Clip: s.Clip})
 	if err != nil {
 		return p, err
 	}

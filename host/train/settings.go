@@ -29,11 +29,15 @@ type Settings struct {
 	Task string            `json:"task"`
 	Data map[string]string `json:"data"`
 
-	Batch int   `json:"batch"` // samples a step
-	Steps int64 `json:"steps"` // in all, not from here on
+	Batch int `json:"batch"` // samples a batch
+	// Accumulate is how many batches a step has, whose gradients are those of one
+	// large batch; 0 means 1.
+	Accumulate int   `json:"accumulate,omitempty"`
+	Steps      int64 `json:"steps"` // in all, not from here on
 
 	Optimizer engine.Optimizer `json:"optimizer"` // "adam", "sgd"
 	LR        float64          `json:"lr"`
+	Schedule  Schedule         `json:"schedule,omitzero"`
 	Momentum  float64          `json:"momentum"` // sgd only
 	Clip      float64          `json:"clip"`     // largest norm of all gradients, 0 = off
 	Seed      uint64           `json:"seed"`
@@ -78,6 +82,8 @@ func (s *Settings) Validate() error {
 		return bad("--task", `""`, "must name the data to train on")
 	case s.Batch < 1:
 		return bad("--batch", s.Batch, "must be at least 1 sample")
+	case s.Accumulate < 0 || s.Accumulate > maxAccumulate:
+		return bad("--accumulate", s.Accumulate, fmt.Sprintf("must be 1 to %d batches", maxAccumulate))
 	case s.Steps < 0:
 		return bad("--steps", s.Steps, "must not be negative")
 	case s.Optimizer != engine.Adam && s.Optimizer != engine.SGD:
@@ -99,8 +105,17 @@ func (s *Settings) Validate() error {
 	case s.Threads < 0:
 		return bad("--threads", s.Threads, "must not be negative (0 = all cores)")
 	}
+	if err := s.Schedule.validate(s.Steps); err != nil {
+		return err
+	}
 	return s.Model.Validate()
 }
+
+// maxAccumulate bounds the batches of a step: all of them are in memory.
+const maxAccumulate = 1 << 16
+
+// batches is how many batches a step has.
+func (s *Settings) batches() int64 { return int64(max(1, s.Accumulate)) }
 
 // ParseSettings reads settings from JSON. Unknown keys, wrong types, values
 // that [Settings.Validate] refuses and anything behind the object are errors.

@@ -14,6 +14,8 @@ import (
 func TestSettingsRoundTrip(t *testing.T) {
 	want := testSettings()
 	want.Init, want.LR, want.Clip, want.Seed = "a model.safetensors", 1e-300, 0.1, math.MaxUint64
+	want.Schedule, want.Accumulate = Schedule{Kind: ScheduleStep, At: []int64{2, 4}, Gamma: 0.5, Warmup: 1}, 3
+	want.ValidEvery, want.Patience = 5, 6
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +82,9 @@ func TestValidateNamesTheFlag(t *testing.T) {
 		{"--clip NaN", func(s *Settings) { s.Clip = math.NaN() }},
 		{"--clip +Inf", func(s *Settings) { s.Clip = math.Inf(1) }},
 		{"--checkpoint-every -3", func(s *Settings) { s.CheckpointEvery = -3 }},
+		{"--accumulate -1", func(s *Settings) { s.Accumulate = -1 }},
+		{"--valid-every -1", func(s *Settings) { s.ValidEvery = -1 }},
+		{"--patience -1", func(s *Settings) { s.Patience = -1 }},
 		{"--threads -4", func(s *Settings) { s.Threads = -4 }},
 	} {
 		s := testSettings()

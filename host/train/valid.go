@@ -101,7 +101,8 @@ func validationDue(s Settings, epoch, done int64) bool {
 	case s.ValidEvery > 0:
 		return done%s.ValidEvery == 0
 	case epoch > 0:
-		return done/epoch > (done-1)/epoch
+		n := s.batches()
+		return done*n/epoch > (done-1)*n/epoch
 	}
 	return false
 }
