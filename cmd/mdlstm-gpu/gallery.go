@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,25 +32,17 @@ type gallery struct {
 // see keeps a sample for the sheet while there is room for it.
 func (g *gallery) see(a train.Answer) {
 	wrong := a.Truth >= 0 && a.Truth != a.Label
-	number := g.seen
-	g.seen++
-	if kept := len(g.right); wrong {
-		kept = len(g.wrong)
-		if kept >= sheetItems {
-			return
+	kept := &g.right
+	if wrong {
+		kept = &g.wrong
+	}
+	if len(*kept) < sheetItems {
+		if item, ok := g.item(a, g.seen); ok {
+			item.Wrong = wrong
+			*kept = append(*kept, item)
 		}
-	} else if kept >= sheetItems {
-		return
 	}
-	item, ok := g.item(a, number)
-	if !ok {
-		return
-	}
-	if item.Wrong = wrong; wrong {
-		g.wrong = append(g.wrong, item)
-	} else {
-		g.right = append(g.right, item)
-	}
+	g.seen++
 }
 
 // item draws a sample; false where nothing of it is a picture.
@@ -72,8 +65,8 @@ func (g *gallery) item(a train.Answer, number int) (report.SheetItem, bool) {
 			}
 		}
 		if flat {
-			item.Truth = report.Tile{Rows: a.Out[0], Cols: a.Out[1], Class: slices.Clone(a.Class), Ignore: ignore}
-			item.Prediction = report.Tile{Rows: a.Out[0], Cols: a.Out[1], Class: answers}
+			item.Truth = report.Tile{Rows: a.Out[0], Cols: a.Out[1], Class: slices.Clone(a.Class), Ignore: ignore, Background: g.spec.Background}
+			item.Prediction = report.Tile{Rows: a.Out[0], Cols: a.Out[1], Class: answers, Background: g.spec.Background}
 		}
 		switch {
 		case a.Truth >= 0:
@@ -178,7 +171,7 @@ func writePictures(dir string, pictures map[string]func() ([]byte, error)) error
 	}
 	for name, data := range drawn {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
-			return fmt.Errorf("--out %w", err)
+			return errors.Join(fmt.Errorf("--out %w", err), os.RemoveAll(dir))
 		}
 	}
 	return nil

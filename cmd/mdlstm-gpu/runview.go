@@ -170,7 +170,7 @@ func picture(e engine.Engine, src task.Source, params []float32, step int64) (*r
 		Title: fmt.Sprintf("%s, after %s", what, count(step, "step")),
 		Shape: shape, Units: e.Model().Units(),
 		Prediction: prediction, Truth: batch.Y, Class: batch.Class,
-		Ignore: e.Model().Config.IgnoreIndex, Relevant: batch.Relevant,
+		Ignore: e.Model().Config.IgnoreIndex, Background: src.Spec().Background, Relevant: batch.Relevant,
 	}, nil
 }
 
