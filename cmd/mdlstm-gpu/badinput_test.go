@@ -186,7 +186,6 @@ func TestBadInput(t *testing.T) {
 		{"train --config long.toml", failed, "long.toml: more than 1 MiB: want a file of settings"},
 		{"train --resume run --steps 99999999999999999", usage, "--steps 99999999999999999: want 1 to 1099511627776"},
 		{"compare --device cpu nope", failed, "nope"},
-		{"compare --device cpu run fields", failed, "compare runs of one task"},
 		{"compare --device cpu --out run --steps 2", failed, "--out run"},
 		{"predict", usage, "--model is missing"},
 		{"predict --model run --in x.npy", usage, "--out is missing"},

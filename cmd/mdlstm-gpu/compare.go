@@ -196,8 +196,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 		return err
 	}
 	var c report.Comparison
-	var first train.Settings
-	for i, dir := range dirs {
+	for _, dir := range dirs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -205,19 +204,16 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 		if err != nil {
 			return err
 		}
-		if i == 0 {
-			first = v.settings
-		}
-		if taskText(v.settings) != taskText(first) {
-			return fmt.Errorf("%s: its task is %s, that of %s is %s: compare runs of one task", dir, taskText(v.settings), dirs[0], taskText(first))
-		}
-		r, err := v.draw(computer, s)
+		r, err := v.draw(ctx, computer, s)
 		if err != nil {
 			return err
 		}
 		c.Runs = append(c.Runs, r)
 	}
-	c.Task, c.Machine, c.Settings = c.Runs[0].Task, c.Runs[0].Machine, sharedSettings(c.Runs)
+	c.Machine, c.Settings = c.Runs[0].Machine, sharedSettings(c.Runs)
+	if task := c.Runs[0].Task; !slices.ContainsFunc(c.Runs, func(r report.Run) bool { return r.Task != task }) {
+		c.Task = task
+	}
 	dir, err := compareFolder(o.Out, s)
 	if err != nil {
 		return err
@@ -227,7 +223,7 @@ func runCompareRuns(ctx context.Context, o compareOptions, set given, dirs []str
 
 // draw fills in the report of a run on the disk. When its data are gone it has
 // no pictures, and a warning says so.
-func (v runView) draw(c computer, s streams) (report.Run, error) {
+func (v runView) draw(ctx context.Context, c computer, s streams) (report.Run, error) {
 	e, err := c.open(v.model)
 	if err != nil {
 		return report.Run{}, err
@@ -246,7 +242,7 @@ func (v runView) draw(c computer, s streams) (report.Run, error) {
 		v.initial = nil
 		return v.page(), nil
 	}
-	return v.report(e, split.Train)
+	return v.report(ctx, c, e, split)
 }
 
 // sharedSettings are the settings that all runs have in common.

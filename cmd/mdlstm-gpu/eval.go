@@ -21,6 +21,7 @@ type evalOptions struct {
 	steps     int64
 	part      string
 	warp      bool
+	out       string
 }
 
 // The parts of a split.
@@ -40,6 +41,7 @@ func evalCommand(s streams) *cli.Command {
 		option{name: "part", arg: "train|valid|test", group: "Data", usage: "mnist: the part of the split to measure on", dest: &o.part},
 		option{name: "warp", group: "Data", usage: "mnist: deform every image elastically, always in the same way", dest: &o.warp},
 	)
+	options = append(options, option{name: "out", arg: "DIR", usage: "new folder for sheet.png, samples with their answers, and for classes confusion.png: of labels where samples have them, then also cell_confusion.png", dest: &o.out})
 	options = append(options, o.computeOptions.options()...)
 	return command(spec{
 		name: "eval", brief: "measure a model's losses",
@@ -52,7 +54,7 @@ the split and the seed of its training.`,
 		examples: []string{
 			"eval --model runs/mine --task diagonal --size 8x8",
 			"eval --model runs/mine --x X.npy --y Y.npy",
-			"eval --model runs/digits --warp",
+			"eval --model runs/digits --warp --out digits-warped",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runEval(ctx.Context, o, set, s) })
 }
@@ -75,6 +77,11 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	}
 	if err := o.computeOptions.check(); err != nil {
 		return err
+	}
+	if set["out"] {
+		if err := checkNewFolder(o.out); err != nil {
+			return err
+		}
 	}
 	switch {
 	case o.Task == taskArrays && o.Y == "":
@@ -129,9 +136,19 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if src.Spec().Samples > 0 {
 		first, n = 0, src.Spec().Steps
 	}
-	score, err := train.Evaluate(ctx, e, src, first, n)
+	g := &gallery{model: m, spec: src.Spec()}
+	var see func(train.Answer)
+	if set["out"] {
+		see = g.see
+	}
+	score, err := train.EvaluateEach(ctx, e, src, first, n, see)
 	if err != nil {
 		return err
+	}
+	if set["out"] {
+		if err := g.write(o.out, score, o.what()); err != nil {
+			return err
+		}
 	}
 	return o.print(s.out, src, m, score, n)
 }
@@ -167,6 +184,18 @@ func (o evalOptions) open() (task.Source, error) {
 		return nil, usagef("--part %s: the split %s leaves it without images", o.part, split.Train.Settings()["split"])
 	}
 	return digits.Measured(o.warp), nil
+}
+
+// what names the samples that are measured.
+func (o evalOptions) what() string {
+	if o.Task != taskMNIST {
+		return o.Task
+	}
+	text := o.Task + ", " + o.part
+	if o.warp {
+		text += ", warped"
+	}
+	return text
 }
 
 // print writes a line for each figure: its name, its value, and for people what

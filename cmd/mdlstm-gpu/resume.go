@@ -61,7 +61,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	}
 	if run.Done() {
 		fmt.Fprintf(s.err, "%s: %s\n", o.Resume, run.HowToExtend())
-		if err := refreshReport(run, o.computeOptions, s); err != nil {
+		if err := refreshReport(ctx, run, o.computeOptions, s); err != nil {
 			return err
 		}
 		return t.summary(s.out)
@@ -105,7 +105,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 
 // refreshReport writes the report of a finished run when there is none, or only
 // that of before the last checkpoint: a full disk or a kill came between.
-func refreshReport(run *train.Run, c computeOptions, s streams) error {
+func refreshReport(ctx context.Context, run *train.Run, c computeOptions, s streams) error {
 	model, err := os.Stat(filepath.Join(run.Dir(), modelFile)) // the end of a checkpoint
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func refreshReport(run *train.Run, c computeOptions, s streams) error {
 	if err != nil {
 		return err
 	}
-	drawn, err := v.draw(found, s)
+	drawn, err := v.draw(ctx, found, s)
 	if err != nil {
 		return err
 	}

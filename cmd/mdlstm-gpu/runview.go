@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,7 @@ type runView struct {
 	engine   engine.Info
 	threads  int // 0 = not known
 	log      report.Columns
+	valid    report.ValidColumns
 	model    *nn.Model
 	params   []float32
 	initial  []float32 // nil when they are not known
@@ -64,17 +66,16 @@ func readRun(dir string) (runView, error) {
 	if v.model, v.params, err = nn.LoadModel(modelIn(dir)); err != nil {
 		return v, err
 	}
-	valid, err := readValid(dir)
-	if err != nil {
+	if v.valid, err = readValid(dir); err != nil {
 		return v, err
 	}
 	v.step = int64(v.log.Len())
-	best, stale := train.Best(valid)
+	best, stale := train.Best(v.valid)
 	if v.longer = longerFlags(v.settings, v.step, v.settings.Patience > 0 && stale >= v.settings.Patience); v.longer == "" {
 		v.warning = fmt.Sprintf("not finished: %d of %d steps are done", v.step, v.settings.Steps)
 	}
 	if best >= 0 {
-		v.step = valid.Steps[best]
+		v.step = v.valid.Steps[best]
 	}
 	v.initial = firstParams(v.settings, v.model)
 	return v, nil
@@ -106,23 +107,34 @@ func readValid(dir string) (report.ValidColumns, error) {
 	return c, err
 }
 
-// report predicts the source's example before and after training and fills in
-// the page.
-func (v runView) report(e engine.Engine, src task.Source) (report.Run, error) {
+// report predicts the data's example before and after training, measures what
+// validates it, and fills in the page.
+func (v runView) report(ctx context.Context, c computer, e engine.Engine, data task.Split) (report.Run, error) {
 	r := v.page()
 	var err error
 	if v.initial != nil {
-		if r.Before, err = picture(e, src, v.initial, 0); err != nil {
+		if r.Before, err = picture(e, data.Train, v.initial, 0); err != nil {
 			return r, err
 		}
 	}
-	r.After, err = picture(e, src, v.params, v.step)
+	if r.After, err = picture(e, data.Train, v.params, v.step); err != nil {
+		return r, err
+	}
+	if err := exhibit(ctx, &r, e, data); err != nil {
+		return r, err
+	}
+	r.Activity, err = activity(c, data.Train, v.model, v.params, v.step)
 	return r, err
 }
 
 // page is the report without pictures.
 func (v runView) page() report.Run {
+	best := int64(-1)
+	if i, _ := train.Best(v.valid); i >= 0 {
+		best = v.valid.Steps[i]
+	}
 	return report.Run{
+		Valid: v.valid, BestStep: best,
 		Name: filepath.Base(v.dir), Model: v.settings.Name, Task: taskText(v.settings), Warning: v.warning,
 		Parameters: int64(v.model.Size()), Log: v.log, WallSeconds: v.wall,
 		Settings: settingsTable(v.settings), Machine: machineTable(v.engine, v.threads),
@@ -158,7 +170,7 @@ func picture(e engine.Engine, src task.Source, params []float32, step int64) (*r
 		Title: fmt.Sprintf("%s, after %s", what, count(step, "step")),
 		Shape: shape, Units: e.Model().Units(),
 		Prediction: prediction, Truth: batch.Y, Class: batch.Class,
-		Ignore: e.Model().Config.IgnoreIndex, Relevant: batch.Relevant,
+		Ignore: e.Model().Config.IgnoreIndex, Background: src.Spec().Background, Relevant: batch.Relevant,
 	}, nil
 }
 

@@ -133,7 +133,11 @@ func (t *training) report(warning string) (report.Run, error) {
 	if v.log, err = readLog(t.run.Dir()); err != nil {
 		return report.Run{}, err
 	}
-	return v.report(t.engine, t.data.Train)
+	if v.valid, err = readValid(t.run.Dir()); err != nil {
+		return report.Run{}, err
+	}
+	// Not the training's context: an interrupted run has its report too.
+	return v.report(context.Background(), t.compute, t.engine, t.data)
 }
 
 // summary prints what came out and what to do next.

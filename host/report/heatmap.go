@@ -23,6 +23,8 @@ type Picture struct {
 	Class  []int32
 	Ignore *int // the class whose cells do not count; nil = none
 
+	Background *int // the class that is drawn in the neutral colour; nil = class 0
+
 	// Relevant are the cells to mark in both panels; nil = none. With 3 axes or
 	// more the slice of the first one is among those that are shown.
 	Relevant []int32
@@ -52,6 +54,7 @@ type heatmap struct {
 	rowNames    []string // above each row of panels; nil = none
 	lo, hi      float64  // of the shared scale; equal when nothing is finite
 	classes     int      // 0 for values
+	background  *int     // the class in the neutral colour; nil = class 0
 	alone       bool     // the note says all, without the size of a panel
 }
 
@@ -132,7 +135,7 @@ func newHeatmap(p Picture) (*heatmap, error) {
 	}
 	h.panels = append(h.panels, truths...)
 	if p.Class != nil {
-		h.classes = units
+		h.classes, h.background = units, p.Background
 	} else {
 		h.lo, h.hi = sharedRange(h.panels)
 	}

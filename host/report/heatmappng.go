@@ -145,7 +145,7 @@ func (h *heatmap) colour(p panel, cell int) color.RGBA {
 		case classIgnored:
 			return ignored
 		default:
-			return ClassColor(class)
+			return classColour(class, h.background)
 		}
 	}
 	v := p.value[cell]
@@ -170,7 +170,7 @@ func (h *heatmap) drawBar(img *image.RGBA, g geometry) {
 		c := scaleColour(t)
 		switch {
 		case h.classes > 0:
-			c = ClassColor(int(t * float64(h.classes)))
+			c = classColour(int(t*float64(h.classes)), h.background)
 		case h.lo == h.hi:
 			c = notFinite
 		}

@@ -424,9 +424,8 @@ func (s Sheet) view(heading string) sheetView {
 		}
 		v.Items = append(v.Items, sheetItemView{item.Caption, alt, item.Wrong, dataURL(png)})
 	}
-	classes, names := s.key()
-	for i, class := range classes {
-		c := ClassColor(class)
+	names, colours := s.key()
+	for i, c := range colours {
 		v.Key = append(v.Key, keyView{names[i], fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)})
 	}
 	return v

@@ -115,6 +115,19 @@ func ClassColor(class int) color.RGBA {
 	return oklch(lightness, 0.12, math.Mod(250+137.508*float64(class-1), 360))
 }
 
+// classColour is ClassColor where the background is another class than 0: the
+// two change colours. nil = class 0.
+func classColour(class int, background *int) color.RGBA {
+	switch {
+	case background == nil:
+	case class == *background:
+		class = 0
+	case class == 0:
+		class = *background
+	}
+	return ClassColor(class)
+}
+
 // oklch converts lightness, chroma and hue (degrees) of Oklab to sRGB; what lies
 // outside sRGB is clipped.
 func oklch(l, c, h float64) color.RGBA {

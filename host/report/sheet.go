@@ -97,13 +97,17 @@ func (s Sheet) order() string {
 	return ""
 }
 
-// key is the name of each class that a map of the sheet shows; nil when there is
-// no map.
-func (s Sheet) key() (classes []int, names []string) {
+// key is the name and the colour of each class that a map of the sheet shows; nil
+// when there is no map.
+func (s Sheet) key() (names []string, colours []color.RGBA) {
 	most := -1
+	var background *int
 	for _, item := range s.shown() {
 		tiles, _ := item.tiles()
 		for _, t := range tiles {
+			if t.Class != nil {
+				background = t.Background
+			}
 			for _, class := range t.Class {
 				if t.Ignore == nil || int(class) != *t.Ignore {
 					most = max(most, int(class))
@@ -116,9 +120,9 @@ func (s Sheet) key() (classes []int, names []string) {
 		if class < len(s.Classes) {
 			name = s.Classes[class]
 		}
-		classes, names = append(classes, class), append(names, name)
+		names, colours = append(names, name), append(colours, classColour(class, background))
 	}
-	return classes, names
+	return names, colours
 }
 
 // itemImage is an item's tiles beside each other, with a pixel a cell times k.
@@ -173,7 +177,7 @@ func SheetPNG(s Sheet) ([]byte, error) {
 	across = min(across, len(images))
 	step := cell.Add(image.Pt(sheetGap, captionTop+sheetGap))
 	size := image.Pt(max(2*margin+across*step.X-sheetGap, leastWidth), top+ceilDiv(len(images), across)*step.Y)
-	classes, names := s.key()
+	names, colours := s.key()
 	rows := keyRows(names, size.X-2*margin)
 	size.Y += len(rows)*34 + 8
 	img := image.NewRGBA(image.Rectangle{Max: size})
@@ -199,7 +203,7 @@ func SheetPNG(s Sheet) ([]byte, error) {
 		y := size.Y - 22 - 34*(len(rows)-1-i)
 		for _, e := range row {
 			x := margin + e.x
-			fill(img, image.Rect(x, y-18, x+18, y), ClassColor(classes[e.index]))
+			fill(img, image.Rect(x, y-18, x+18, y), colours[e.index])
 			w.line(names[e.index], image.Pt(x+26, y), alignLeft, 22, size.X-2*margin, dark)
 		}
 	}

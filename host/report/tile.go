@@ -20,6 +20,8 @@ type Tile struct {
 
 	Class  []int32 // [Rows, Cols] instead of Values, drawn in [ClassColor]
 	Ignore *int    // the class whose cells do not count; nil = none
+
+	Background *int // the class that is drawn in the neutral colour; nil = class 0
 }
 
 func (t Tile) empty() bool { return t.Values == nil && t.Class == nil }
@@ -87,7 +89,7 @@ func (t Tile) colour(cell int, lo, hi float64) color.RGBA {
 		if t.Ignore != nil && class == *t.Ignore {
 			return ignored
 		}
-		return ClassColor(class)
+		return classColour(class, t.Background)
 	}
 	channels := max(t.Channels, 1)
 	var rgb [3]uint8

@@ -67,33 +67,53 @@ func square(n int) [][]int64 {
 // count adds the answers for one sample: outputs [cells, units] and its classes.
 func (s *Score) count(outputs []float32, classes []int32, ignore, background *int) {
 	units := len(s.Cells)
-	label := -1
-	sums := make([]float64, units)
 	for i, class := range classes {
-		out := outputs[i*units:][:units]
-		largest := 0
-		for u, v := range out {
-			sums[u] += float64(v)
-			if v > out[largest] {
-				largest = u
-			}
-		}
-		if ignore != nil && int(class) == *ignore {
-			continue
-		}
-		s.Cells[class][largest]++
-		if background != nil && int(class) != *background && label < 0 {
-			label = int(class)
+		if ignore == nil || int(class) != *ignore {
+			s.Cells[class][Largest(outputs[i*units:][:units])]++
 		}
 	}
-	if label < 0 {
+	if background == nil {
 		return
+	}
+	if truth := labelOf(classes, ignore, *background); truth >= 0 {
+		s.Labels[truth][largestSum(outputs[:len(classes)*units], units, *background)]++
+	}
+}
+
+// Largest is the index of the largest output of a cell, of equal ones the first.
+func Largest(outputs []float32) int {
+	largest := 0
+	for u, v := range outputs {
+		if v > outputs[largest] {
+			largest = u
+		}
+	}
+	return largest
+}
+
+// labelOf is the class of a sample's first cell that counts and is not
+// background; -1 where there is none.
+func labelOf(classes []int32, ignore *int, background int) int {
+	for _, class := range classes {
+		if int(class) != background && (ignore == nil || int(class) != *ignore) {
+			return int(class)
+		}
+	}
+	return -1
+}
+
+// largestSum is the class other than background with the largest sum of outputs
+// [cells, units].
+func largestSum(outputs []float32, units, background int) int {
+	sums := make([]float64, units)
+	for i, v := range outputs {
+		sums[i%units] += float64(v)
 	}
 	answer := -1
 	for u, sum := range sums {
-		if u != *background && (answer < 0 || sum > sums[answer]) {
+		if u != background && (answer < 0 || sum > sums[answer]) {
 			answer = u
 		}
 	}
-	s.Labels[label][answer]++
+	return answer
 }
