@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"host/nn":                           {"host/nn/tensorfile"},
 	"host/npy":                          {"host/machine", "host/nn/tensorfile"},
 	"host/imagefile":                    {"host/machine", "host/nn/tensorfile"},
+	"host/mapped":                       {},
 	"host/report":                       {},
 	"host/ref":                          {"host/nn"},
 	"host/engine":                       {"host/grid", "host/machine", "host/nn"},
