@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"host/cuda":                         {},
 	"host/cuda/gputest":                 {"host/cuda"},
 	"host/gpu":                          {"host/cuda", "host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/nn", "kernels"},
-	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/nn"},
+	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/mapped", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
 	"host/mdlstm":                       {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
 	"host/task":                         {"host/engine", "host/grid", "host/machine", "host/nn", "host/npy"},
