@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"host/machine":                      {},
 	"host/nn/tensorfile":                {"host/machine"},
 	"host/nn":                           {"host/nn/tensorfile"},
-	"host/npy":                          {"host/machine", "host/nn/tensorfile"},
+	"host/npy":                          {"host/machine", "host/mapped", "host/nn/tensorfile"},
 	"host/imagefile":                    {"host/machine", "host/nn/tensorfile"},
 	"host/mapped":                       {},
 	"host/report":                       {},

@@ -23,6 +23,9 @@ func open(file *os.File, offset, length int64, write bool) (*Floats, error) {
 		access |= syscall.PROT_WRITE
 	}
 	raw, err := syscall.Mmap(int(file.Fd()), 0, int(length), access, syscall.MAP_SHARED)
+	if errors.Is(err, syscall.ENODEV) { // some network file systems
+		return nil, ErrUnsupported
+	}
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", file.Name(), err)
 	}
