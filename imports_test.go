@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"scripts/plot":                      {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
-	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/machine",
+	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
 }
 
