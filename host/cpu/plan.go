@@ -324,5 +324,26 @@ func (p *plan) Bytes() (int64, float64) {
 		n += s.bytes()
 	}
 	n += scheduleBytes(p.in)
+	if p.predict {
+		n += p.mirrorBytes()
+	}
 	return n, float64(n) / float64(p.capacity.Rows)
+}
+
+// mirrorBytes is the memory of the directions' tables, of which layers on one
+// grid share one each. Little beside what a plan for training has, they count
+// here.
+func (p *plan) mirrorBytes() (n int64) {
+	seen := map[*int32]bool{}
+	for _, s := range p.stages {
+		if s, ok := s.(*recurrentStage); ok {
+			for i := range s.dirs {
+				if table := s.dirs[i].input; !seen[&table[0]] {
+					seen[&table[0]] = true
+					n += 4 * int64(len(table))
+				}
+			}
+		}
+	}
+	return n
 }
