@@ -69,6 +69,7 @@ func (c computeOptions) check() error {
 type computer struct {
 	asked computeOptions
 	gpu   *cuda.Device // nil: the CPU
+	temp  string       // folder of what the CPU's memory does not hold; "" = TMPDIR
 	s     streams
 }
 
@@ -107,7 +108,7 @@ func (m computer) open(model *nn.Model) (engine.Engine, error) {
 	if m.gpu != nil {
 		return m.openGPU(model)
 	}
-	o := cpu.Options{Threads: m.asked.Threads}
+	o := cpu.Options{Threads: m.asked.Threads, Temp: m.temp}
 	if blas, name, ok := openblas.Implementation(); ok && m.asked.BLAS != "gonum" {
 		o.BLAS, o.BLASName = blas, name
 	}

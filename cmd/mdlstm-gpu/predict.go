@@ -12,141 +12,213 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/imagefile"
 	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/npy"
 	"mdlstm-gpu/host/task"
-	"mdlstm-gpu/host/train"
 )
 
 type predictOptions struct {
 	computeOptions
 	model, in, sizes, out string
-	batch                 int
+	batch                 int // 0: see samplesAtOnce
 	overwrite             bool
+	temp                  string
+	tile                  string
+	overlap               int
+	overlay               string
+	skipBad               bool
 }
 
 func predictCommand(s streams) *cli.Command {
-	o := predictOptions{computeOptions: defaultCompute(), batch: 16}
+	o := predictOptions{computeOptions: defaultCompute()}
 	options := append([]option{
 		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run (its best model where it was validated, else the newest)", dest: &o.model},
-		{name: "in", arg: "X.npy", usage: "inputs [samples, grid …, channels], .npy or .npz (file.npz:name for one of several)", dest: &o.in},
+		{name: "in", arg: "X", usage: "inputs: an array [samples, grid …, channels], .npy or .npz (file.npz:name for one of several), a picture, or a folder of pictures", dest: &o.in},
 		{name: "sizes", arg: "S.npy", usage: "true size of every sample [samples, axes], where they differ", dest: &o.sizes},
-		{name: "out", arg: "Y.npy", usage: "outputs [samples, grid …, units], float32; 0 beyond a sample's size", dest: &o.out},
-		{name: "overwrite", usage: "replace --out when it exists", dest: &o.overwrite},
-		{name: "batch", arg: "N", usage: "samples computed at once; takes memory, changes no result beyond rounding", dest: &o.batch},
+		{name: "out", arg: "Y", usage: "outputs: an array [samples, grid …, units], float32, 0 beyond a sample's size; a .png file, or a folder", dest: &o.out},
+		{name: "overwrite", usage: "replace files that exist", dest: &o.overwrite},
+		{name: "batch", arg: "N", usage: "samples of an array computed at once; takes memory, changes no result beyond rounding; 16, or fewer of large ones, by default", dest: &o.batch},
+		{name: "overlay", arg: "DIR", group: "Pictures", usage: "also write every picture with its classes' colours laid over it", dest: &o.overlay},
+		{name: "skip-bad", group: "Pictures", usage: "go on after a picture that cannot be read, and count it", dest: &o.skipBad},
+		{name: "temp", arg: "DIR", group: "Large inputs", usage: "folder of the temporary file that takes what memory does not hold (CPU; else TMPDIR)", dest: &o.temp},
+		{name: "tile", arg: "256x256", group: "Large inputs", usage: "an approximation: predict tiles of this size, each by itself", dest: &o.tile},
+		{name: "overlap", arg: "N", group: "Large inputs", usage: "cells around a tile that it sees beside its own", dest: &o.overlap},
 	}, o.computeOptions.options()...)
 	return command(spec{
-		name: "predict", brief: "run a model on arrays",
-		about: "Computes a model's outputs, after the head's activation, for NumPy arrays.",
+		name: "predict", brief: "run a model on arrays or pictures",
+		about: "Computes a model's outputs, after the head's activation, for NumPy arrays, PNG and JPEG pictures.\n\n" +
+			"Of a picture in 0..1, grey or RGB as the model wants, it writes a PNG: for classes the largest one of each pixel, as indices of a palette; one unit becomes grey, three RGB.\n\n" +
+			"Results are exact, whatever the size: what does not fit into memory lies in a temporary file. --tile is faster then, but no tile sees beyond its overlap.",
 		examples: []string{
 			"predict --model runs/mine/model.safetensors --in X.npy --out Y.npy",
 			"predict --model runs/mine --in a.npz:x --sizes a.npz:s --out Y.npy",
+			"predict --model runs/mine --in photos/ --out masks/ --overlay seen/",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runPredict(ctx.Context, o, set, s) })
 }
 
-// runPredict computes all batches and writes the outputs as a whole.
-func runPredict(ctx context.Context, o predictOptions, set given, s streams) error {
+func (o *predictOptions) check(set given, pictures bool) error {
 	for _, flag := range []string{"model", "in", "out"} {
 		if !set[flag] {
 			return usagef("--%s is missing", flag)
 		}
 	}
-	if o.batch < 1 {
+	if set["batch"] && o.batch < 1 {
 		return usagef("--batch %d: must be at least 1 sample", o.batch)
 	}
-	if err := o.computeOptions.check(); err != nil {
+	if set["overlap"] && !set["tile"] {
+		return usagef("--overlap goes with --tile")
+	}
+	for _, flag := range []string{"sizes", "batch"} {
+		if set[flag] && pictures {
+			return usagef("--%s goes with arrays, --in %s is no array", flag, o.in)
+		}
+	}
+	for _, flag := range []string{"overlay", "skip-bad"} {
+		if set[flag] && !pictures {
+			return usagef("--%s goes with pictures, --in %s is none, nor a folder of them", flag, o.in)
+		}
+	}
+	return o.computeOptions.check()
+}
+
+// runPredict predicts arrays or pictures.
+func runPredict(ctx context.Context, o predictOptions, set given, s streams) error {
+	info, err := os.Stat(o.in)
+	folder := err == nil && info.IsDir()
+	pictures := folder || imagefile.Named(o.in)
+	if err := o.check(set, pictures); err != nil {
 		return err
 	}
-	if err := checkOut(o.out, o.overwrite); err != nil {
-		return err
+	if !pictures {
+		if err := checkOut(o.out, o.overwrite); err != nil {
+			return err
+		}
 	}
 	m, params, err := loadModel(o.model)
 	if err != nil {
 		return err
 	}
-	src, err := task.NewArrays(task.ArraysOptions{X: o.in, Sizes: o.sizes, Batch: o.batch})
+	var tiles *tiling
+	if set["tile"] {
+		if tiles, err = newTiling(m, o.tile, o.overlap); err != nil {
+			return err
+		}
+	}
+	open := func() (*predictor, error) { return newPredictor(o, m, params, tiles, s) }
+	if pictures {
+		return predictPictures(ctx, o, m, folder, open, s)
+	}
+	return predictArrays(ctx, o, m, open, s)
+}
+
+// predictArrays writes the outputs of all samples as one array.
+func predictArrays(ctx context.Context, o predictOptions, m *nn.Model, open func() (*predictor, error), s streams) (err error) {
+	src, err := task.NewArrays(task.ArraysOptions{X: o.in, Sizes: o.sizes, Batch: max(o.batch, 1), Mapped: true})
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, src.Close()) }()
 	if err := src.Check(m); err != nil {
 		return err
 	}
-	computer, err := o.computeOptions.find(s)
+	p, err := open()
 	if err != nil {
 		return err
 	}
-	e, err := computer.open(m)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	if err := e.SetParameters(params); err != nil {
-		return err
-	}
+	defer p.close()
 	padded, err := m.OutputShape(src.Grid())
 	if err != nil {
 		return err
 	}
-	samples, units := src.Spec().Samples, m.Units()
-	perSample := grid.Shape(padded).Cells() * units
-	shape := append(append([]int{samples}, padded...), units)
-	// In float64, which no product here overflows.
-	if err := machine.Fits(int64(min(4*float64(samples)*float64(perSample), 1<<62))); err != nil {
-		return fmt.Errorf("--out %s: shape %s: %w: give fewer samples at once", o.out, shapeText(shape), err)
-	}
-	out := make([]float32, samples*perSample)
-	if err := predictAll(ctx, e, src, out, padded); err != nil {
+	shape := append(append([]int{src.Spec().Samples}, padded...), m.Units())
+	err = npy.Create(o.out, shape, func(out []float32) error {
+		return p.array(ctx, src, o, out, padded)
+	})
+	if err != nil {
 		return err
 	}
-	if err := npy.Write(o.out, shape, out); err != nil {
-		return err
-	}
-	p := &printer{w: s.out}
-	p.line("%s: %s of %s", o.out, shapeText(shape), count(samples, "sample"))
-	return p.err
+	w := &printer{w: s.out}
+	w.line("%s: %s of %s", o.out, shapeText(shape), count(shape[0], "sample"))
+	return w.err
 }
 
-// predictAll fills out [samples, *padded, units].
-func predictAll(ctx context.Context, e engine.Engine, src *task.Arrays, out []float32, padded []int) error {
-	var batch engine.Batch
-	units := e.Model().Units()
-	perSample := grid.Shape(padded).Cells() * units
-	for t := range src.Spec().Steps {
+// samplesAtOnce is how many samples of an array are computed together where
+// --batch does not say: it depends on their size alone, never on the machine.
+func samplesAtOnce(cells int) int { return max(1, min(16, (1<<20)/cells)) }
+
+// array fills out [samples, *padded, units], which holds zeros.
+func (p *predictor) array(ctx context.Context, src *task.Arrays, o predictOptions, out []float32, padded []int) error {
+	sizes, in := src.Sizes(), src.Grid()
+	perSample := product(padded) * p.units
+	atOnce := o.batch
+	if atOnce == 0 {
+		atOnce = samplesAtOnce(in.Cells())
+	}
+	for from := 0; from < len(sizes); from += atOnce {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := src.Batch(t, &batch); err != nil {
-			return err
-		}
-		packed, _, err := train.Predict(e, &batch)
+		to := min(from+atOnce, len(sizes))
+		err := p.samples(ctx, src, from, to, in, padded, out[from*perSample:to*perSample])
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", samplesText(o.in, from, to), err)
 		}
-		sizes, err := outputShapes(e.Model(), batch.Samples)
-		if err != nil {
-			return err
-		}
-		n := len(batch.Samples) * perSample
-		if err := task.Scatter(out[:n], packed, sizes, padded, units); err != nil {
-			return err
-		}
-		out = out[n:]
 	}
 	return nil
 }
 
-func outputShapes(m *nn.Model, samples []grid.Shape) ([]grid.Shape, error) {
-	shapes := make([]grid.Shape, len(samples))
-	for i, sample := range samples {
-		shape, err := m.OutputShape(sample)
-		if err != nil {
-			return nil, err
-		}
-		shapes[i] = shape
+func samplesText(path string, from, to int) string {
+	if to == from+1 {
+		return fmt.Sprintf("%s: sample %d", path, from)
 	}
-	return shapes, nil
+	return fmt.Sprintf("%s: samples %d to %d", path, from, to-1)
+}
+
+// samples predicts some samples of an array. One that fills its grid is computed
+// where it lies.
+func (p *predictor) samples(ctx context.Context, src *task.Arrays, from, to int, in, padded []int, out []float32) error {
+	if p.tiles != nil {
+		for b := from; b < to; b++ {
+			x, size := src.Sample(b)
+			n := len(out) / (to - from)
+			if err := p.tiled(ctx, x, in, size, out[(b-from)*n:][:n], padded); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if x, size := src.Sample(from); to == from+1 && size.Equal(in) {
+		return p.run([]grid.Shape{size}, x, out)
+	}
+	k := p.e.Model().Config.Input
+	p.x = p.x[:0]
+	var shapes, results []grid.Shape
+	cells := 0
+	for b := from; b < to; b++ {
+		x, size := src.Sample(b)
+		at := len(p.x)
+		p.x = append(p.x, make([]float32, size.Cells()*k)...)
+		copyBox(box{p.x[at:], size, nil}, box{x, in, nil}, size, k)
+		result, err := p.e.Model().OutputShape(size)
+		if err != nil {
+			return err
+		}
+		shapes, results = append(shapes, size), append(results, result)
+		cells += product(result)
+	}
+	packed := make([]float32, cells*p.units)
+	if err := p.run(shapes, p.x, packed); err != nil {
+		return err
+	}
+	perSample := len(out) / (to - from)
+	for i, result := range results {
+		copyBox(box{out[i*perSample:][:perSample], padded, nil}, box{packed, result, nil}, result, p.units)
+		packed = packed[product(result)*p.units:]
+	}
+	return nil
 }
 
 // checkOut refuses a file that cannot or must not be written, before any work.
@@ -167,4 +239,82 @@ func checkOut(path string, overwrite bool) error {
 		return fmt.Errorf("--out %s: its folder: %w", path, err)
 	}
 	return nil
+}
+
+// predictor is an engine with a model that predicts.
+type predictor struct {
+	e        engine.Engine
+	units    int
+	tiles    *tiling // nil: exact
+	computer computer
+	said     bool
+	x        []float32 // packed inputs
+	packed   []float32 // of a tile
+	batch    engine.Batch
+}
+
+func newPredictor(o predictOptions, m *nn.Model, params []float32, tiles *tiling, s streams) (*predictor, error) {
+	c, err := o.computeOptions.find(s)
+	if err != nil {
+		return nil, err
+	}
+	c.temp = o.temp
+	e, err := c.open(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.SetParameters(params); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	if tiles != nil {
+		fmt.Fprintf(s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(tiles.overlap, "cell"))
+	}
+	return &predictor{e: e, units: m.Units(), tiles: tiles, computer: c}, nil
+}
+
+func (p *predictor) close() { _ = p.e.Close() }
+
+// run computes packed samples.
+func (p *predictor) run(samples []grid.Shape, x, out []float32) error {
+	var free int64
+	if p.computer.gpu == nil {
+		free = machine.FreeMemory()
+	}
+	plan, err := p.e.Plan(samples, engine.Capacity{Predict: true})
+	if errors.Is(err, engine.ErrShape) && tooManyCells(samples) {
+		return fmt.Errorf("%w: predict it in tiles (--tile)", err)
+	}
+	if err != nil {
+		return err
+	}
+	if bytes, _ := plan.Bytes(); free > 0 && bytes > free && !p.said {
+		p.said = true
+		fmt.Fprintf(p.computer.s.err, "note: %s do not fit into the %s of memory that are free: computing in a temporary file, which takes longer\n", machine.GiB(bytes), machine.GiB(free))
+	}
+	p.batch = engine.Batch{Samples: samples, X: x}
+	if _, err := plan.Load(&p.batch); err != nil {
+		return err
+	}
+	_, err = plan.Predict(out)
+	return err
+}
+
+func tooManyCells(samples []grid.Shape) bool {
+	cells := 0.0
+	for _, s := range samples {
+		n := 1.0
+		for _, length := range s {
+			n *= float64(length)
+		}
+		cells += n
+	}
+	return cells > grid.MaxRows
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, length := range shape {
+		n *= length
+	}
+	return n
 }

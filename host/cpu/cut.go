@@ -21,8 +21,11 @@ type cut struct {
 type strand struct {
 	direction int
 	from, to  int // samples
+	most      int // rows of its largest wavefront
 	rings     [2]ring
 	sums      []laneSums
+
+	cells []float32 // [2·most+1, P] of a layer that only predicts
 }
 
 // ring is what a wavefront leaves for its predecessors in the backward pass;
@@ -71,6 +74,7 @@ func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 			lo, hi := s.Range(w, t.from, t.to)
 			rows = max(rows, hi-lo)
 		}
+		t.most = rows
 		for k := range t.rings {
 			t.rings[k].dh = grow(t.rings[k].dh, rows*width)
 			t.rings[k].dc = grow(t.rings[k].dc, rows*width)
@@ -112,6 +116,7 @@ func growStrands(s []strand, n int) []strand {
 func (c *cut) bytes() int64 {
 	var n int64
 	for _, t := range c.strands[:cap(c.strands)] {
+		n += 4 * int64(cap(t.cells))
 		for _, r := range t.rings {
 			n += 4 * int64(cap(r.dh)+cap(r.dc))
 		}

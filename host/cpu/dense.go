@@ -36,12 +36,15 @@ type denseScratch struct {
 // rows: a product of one column would be all overhead.
 const fewUnits = 8
 
-func newDenseStage(e *Engine, index int, in *field, activation string) *denseStage {
+func newDenseStage(p *plan, index int, in *field, activation string) *denseStage {
+	e := p.e
 	st := e.model.Stages[index]
-	s := &denseStage{e: e, index: index, Stage: st, in: in, out: &field{width: st.Out, back: true}, activation: activation}
+	s := &denseStage{e: e, index: index, Stage: st, in: in, out: p.field(st.Out), activation: activation}
 	s.transposed = make([]float32, st.In*st.Out)
 	s.table = newTable(st.Out)
-	s.slots.size = st.Out * (st.In + 1)
+	if !p.predict {
+		s.slots.size = st.Out * (st.In + 1)
+	}
 	s.scratch = make([]denseScratch, e.pool.workers)
 	for w := range s.scratch {
 		s.scratch[w].products = e.newProducts()
@@ -83,7 +86,10 @@ func (s *denseStage) refresh(params []float32) {
 	}
 }
 
-func (s *denseStage) forward(*pass) { s.e.pool.run(chunks(s.sched.Rows), s.forwardJob) }
+func (s *denseStage) forward(*pass) {
+	s.out.zero()
+	s.e.pool.run(chunks(s.sched.Rows), s.forwardJob)
+}
 
 func (s *denseStage) forwardChunk(task, worker int) {
 	from, to := chunk(task, s.sched.Rows)

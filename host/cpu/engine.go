@@ -20,6 +20,12 @@ type Options struct {
 	BLASName string // for Info; "" = "gonum"
 	Threads  int    // 0 = GOMAXPROCS
 	Scalar   bool   // leave the vector kernels out
+
+	// Plans that only predict put layers' inputs and outputs into a temporary file
+	// when they do not fit into memory: Temp is its folder, "" = os.TempDir().
+	// Memory is how many bytes count as fitting, 0 = what is free.
+	Temp   string
+	Memory int64
 }
 
 // Engine computes a model on the CPU. See [engine.Engine].
@@ -102,6 +108,9 @@ func (e *Engine) Model() *nn.Model { return e.model }
 // Close stops the workers.
 func (e *Engine) Close() error {
 	e.pool.close()
+	for _, p := range e.plans {
+		p.free()
+	}
 	e.plans = nil
 	return nil
 }

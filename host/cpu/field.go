@@ -6,13 +6,20 @@ package cpu
 type field struct {
 	width int
 	back  bool      // a gradient is wanted: not of the model's inputs
+	rows  int       // T
+	slab  *slab     // whose memory data is; nil: its own
 	data  []float32 // [T+1, width]
 	grad  []float32 // [T+1, width]
 }
 
 // resize makes room for rows rows and zeroes the row behind the last.
 func (f *field) resize(rows int) {
+	f.rows = rows
 	n := (rows + 1) * f.width
+	if f.slab != nil { // see place
+		f.slab.need = max(f.slab.need, n)
+		return
+	}
 	f.data = grow(f.data, n)
 	clear(f.data[rows*f.width:])
 	if f.back {
@@ -20,6 +27,17 @@ func (f *field) resize(rows int) {
 		clear(f.grad[rows*f.width:])
 	}
 }
+
+// place takes data from the slab, once it has room for all its fields.
+func (f *field) place() {
+	if f.slab != nil {
+		f.data = f.slab.data[:(f.rows+1)*f.width]
+	}
+}
+
+// zero clears the row behind the last, where another field of the slab may have
+// been.
+func (f *field) zero() { clear(f.data[f.rows*f.width:]) }
 
 // grow returns s with length n, anew only when its room does not suffice.
 func grow[T any](s []T, n int) []T {

@@ -18,6 +18,7 @@ type lossStage struct {
 	weights    []float64 // of classes; nil = all 1
 	in         *field    // the head's
 	sched      *grid.Schedule
+	predict    bool // targets are rare, gradients never wanted
 
 	given   batch.Targets // in row order
 	targets bool
@@ -30,9 +31,10 @@ type lossStage struct {
 	logits   [][]float64 // [workers][units]
 }
 
-func newLossStage(e *Engine, in *field) *lossStage {
+func newLossStage(p *plan, in *field) *lossStage {
+	e := p.e
 	c := &e.model.Config
-	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in}
+	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in, predict: p.predict}
 	s.logits = make([][]float64, e.pool.workers)
 	for w := range s.logits {
 		s.logits[w] = make([]float64, s.units)
@@ -44,10 +46,19 @@ func newLossStage(e *Engine, in *field) *lossStage {
 func (s *lossStage) bind(in *grid.Schedule) {
 	s.sched = in
 	s.sums = grow(s.sums, chunks(in.Rows))
-	if s.name == "cross_entropy" {
-		s.given.Class = grow(s.given.Class, in.Rows)
-	} else {
-		s.given.Y = grow(s.given.Y, in.Rows*s.units)
+	if !s.predict {
+		s.makeRoom(s.name == "cross_entropy", s.name != "cross_entropy")
+	}
+}
+
+// makeRoom is for the targets of the batch bound last. Only a plan that
+// predicts waits for the first that come.
+func (s *lossStage) makeRoom(classes, values bool) {
+	if classes {
+		s.given.Class = grow(s.given.Class, s.sched.Rows)
+	}
+	if values {
+		s.given.Y = grow(s.given.Y, s.sched.Rows*s.units)
 	}
 }
 
@@ -83,19 +94,22 @@ func (s *lossStage) meanSquares(from, to int) (sum float64) {
 		return 0
 	}
 	out, y := s.in.data[from*s.units:to*s.units], s.given.Y[from*s.units:to*s.units]
+	for i, v := range out {
+		if e := v - y[i]; y[i] == y[i] { // a NaN target does not count
+			sum += float64(e) * float64(e)
+		}
+	}
+	if !s.gradient {
+		return sum
+	}
 	grad := s.in.grad[from*s.units : to*s.units]
 	for i, v := range out {
-		e := v - y[i]
-		if y[i] != y[i] { // a NaN target does not count
+		grad[i] = 2 * (v - y[i]) * s.scale
+		if y[i] != y[i] {
 			grad[i] = 0
-			continue
 		}
-		sum += float64(e) * float64(e)
-		grad[i] = 2 * e * s.scale
 	}
-	if s.gradient {
-		differentiate(s.activation, grad, out)
-	}
+	differentiate(s.activation, grad, out)
 	return sum
 }
 
@@ -168,7 +182,13 @@ func (s *lossStage) softmaxGradient(r int, p []float64) {
 
 func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 	out := s.in.data[from*s.units : to*s.units]
-	grad, y := s.in.grad[from*s.units:to*s.units], s.given.Y[from*s.units:to*s.units]
+	var grad, y []float32
+	if s.targets {
+		y = s.given.Y[from*s.units : to*s.units]
+	}
+	if s.gradient {
+		grad = s.in.grad[from*s.units : to*s.units]
+	}
 	for i, v := range out {
 		z := float64(v)
 		// exp of a negative number cannot overflow
@@ -181,7 +201,9 @@ func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 		if s.targets {
 			t := float64(y[i])
 			sum += math.Max(z, 0) - z*t + math.Log1p(small)
-			grad[i] = float32((p - t) * float64(s.scale))
+			if s.gradient {
+				grad[i] = float32((p - t) * float64(s.scale))
+			}
 		}
 	}
 	return sum
@@ -192,6 +214,7 @@ func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 func (s *lossStage) load(b *engine.Batch) (weight float64, err error) {
 	s.targets = false
 	s.total = engine.Loss{}
+	s.makeRoom(b.Class != nil, b.Y != nil)
 	if weight, err = s.given.Load(s.e.model, b, s.sched); err != nil {
 		return 0, err
 	}

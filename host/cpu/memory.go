@@ -29,30 +29,16 @@ func runs(samples []grid.Shape) (list []alike) {
 // estimate is the memory in bytes of a plan for samples, known before any of it
 // is taken. README.md has the rule for a row.
 func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
-	shapes := runs(samples)
-	for _, s := range shapes {
-		rows += s.shape.Cells() * s.count
-	}
+	levels, rows := e.levels(samples)
 	n := int64(rows)
 	floats := int64(e.model.Config.Input) * n
-	axes := len(samples[0])
-	view := e.model.Config.View
-	if view == grid.ViewRows || view == grid.ViewSnake {
-		axes = 1
-	}
-	words := int64(2*axes+2) * n // the schedule
-	first := true                // the first stage needs no gradient of its inputs
+	words := levels[0].words
+	first := true // the first stage needs no gradient of its inputs
 	for i := range e.model.Stages {
 		st := &e.model.Stages[i]
+		n = levels[i+1].rows
+		words += levels[i+1].words
 		if st.Type == "sum" {
-			n = 0
-			for j := range shapes {
-				s := &shapes[j]
-				s.shape = append(s.shape[:st.Axis:st.Axis], s.shape[st.Axis+1:]...)
-				n += int64(s.shape.Cells() * s.count)
-			}
-			axes--
-			words += int64(2*axes+4) * n
 			floats += 2 * int64(st.Out) * n
 			first = false
 			continue
@@ -62,14 +48,6 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 			gradients = 1
 		}
 		if st.Window != nil {
-			n = 0
-			for _, s := range shapes {
-				for d, w := range st.Window {
-					s.shape[d] = (s.shape[d] + w - 1) / w
-				}
-				n += int64(s.shape.Cells() * s.count)
-			}
-			words += int64(2*axes+4) * n
 			floats += gradients * int64(st.In) * n
 		}
 		if st.Dropout > 0 {
@@ -86,6 +64,99 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 		first = false
 	}
 	return 4 * (floats + words + int64(e.model.Units())*n), rows
+}
+
+// level is the grid that a stage works on.
+type level struct {
+	rows  int64
+	words int64 // of the schedule and the maps made for it, 0 where it is the one before
+}
+
+// levels lists the model's grid and those of its stages, and counts the cells of
+// the first.
+func (e *Engine) levels(samples []grid.Shape) (list []level, rows int) {
+	shapes := runs(samples)
+	for _, s := range shapes {
+		rows += s.shape.Cells() * s.count
+	}
+	n, axes := int64(rows), len(samples[0])
+	if view := e.model.Config.View; view == grid.ViewRows || view == grid.ViewSnake {
+		axes = 1
+	}
+	list = append(list, level{n, int64(2*axes+2) * n})
+	for i := range e.model.Stages {
+		st := &e.model.Stages[i]
+		if st.Type != "sum" && st.Window == nil {
+			list = append(list, level{rows: n})
+			continue
+		}
+		n = 0
+		for j := range shapes {
+			s := &shapes[j]
+			if st.Type == "sum" {
+				s.shape = append(s.shape[:st.Axis:st.Axis], s.shape[st.Axis+1:]...)
+			}
+			for d, w := range st.Window {
+				s.shape[d] = (s.shape[d] + w - 1) / w
+			}
+			n += int64(s.shape.Cells() * s.count)
+		}
+		if st.Type == "sum" {
+			axes--
+		}
+		list = append(list, level{n, int64(2*axes+4) * n})
+	}
+	return list, rows
+}
+
+// estimateToPredict is estimate for a plan that only predicts: bytes of slabs,
+// which may lie in a file, and of tables, which may not.
+func (e *Engine) estimateToPredict(samples []grid.Shape) (slabs, tables int64, rows int) {
+	levels, rows := e.levels(samples)
+	var need [slabCount]int64
+	turn := slabOdd
+	field := func(floats int64) {
+		turn = slabEven + slabOdd - turn
+		need[turn] = max(need[turn], floats)
+	}
+	need[slabInput] = int64(e.model.Config.Input) * int64(rows)
+	tables = levels[0].words
+	for i := range e.model.Stages {
+		st, n := &e.model.Stages[i], levels[i+1].rows
+		tables += levels[i+1].words
+		if st.Window != nil {
+			field(int64(st.In) * n)
+		}
+		if st.Type == "mdlstm" {
+			tables += int64(len(st.Directions)) * n
+			if st.Combine != "concat" {
+				need[slabAside] = max(need[slabAside], int64(st.Hidden*len(st.Directions))*n)
+			}
+		}
+		field(int64(st.Out) * n)
+	}
+	for _, floats := range need {
+		slabs += 4 * floats
+	}
+	return slabs, 4 * tables, rows
+}
+
+// affordableToPredict says whether the slabs of a plan that only predicts have
+// to lie in a file, and refuses one whose tables alone are too large.
+func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err error) {
+	slabs, tables, rows := e.estimateToPredict(samples)
+	limit := e.options.Memory
+	if limit == 0 {
+		limit = machine.FreeMemory()
+	}
+	if limit == 0 || slabs+tables <= limit {
+		return false, nil
+	}
+	if tables > limit {
+		return false, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
+			engine.ErrMemory, len(samples), rows, machine.GiB(tables), machine.GiB(limit))
+	}
+	return true, nil
 }
 
 // cellFloats is what a row of one direction keeps between forward and backward:

@@ -12,8 +12,9 @@ func (p *plan) FindNonFinite() (string, error) {
 	if err := p.ready(); err != nil {
 		return "", err
 	}
-	p.forward()
-	for _, s := range p.stages {
+	p.refresh()
+	for _, s := range p.stages { // one by one: in a plan that predicts, later ones overwrite
+		s.forward(&p.pass)
 		if where := s.check(); where != "" {
 			return where, nil
 		}
@@ -24,18 +25,19 @@ func (p *plan) FindNonFinite() (string, error) {
 	return nonfinite.Gradient(p.e.model, p.e.grads), nil
 }
 
-// check looks at gates, cell and output, wavefront by wavefront.
+// check looks at gates, cell and output, wavefront by wavefront; at the output
+// alone where nothing else is kept.
 func (s *recurrentStage) check() string {
 	h, p, g := s.Hidden, s.padded, s.Gates
 	for r := range s.sched.Rows {
 		for q := range s.dirs {
 			d := &s.dirs[q]
-			for gate := range g {
+			for gate := 0; gate < g && !s.predict; gate++ {
 				if nonfinite.In(d.gates[(r*g+gate)*p:][:h]) {
 					return nonfinite.Place(&s.Stage, q, "gate "+nonfinite.Gate(&s.Stage, gate))
 				}
 			}
-			if nonfinite.In(d.c[r*p:][:h]) {
+			if !s.predict && nonfinite.In(d.c[r*p:][:h]) {
 				return nonfinite.Place(&s.Stage, q, "cell")
 			}
 			if nonfinite.In(s.h.data[int(d.input[r])*s.h.width+q*h:][:h]) {

@@ -17,6 +17,12 @@ type plan struct {
 	evicted  bool
 	version  int64 // of the parameters that the stages have packed
 
+	predict bool // forward only: see slab.go
+	inFile  bool // slabs are mapped files
+	slabs   [slabCount]slab
+	fields  []*field // that lie in them
+	turn    int      // slab of the field made last
+
 	input    *field
 	stages   []stage
 	dropouts []*dropoutStage
@@ -47,24 +53,32 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 		Rows: max(need.Rows, least.Rows), Wavefronts: max(need.Wavefronts, least.Wavefronts), Samples: max(need.Samples, least.Samples),
 	}
 	for i := len(e.plans) - 1; i >= 0; i-- {
-		if p := e.plans[i]; batch.Fits(want, p.capacity) {
+		if p := e.plans[i]; batch.Fits(want, p.capacity) && (least.Predict || !p.predict) {
 			e.plans = append(slices.Delete(e.plans, i, i+1), p)
 			return p, nil
 		}
 	}
 	room := roomFor(samples, need, want)
-	if err := e.affordable(room); err != nil {
+	inFile := false
+	if least.Predict {
+		inFile, err = e.affordableToPredict(room)
+	} else {
+		err = e.affordable(room)
+	}
+	if err != nil {
 		return nil, err
 	}
-	p, err := e.newPlan(want)
+	p, err := e.newPlan(want, least.Predict, inFile)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.bind(room); err != nil {
+		p.free()
 		return nil, err
 	}
 	if len(e.plans) == engine.PlanLimit {
 		e.plans[0].evicted = true
+		e.plans[0].free()
 		e.plans = slices.Delete(e.plans, 0, 1)
 	}
 	e.plans = append(e.plans, p)
@@ -83,27 +97,30 @@ func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
 	return room
 }
 
-func (e *Engine) newPlan(capacity engine.Capacity) (*plan, error) {
-	p := &plan{e: e, capacity: capacity, version: -1}
+func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) (*plan, error) {
+	p := &plan{e: e, capacity: capacity, version: -1, predict: predict, inFile: inFile, turn: slabOdd}
 	p.input = &field{width: e.model.Config.Input}
+	if predict {
+		p.input = p.inSlab(e.model.Config.Input, slabInput)
+	}
 	at := p.input
 	for i := range e.model.Stages {
 		st := &e.model.Stages[i]
 		if st.Type == "sum" {
-			s := newSumStage(e, st.Name, st.Axis, at)
+			s := newSumStage(p, st.Name, st.Axis, at)
 			p.stages, at = append(p.stages, s), s.out
 			continue
 		}
 		if st.Window != nil {
-			s := newWindowStage(e, st.Window, at)
+			s := newWindowStage(p, st.Window, at)
 			p.stages, at = append(p.stages, s), s.out
 		}
-		if st.Dropout > 0 {
+		if st.Dropout > 0 && !predict {
 			s := newDropoutStage(e, st.Layer, st.Dropout, at)
 			p.stages, p.dropouts, at = append(p.stages, s), append(p.dropouts, s), s.out
 		}
 		if st.Type == "mdlstm" {
-			s, err := newRecurrentStage(e, i, at)
+			s, err := newRecurrentStage(p, i, at)
 			if err != nil {
 				return nil, err
 			}
@@ -114,10 +131,10 @@ func (e *Engine) newPlan(capacity engine.Capacity) (*plan, error) {
 		if st.Head && e.model.Config.Loss != "mse" {
 			activation = "linear" // the loss wants logits
 		}
-		s := newDenseStage(e, i, at, activation)
+		s := newDenseStage(p, i, at, activation)
 		p.stages, at = append(p.stages, s), s.out
 	}
-	p.loss = newLossStage(e, at)
+	p.loss = newLossStage(p, at)
 	p.inputJob, p.outputJob = p.copyInput, p.copyOutput
 	return p, nil
 }
@@ -140,7 +157,7 @@ func (p *plan) bind(samples []grid.Shape) error {
 	for _, s := range samples {
 		p.begin = append(p.begin, p.begin[len(p.begin)-1]+int32(s.Cells()))
 	}
-	if in != p.in {
+	if in != p.in || p.predict {
 		p.in = in
 		p.input.resize(in.Rows)
 	}
@@ -159,7 +176,7 @@ func (p *plan) bind(samples []grid.Shape) error {
 	}
 	p.out = at
 	p.loss.bind(at)
-	return nil
+	return p.place()
 }
 
 // Load copies a batch in. See [engine.Plan].
@@ -181,6 +198,7 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	if err := p.bind(b.Samples); err != nil {
 		return 0, err
 	}
+	p.input.zero()
 	p.source = b
 	p.bad.Store(false)
 	p.e.pool.run(chunks(p.in.Rows), p.inputJob)
@@ -223,7 +241,8 @@ func (p *plan) ready() error {
 	return nil
 }
 
-func (p *plan) forward() {
+// refresh packs the parameters, where they have changed.
+func (p *plan) refresh() {
 	if p.version != p.e.version {
 		for _, s := range p.stages {
 			if s, ok := s.(packer); ok {
@@ -232,6 +251,10 @@ func (p *plan) forward() {
 		}
 		p.version = p.e.version
 	}
+}
+
+func (p *plan) forward() {
+	p.refresh()
 	for _, s := range p.stages {
 		s.forward(&p.pass)
 	}
@@ -241,6 +264,9 @@ func (p *plan) forward() {
 func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 	if err := p.ready(); err != nil {
 		return engine.Loss{}, err
+	}
+	if p.predict {
+		return engine.Loss{}, fmt.Errorf("%w: this plan has room to predict only: ask for one whose capacity does not say Predict", engine.ErrShape)
 	}
 	if !p.loss.targets {
 		return engine.Loss{}, fmt.Errorf("%w: the batch has no targets to learn from", engine.ErrData)
@@ -288,12 +314,36 @@ func (p *plan) copyOutput(task, _ int) {
 	}
 }
 
-// Bytes is the memory of the plan's buffers and of the schedules bound last.
+// Bytes is the memory of the plan's buffers, in files too, and of the schedules bound last.
 func (p *plan) Bytes() (int64, float64) {
 	n := p.input.bytes() + p.loss.bytes()
+	for i := range p.slabs {
+		n += 4 * int64(len(p.slabs[i].data))
+	}
 	for _, s := range p.stages {
 		n += s.bytes()
 	}
 	n += scheduleBytes(p.in)
+	if p.predict {
+		n += p.mirrorBytes()
+	}
 	return n, float64(n) / float64(p.capacity.Rows)
+}
+
+// mirrorBytes is the memory of the directions' tables, of which layers on one
+// grid share one each. Little beside what a plan for training has, they count
+// here.
+func (p *plan) mirrorBytes() (n int64) {
+	seen := map[*int32]bool{}
+	for _, s := range p.stages {
+		if s, ok := s.(*recurrentStage); ok {
+			for i := range s.dirs {
+				if table := s.dirs[i].input; !seen[&table[0]] {
+					seen[&table[0]] = true
+					n += 4 * int64(len(table))
+				}
+			}
+		}
+	}
+	return n
 }

@@ -29,6 +29,8 @@ type recurrentStage struct {
 	waits  barrier
 	clip   float32 // +Inf: off
 
+	predict bool // keep nothing for backward: see recurrent_predict.go
+
 	forwardJob, backwardJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
 	reverse                                                                                      bool // lockstep runs backward, from the last wavefront
 
@@ -65,21 +67,31 @@ type recurrentScratch struct {
 	tile       tile
 	h, dh, dcs []float32 // [tileRows, P]
 	sums       []float32 // one chunk of weight gradients
+
+	// For one tile: parts of the direction's arrays, or of memory of our own.
+	hat, inverse, cHat []float32
+	before             [][]int32 // [D][tileRows] rows in h of the predecessors' outputs
+	own                predictScratch
 }
 
-func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error) {
+func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) {
+	e := pl.e
 	st := e.model.Stages[index]
-	s := &recurrentStage{e: e, index: index, Stage: st, in: in}
+	s := &recurrentStage{e: e, index: index, Stage: st, in: in, predict: pl.predict}
 	s.clip = float32(math.Inf(1))
 	if st.ClipError > 0 {
 		s.clip = float32(st.ClipError)
 	}
 	s.padded = (st.Hidden + e.kernels.width - 1) / e.kernels.width * e.kernels.width
 	r := len(st.Directions)
-	s.h = &field{width: r * st.Hidden, back: true}
-	s.out = s.h
-	if st.Combine != "concat" {
-		s.out = &field{width: st.Hidden, back: true}
+	switch {
+	case st.Combine == "concat":
+		s.h = pl.field(r * st.Hidden)
+		s.out = s.h
+	case s.predict:
+		s.h, s.out = pl.inSlab(r*st.Hidden, slabAside), pl.field(st.Hidden)
+	default:
+		s.h, s.out = pl.field(r*st.Hidden), pl.field(st.Hidden)
 	}
 	p, g, d := s.padded, st.Gates, st.Axes
 	for _, signs := range st.Directions {
@@ -88,12 +100,14 @@ func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error)
 			return nil, fmt.Errorf("%s: %w", st.Name, err)
 		}
 		dir := direction{
-			mask:     mask,
-			pred:     make([][]int32, d), // of our own unless the direction is all +
-			forward:  make([]float32, (st.In+d*st.Hidden)*g*p),
-			backward: make([]float32, g*p*d*p),
-			gate:     newTable(g * p),
-			cell:     newTable(p),
+			mask:    mask,
+			pred:    make([][]int32, d), // of our own unless the direction is all +
+			forward: make([]float32, (st.In+d*st.Hidden)*g*p),
+			gate:    newTable(g * p),
+			cell:    newTable(p),
+		}
+		if !s.predict {
+			dir.backward = make([]float32, g*p*d*p)
 		}
 		if st.Cell == cellLayerNorm {
 			dir.normGate, dir.normCell = make([]float32, g*p), make([]float32, p)
@@ -106,17 +120,23 @@ func newRecurrentStage(e *Engine, index int, in *field) (*recurrentStage, error)
 	if in.back {
 		s.inputWeight = make([]float32, r*g*p*st.In)
 	}
-	s.weightSlots.size = s.weightRows() * g * p
+	if !s.predict {
+		s.weightSlots.size = s.weightRows() * g * p
+	}
 	s.scratch = make([]recurrentScratch, e.pool.workers)
 	for w := range s.scratch {
 		s.scratch[w] = recurrentScratch{
 			products: e.newProducts(),
 			segments: make([]segment, 0, max(r, d+2)),
 			h:        make([]float32, tileRows*p),
-			dh:       make([]float32, tileRows*p),
-			dcs:      make([]float32, tileRows*p),
-			sums:     make([]float32, s.weightSlots.size),
+			before:   make([][]int32, d),
 		}
+		if s.predict {
+			s.scratch[w].own = newPredictScratch(d, g, p)
+			continue
+		}
+		s.scratch[w].dh, s.scratch[w].dcs = make([]float32, tileRows*p), make([]float32, tileRows*p)
+		s.scratch[w].sums = make([]float32, s.weightSlots.size)
 	}
 	s.forwardJob, s.backwardJob, s.lockstepJob = s.forwardStrand, s.backwardStrand, s.lockstep
 	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
@@ -143,7 +163,7 @@ func (s *recurrentStage) weightRows() int {
 }
 
 func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
-	if in == s.sched {
+	if in == s.sched && !s.predict { // fields in slabs are placed anew each time
 		return in, nil
 	}
 	if in.Axes != s.Axes {
@@ -156,8 +176,14 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		s.out.resize(t)
 	}
 	for q := range s.dirs {
+		s.dirs[q].input = in.Input(s.dirs[q].mask)
+	}
+	if s.predict {
+		s.bindRings()
+		return in, nil
+	}
+	for q := range s.dirs {
 		d := &s.dirs[q]
-		d.input = in.Input(d.mask)
 		for a := range d.pred {
 			if d.mask == 0 {
 				d.pred[a] = in.Pred[a]
@@ -205,7 +231,9 @@ func (s *recurrentStage) refresh(params []float32) {
 					for i, v := range w {
 						d.forward[(k+a*h+i)*g*p+column] = v
 					}
-					copy(d.backward[column*axes*p+a*p:][:h], w)
+					if d.backward != nil {
+						copy(d.backward[column*axes*p+a*p:][:h], w)
+					}
 				}
 			}
 		}
@@ -283,7 +311,7 @@ func (s *recurrentStage) bytes() int64 {
 	for q := range s.dirs {
 		d := &s.dirs[q]
 		n += 4 * int64(cap(d.gates)+cap(d.hat)+cap(d.c)+cap(d.tc)+cap(d.cHat)+cap(d.inverse))
-		if d.mask != 0 {
+		if d.mask != 0 && !s.predict {
 			n += 4 * int64(s.Axes*cap(d.pred[0]))
 		}
 	}

@@ -148,6 +148,7 @@ func (s *recurrentStage) weightGradient(task, worker int) {
 	for c := first; c < last; c++ {
 		from, to := chunk(c, s.sched.Rows)
 		clear(w.sums)
+		s.before(w, d, from, to)
 		w.outer(s.inputs(w, d, q, from, to, true), to-from, d.gates[from*gp:], gp, gp, w.sums)
 		s.e.kernels.add(slot, w.sums)
 	}

@@ -2,6 +2,8 @@ package cpu
 
 // forward walks every strand through its wavefronts.
 func (s *recurrentStage) forward(*pass) {
+	s.h.zero()
+	s.out.zero()
 	s.walk(s.forwardJob)
 	if s.out != s.h {
 		s.e.pool.run(chunks(s.sched.Rows), s.combineJob)
@@ -54,8 +56,25 @@ func (s *recurrentStage) lane(st *strand, lane, t int) (from, to int) {
 
 func (s *recurrentStage) forwardWave(st *strand, lane, t, worker int) {
 	from, to := s.lane(st, lane, t)
+	w, d := &s.scratch[worker], &s.dirs[st.direction]
 	for ; from < to; from += tileRows {
-		s.forwardTile(&s.dirs[st.direction], st.direction, from, min(to, from+tileRows), &s.scratch[worker])
+		end := min(to, from+tileRows)
+		if s.predict {
+			s.tileInRing(w, st, t, from, end)
+		} else {
+			s.tile(w, d, from, end)
+			s.normsOf(w, d, from, end)
+		}
+		s.forwardTile(d, st.direction, from, end, w)
+	}
+}
+
+// normsOf points w at what the norms of rows from … to-1 leave for the backward
+// pass.
+func (s *recurrentStage) normsOf(w *recurrentScratch, d *direction, from, to int) {
+	p, g := s.padded, s.Gates
+	if s.Cell == cellLayerNorm {
+		w.hat, w.inverse, w.cHat = d.hat[from*g*p:to*g*p], d.inverse[from*(g+1):], d.cHat[from*p:to*p]
 	}
 }
 
@@ -72,23 +91,31 @@ func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) *
 	for a := range s.Axes {
 		t.pred = append(t.pred, s.sched.Pred[a][from:to])
 	}
+	s.before(w, d, from, to)
 	return t
 }
 
+// before points w at the rows in h of the predecessors' outputs.
+func (s *recurrentStage) before(w *recurrentScratch, d *direction, from, to int) {
+	for a := range s.Axes {
+		w.before[a] = d.pred[a][from:to]
+	}
+}
+
+// forwardTile computes the rows that w's tile stands for.
 func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrentScratch) {
 	k := s.e.kernels
 	p, g := s.padded, s.Gates
 	gp := g * p
-	t := s.tile(w, d, from, to)
+	t := &w.tile
 	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, t.gates, false)
 
 	switch s.Cell {
 	case cellLayerNorm:
-		hat, inverse := d.hat[from*gp:to*gp], d.inverse[from*(g+1):]
+		hat, inverse, cHat := w.hat, w.inverse, w.cHat
 		k.normalise(hat, t.gates, inverse, g+1, t.n, g, p, s.Hidden)
 		k.activate(t.gates, hat, t.n, gp, d.gate)
 		k.additive(t)
-		cHat := d.cHat[from*p : to*p]
 		k.normalise(cHat, t.c, inverse[g:], g+1, t.n, 1, p, s.Hidden)
 		k.activate(t.tc, cHat, t.n, p, d.cell)
 		k.hidden(t)
@@ -123,12 +150,12 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 }
 
 // inputs lists what a row of direction d is multiplied with: its inputs, its
-// predecessors' outputs and, for the gradient of the bias, a one.
+// predecessors' outputs (see before) and, for the gradient of the bias, a one.
 func (s *recurrentStage) inputs(w *recurrentScratch, d *direction, q, from, to int, gradient bool) []segment {
 	list := append(w.segments[:0], segment{data: s.in.data, stride: s.in.width, width: s.in.width, index: d.input[from:to]})
 	for a := range s.Axes {
 		list = append(list, segment{
-			data: s.h.data, stride: s.h.width, offset: q * s.Hidden, width: s.Hidden, index: d.pred[a][from:to],
+			data: s.h.data, stride: s.h.width, offset: q * s.Hidden, width: s.Hidden, index: w.before[a],
 		})
 	}
 	if gradient && s.Cell != cellLayerNorm {

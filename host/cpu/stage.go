@@ -34,12 +34,13 @@ type windowStage struct {
 	forwardJob, backwardJob func(task, worker int)
 }
 
-func newWindowStage(e *Engine, window []int, in *field) *windowStage {
+func newWindowStage(p *plan, window []int, in *field) *windowStage {
 	cells := 1
 	for _, w := range window {
 		cells *= w
 	}
-	s := &windowStage{e: e, window: window, in: in, out: &field{width: cells * in.width, back: in.back}}
+	s := &windowStage{e: p.e, window: window, in: in, out: p.field(cells * in.width)}
+	s.out.back = in.back
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
 }
@@ -54,7 +55,10 @@ func (s *windowStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	return maps.Next, nil
 }
 
-func (s *windowStage) forward(*pass) { s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob) }
+func (s *windowStage) forward(*pass) {
+	s.out.zero()
+	s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
+}
 
 func (s *windowStage) forwardChunk(task, _ int) {
 	from, to := chunk(task, s.maps.Next.Rows)
@@ -96,8 +100,9 @@ type sumStage struct {
 	forwardJob, backwardJob func(task, worker int)
 }
 
-func newSumStage(e *Engine, name string, axis int, in *field) *sumStage {
-	s := &sumStage{e: e, name: name, axis: axis, in: in, out: &field{width: in.width, back: in.back}}
+func newSumStage(p *plan, name string, axis int, in *field) *sumStage {
+	s := &sumStage{e: p.e, name: name, axis: axis, in: in, out: p.field(in.width)}
+	s.out.back = in.back
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
 }
@@ -112,7 +117,10 @@ func (s *sumStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	return maps.Next, nil
 }
 
-func (s *sumStage) forward(*pass) { s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob) }
+func (s *sumStage) forward(*pass) {
+	s.out.zero()
+	s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
+}
 
 func (s *sumStage) forwardChunk(task, _ int) {
 	from, to := chunk(task, s.maps.Next.Rows)
@@ -143,4 +151,9 @@ func (s *sumStage) backwardChunk(task, _ int) {
 func (s *sumStage) bytes() int64  { return s.out.bytes() }
 func (s *sumStage) check() string { return "" } // adds what was checked; an overflow shows in the next stage
 
-func (f *field) bytes() int64 { return 4 * int64(cap(f.data)+cap(f.grad)) }
+func (f *field) bytes() int64 {
+	if f.slab != nil { // the plan counts its slabs
+		return 0
+	}
+	return 4 * int64(cap(f.data)+cap(f.grad))
+}

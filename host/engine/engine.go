@@ -96,6 +96,14 @@ type Capacity struct {
 	Rows       int // cells of all samples
 	Wavefronts int
 	Samples    int
+
+	// Predict asks for a plan that need only predict: Gradients may refuse, with
+	// an error that wraps [ErrShape], and FindNonFinite may name no more than the
+	// layer. Its outputs and losses are the bits of any other plan's. An engine
+	// may keep less for it (host/cpu: neither gates nor gradients, and beyond the
+	// machine's memory a mapped temporary file) or serve it with an ordinary plan
+	// (host/gpu does).
+	Predict bool
 }
 
 // Batch is what a step works on. Cells are in packed order: sample after

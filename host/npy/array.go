@@ -1,6 +1,10 @@
 package npy
 
-import "fmt"
+import (
+	"fmt"
+
+	"mdlstm-gpu/host/mapped"
+)
 
 // Kind says what the values of a file were, before they became float32.
 type Kind int
@@ -21,8 +25,11 @@ type Array struct {
 	// Kind and DType are what the file held: DType is NumPy's name, "float64".
 	Kind  Kind
 	DType string
-	// SHA256 is the hash of the .npy file, or of the .npy file inside a .npz.
+	// SHA256 is the hash of the .npy file, or of the .npy file inside a .npz; of
+	// a mapped file it is zero.
 	SHA256 [32]byte
+
+	file *mapped.Floats // what Data is; nil when it is in memory
 
 	// exact holds integers of which one at least is not exact in float32; nil
 	// when Data is exact.

@@ -97,20 +97,12 @@ func decodeArray(r io.Reader, size int64) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := size - start
-	n, ok := product(h.shape, math.MaxInt64/8)
-	switch {
-	case !ok || n > found/int64(d.size):
-		return nil, fmt.Errorf("truncated: shape %v of %s needs more than the %d bytes behind the header", h.shape, d.name, found)
-	case n*int64(d.size) < found:
-		return nil, fmt.Errorf("has %d bytes behind the array: shape %v of %s ends before; save one array a file", found-n*int64(d.size), h.shape, d.name)
-	}
-	shape, err := narrow(h.shape)
+	n, shape, err := h.fits(d, size-start)
 	if err != nil {
 		return nil, err
 	}
 	if err := machine.Fits(4 * n); err != nil {
-		return nil, fmt.Errorf("shape %v as float32: %w: split the file", h.shape, err)
+		return nil, fmt.Errorf("shape %v as float32: %w: split the file, or save it with numpy.save as float32 in C order, which predict need not read as a whole", h.shape, err)
 	}
 	a := &Array{Shape: shape, Kind: d.kind, DType: d.name, Data: make([]float32, n)}
 	if err := a.fill(in, d, h.fortran); err != nil {
@@ -122,6 +114,20 @@ func decodeArray(r io.Reader, size int64) (*Array, error) {
 	}
 	sum.Sum(a.SHA256[:0])
 	return a, nil
+}
+
+// fits checks a shape against the bytes found behind the header and returns the
+// number of its values.
+func (h *header) fits(d dtype, found int64) (n int64, shape []int, err error) {
+	n, ok := product(h.shape, math.MaxInt64/8)
+	switch {
+	case !ok || n > found/int64(d.size):
+		return 0, nil, fmt.Errorf("truncated: shape %v of %s needs more than the %d bytes behind the header", h.shape, d.name, found)
+	case n*int64(d.size) < found:
+		return 0, nil, fmt.Errorf("has %d bytes behind the array: shape %v of %s ends before; save one array a file", found-n*int64(d.size), h.shape, d.name)
+	}
+	shape, err = narrow(h.shape)
+	return n, shape, err
 }
 
 func errOr(err, otherwise error) error {

@@ -20,6 +20,10 @@ type ArraysOptions struct {
 	// samples' sizes [B, D]; paths as [npy.Read] takes them. Y and Sizes may be
 	// empty: no targets, and all samples as large as the array.
 	X, Y, Sizes string
+	// Mapped says that X may be larger than memory: it is mapped where that is
+	// possible ([npy.Open]), and its samples may have any size. Hash does not hold
+	// for it then; read it sample by sample (Sample), and Close it in the end.
+	Mapped bool
 	// Batch is how many samples a batch has, at least 1; the last one of an
 	// epoch has what is left.
 	Batch int
@@ -72,7 +76,7 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readSizes(); err != nil {
 		return nil, err
 	}
-	if cells := cellsOf(largest(a.sizes, o.Batch)); cells > grid.MaxRows/a.spec.Input {
+	if cells := cellsOf(largest(a.sizes, o.Batch)); cells > grid.MaxRows/a.spec.Input && !o.Mapped {
 		return nil, fmt.Errorf("%s: batches of up to %d cells with %d channels are more than %d values: set a smaller --batch", o.X, cells, a.spec.Input, grid.MaxRows)
 	}
 	if err := a.checkFinite(); err != nil {
@@ -97,7 +101,11 @@ func (a *Arrays) use(samples []int) {
 }
 
 func (a *Arrays) readInputs() error {
-	x, err := npy.Read(a.options.X)
+	read := npy.Read
+	if a.options.Mapped {
+		read = npy.Open
+	}
+	x, err := read(a.options.X)
 	if err != nil {
 		return err
 	}
@@ -247,6 +255,16 @@ func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
 	a.fill(dst, epoch*int64(len(order))+int64(from), a.picked)
 	return nil
 }
+
+// Sample returns the inputs of a sample as they lie in the array, [*grid, K],
+// read only, and its size, which is at most the grid.
+func (a *Arrays) Sample(b int) (x []float32, size grid.Shape) {
+	n := a.grid.Cells() * a.spec.Input
+	return a.x.Data[b*n:][:n:n], a.sizes[b]
+}
+
+// Close gives back a mapped array; the source may not be used after.
+func (a *Arrays) Close() error { return a.x.Close() }
 
 // Example gives the first sample.
 func (a *Arrays) Example(dst *engine.Batch) error {

@@ -243,7 +243,44 @@ func (c testCase) repeat(s *session, e engine.Engine, plan engine.Plan, d number
 	if err := sameResults(got, first); err != nil {
 		return fmt.Errorf("plan with twice the room: %w", err)
 	}
+	if err := s.predicts(c.config, d, first); err != nil {
+		return err
+	}
 	return again("first plan again", plan)
+}
+
+// predicts asks an engine of its own, so that no other plan can be taken, for a
+// plan that only predicts: the bits of the ordinary plan's outputs and losses,
+// every time.
+func (s *session) predicts(c nn.Config, d numbers, want results) error {
+	e, _, err := s.engine(c, d.seed)
+	if err != nil {
+		return err
+	}
+	plan, err := e.Plan(d.batch.Samples, engine.Capacity{Predict: true})
+	if err != nil {
+		return fmt.Errorf("plan to predict: %w", err)
+	}
+	for _, what := range []string{"plan to predict", "plan to predict, again"} {
+		weight, err := plan.Load(d.batch)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		for range 2 { // a batch that is loaded stays
+			outputs := nans(len(want.outputs))
+			loss, err := plan.Predict(outputs)
+			if err != nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			if err := approx.SameBits("outputs", outputs, want.outputs); err != nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			if weight != want.weight || loss != want.predicted {
+				return fmt.Errorf("%s: weight %v, loss %+v, want %v, %+v", what, weight, loss, want.weight, want.predicted)
+			}
+		}
+	}
+	return nil
 }
 
 // sameResults asks for equal bits.

@@ -26,6 +26,7 @@ func planChecks() []Check {
 		{"plan/any number of cores", anyCores},
 		{"plan/predict into nil", predictNil},
 		{"plan/bytes", planBytes},
+		{"plan/to predict", planToPredict},
 	}
 }
 

@@ -184,7 +184,7 @@ func (e *refEngine) Plan(samples []grid.Shape, capacity engine.Capacity) (engine
 		Samples:    max(need.Samples, capacity.Samples),
 	}
 	if e.plan == nil || !e.plan.holds(room) || e.fault == "a new plan each time" {
-		e.plan = &refPlan{e: e, room: room, large: capacity.Rows > 0}
+		e.plan = &refPlan{e: e, room: room, large: capacity.Rows > 0, predicts: capacity.Predict}
 	}
 	return e.plan, nil
 }
@@ -220,11 +220,12 @@ func (e *refEngine) need(samples []grid.Shape) (engine.Capacity, error) {
 }
 
 type refPlan struct {
-	e     *refEngine
-	room  engine.Capacity
-	large bool
-	batch *engine.Batch
-	ref   ref.Batch
+	e        *refEngine
+	room     engine.Capacity
+	large    bool
+	predicts bool
+	batch    *engine.Batch
+	ref      ref.Batch
 }
 
 func (p *refPlan) holds(c engine.Capacity) bool {
@@ -439,6 +440,10 @@ func (p *refPlan) Predict(out []float32) (engine.Loss, error) {
 	switch p.e.fault {
 	case "NaN":
 		outputs[0] = float32(math.NaN())
+	case "other bits to predict":
+		if p.predicts {
+			outputs[0] += 1e-6
+		}
 	case "an output off by 1e-4":
 		outputs[len(outputs)-1] += 1e-4
 	case "outputs not written":

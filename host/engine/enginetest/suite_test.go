@@ -87,6 +87,7 @@ func plantedFaults(all []Check) []plantedFault {
 		{"any length", "parameters/in and out"},
 		{"any length", "update/moments of a wrong length"},
 		{"holds nothing", "plan/bytes"},
+		{"other bits to predict", "plan/to predict"},
 		{"clip_error ignored", "extreme/layernorm/zero input, initial parameters"},
 		{"clip_error ignored", "training/zero input"},
 		{"NaN", "training/zero corner"},

@@ -21,13 +21,25 @@ import (
 // neither missing nor a regular file is refused. Errors begin with "write" and
 // the path.
 func AtomicWrite(path string, write func(io.Writer) error) error {
+	return AtomicFile(path, func(file *os.File) error {
+		buffer := bufio.NewWriterSize(file, 1<<20)
+		if err := write(buffer); err != nil {
+			return err
+		}
+		return buffer.Flush()
+	})
+}
+
+// AtomicFile is AtomicWrite for content that is not written from its beginning
+// to its end: the temporary file, open for reading and writing, is handed out.
+func AtomicFile(path string, write func(*os.File) error) error {
 	if err := replace(path, write); err != nil {
 		return fmt.Errorf("write %s: %w", path, cause(err))
 	}
 	return nil
 }
 
-func replace(path string, write func(io.Writer) error) error {
+func replace(path string, write func(*os.File) error) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -62,7 +74,7 @@ func replace(path string, write func(io.Writer) error) error {
 func createTemp(path string) (*os.File, error) {
 	for {
 		name := fmt.Sprintf(".%s.%08x.tmp", filepath.Base(path), rand.Uint32())
-		file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		if !errors.Is(err, fs.ErrExist) {
 			return file, err
 		}
@@ -71,12 +83,8 @@ func createTemp(path string) (*os.File, error) {
 
 // fill writes the content, sees it onto the disk and closes the file. A mode of
 // 0 leaves the permissions alone.
-func fill(file *os.File, mode fs.FileMode, write func(io.Writer) error) error {
-	buffer := bufio.NewWriterSize(file, 1<<20)
-	err := write(buffer)
-	if err == nil {
-		err = buffer.Flush()
-	}
+func fill(file *os.File, mode fs.FileMode, write func(*os.File) error) error {
+	err := write(file)
 	if err == nil && mode != 0 {
 		err = file.Chmod(mode)
 	}

@@ -86,7 +86,7 @@ func TestFillFails(t *testing.T) {
 	if err != nil {
 		t.Skipf("no device that is always full: %v", err)
 	}
-	err = fill(full, 0, text("x"))
+	err = fill(full, 0, func(f *os.File) error { return text("x")(f) })
 	checkError(t, err, "no space left on device")
 	if err := full.Close(); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("the file is still open (%v)", err)
