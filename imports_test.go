@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"host/engine/enginetest":            {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"host/engine/batch":                 {"host/engine", "host/grid", "host/nn"},
 	"host/engine/nonfinite":             {"host/nn"},
+	"configs":                           {},
 	"kernels":                           {},
 	"host/cuda":                         {},
 	"host/cuda/gputest":                 {"host/cuda"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"scripts/plot":                      {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
-	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine",
+	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
 }
 

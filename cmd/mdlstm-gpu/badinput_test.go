@@ -176,7 +176,7 @@ func TestBadInput(t *testing.T) {
 		{"train --init run --channels 2", failed, "2 channels"},
 		{"train --config nope.toml", failed, "nope.toml"},
 		{"train --config unknown.toml", usage, `unknown.toml:3: no key "hiden"; did you mean hidden?`},
-		{"train --config table.toml", usage, "table.toml:1: [train] begins a table: no tables: write the keys at the top level"},
+		{"train --config table.toml", usage, "table.toml:1: [train] begins a table: only [[layers]] and [head] do: write the keys at the top level"},
 		{"train --config lr.toml", usage, "lr.toml:2: [lr] begins a table: no tables: write lr = VALUE at the top level"},
 		{"train --config underscore.toml", usage, `underscore.toml:1: no key "clip_error"; did you mean clip-error?`},
 		{"train --config type.toml", usage, `type.toml:2: key "hidden": want a whole number`},

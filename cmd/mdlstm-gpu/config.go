@@ -5,35 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"mdlstm-gpu/configs"
 )
 
 // readConfig reads a TOML file, whose keys are flags without their dashes, into
-// dst and returns which of them it sets. Unknown keys, wrong types and syntax
+// dst and returns which of them it sets, and the text. A path that does not exist
+// may be the name of a ready configuration. Unknown keys, wrong types and syntax
 // errors are errors with the file and the line.
-func readConfig(path string, dst any, options []option) (given, error) {
+func readConfig(path string, dst any, options []option) (given, []byte, error) {
 	data, err := readLimited(path, maxConfig)
-	if err != nil {
-		return nil, fmt.Errorf("--config %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		var ok bool
+		if data, ok = configs.Read(path); !ok {
+			return nil, nil, fmt.Errorf("--config %w; ready ones are %s", err, strings.Join(configs.Names(), ", "))
+		}
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("--config %w", err)
 	}
 	decoder := toml.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(dst); err != nil {
-		return nil, configError(path, data, err, options)
+		return nil, nil, configError(path, data, err, options)
 	}
 	var keys map[string]any
 	if err := toml.Unmarshal(data, &keys); err != nil {
-		return nil, configError(path, data, err, options)
+		return nil, nil, configError(path, data, err, options)
 	}
 	set := given{}
 	for key := range keys {
 		set[key] = true
 	}
-	return set, nil
+	return set, data, nil
 }
 
 // maxConfig bounds a file of settings: beyond it it is another file.
@@ -69,12 +78,24 @@ func configError(path string, data []byte, err error, options []option) error {
 			return usagef("%s:%d: key %q: only the command line takes it, as --%s", path, line, key, key)
 		}
 		if isTable(data, line) {
-			return usagef("%s:%d: [%s] begins a table: no tables: write the keys at the top level", path, line, key)
+			return usagef("%s:%d: [%s] begins a table: only [[layers]] and [head] do: write the keys at the top level", path, line, key)
+		}
+		if table, name, ok := strings.Cut(key, "."); ok && tableKeys[table] != nil {
+			return usagef("%s:%d: no key %q in %s: want %s%s", path, line, name, table, strings.Join(tableKeys[table], ", "), didYouMean(name, tableKeys[table], ""))
 		}
 		return usagef("%s:%d: no key %q%s", path, line, key, didYouMean(key, optionNames(options), ""))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
 		key := strings.Join(wrong.Key(), ".")
+		table, name, _ := strings.Cut(key, ".")
+		switch {
+		case tableKeys[table] != nil && layerWants[name] != "":
+			return usagef("%s:%d: key %q: want %s", path, line, name, layerWants[name])
+		case table == "layers":
+			return usagef("%s:%d: key \"layers\": want a table [[layers]] for each layer; text goes on the command line, as --layers", path, line)
+		case table == "head":
+			return usagef("%s:%d: key \"head\": want a table [head]", path, line)
+		}
 		for _, o := range options {
 			if o.name == key && isTable(data, line) {
 				return usagef("%s:%d: [%s] begins a table: no tables: write %s = VALUE at the top level", path, line, key, key)

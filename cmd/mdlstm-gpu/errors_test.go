@@ -81,13 +81,13 @@ func TestDirections(t *testing.T) {
 	}{
 		{"1", 3, "+++"}, {"all", 1, "+ -"}, {"all", 2, "++ +- -+ --"}, {"+-,--", 2, "+- --"},
 	} {
-		got, err := directions(c.text, c.axes)
+		got, err := directions("--directions", c.text, c.axes)
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%q on %d axes: got %q, %v, want %s", c.text, c.axes, got, err, c.want)
 		}
 	}
 	for _, text := range []string{"", "2", "+", "+++", "++,", "+x", "++ --", "++,++"} {
-		if got, err := directions(text, 2); exitCode(err) != exitUsage {
+		if got, err := directions("--directions", text, 2); exitCode(err) != exitUsage {
 			t.Errorf("%q: got %q, %v, want a usage error", text, got, err)
 		}
 	}

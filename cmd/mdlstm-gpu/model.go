@@ -30,6 +30,17 @@ type modelOptions struct {
 	Directions string   `toml:"directions"`
 	ForgetBias *float64 `toml:"forget-bias"`
 	ClipError  *float64 `toml:"clip-error"`
+	Dropout    float64  `toml:"dropout"`
+	Combine    string   `toml:"combine"`
+	Window     string   `toml:"window"`
+
+	// A stack in place of the one layer: the text of --layers, or the tables of a
+	// configuration file, whose text is in configData.
+	Layers     string       `toml:"-"`
+	Stack      []stackLayer `toml:"layers"`
+	Head       headTable    `toml:"head"`
+	configPath string
+	configData []byte
 }
 
 func defaultModel() modelOptions {
@@ -37,13 +48,20 @@ func defaultModel() modelOptions {
 }
 
 // architectureFlags decide the model, so a model from a file excludes them.
-var architectureFlags = []string{"model", "cell", "hidden", "directions", "forget-bias", "clip-error", "loss", "ignore-index"}
+var architectureFlags = []string{"model", "cell", "hidden", "directions", "forget-bias", "clip-error", "dropout", "combine", "window",
+	"layers", "head", "loss", "ignore-index", "class-weights"}
 
 func (m *modelOptions) options() []option {
-	return append([]option{
+	list := append([]option{
 		{name: "model", aliases: []string{"model_type"}, arg: "NAME", group: "Model",
 			usage: "MD_LSTM (the whole grid), or the seed's 1-D models HORIZONTAL_SD_LSTM (every row a sequence) and SNAKE_SD_LSTM (all cells, row after row)", dest: &m.Model},
 	}, m.layerOptions()...)
+	return append(list,
+		option{name: "dropout", arg: "P", group: "Model", usage: "share of the layer's inputs that each step leaves out", dest: &m.Dropout},
+		option{name: "combine", arg: "NAME", group: "Model", usage: "what becomes of the directions' outputs: concat (without it), sum or mean", dest: &m.Combine},
+		option{name: "window", arg: "2x2", group: "Model", usage: "cells that become one before the layer", dest: &m.Window},
+		option{name: "layers", arg: `"ITEM …"`, group: "Model", usage: layersHelp, dest: &m.Layers},
+	)
 }
 
 // layerOptions are those of the one recurrent layer.
@@ -57,46 +75,106 @@ func (m *modelOptions) layerOptions() []option {
 	}
 }
 
-// config is the model for a task: one recurrent layer and the task's head.
+// config is the model for a task: its layers and the task's head.
 func (m modelOptions) config(s task.Spec) (nn.Config, error) {
 	view, ok := map[string]string{modelMD: nn.ViewGrid, modelHorizontal: nn.ViewRows, modelSnake: nn.ViewSnake}[m.Model]
 	if !ok {
 		return nn.Config{}, oneOf("model", m.Model, models)
 	}
-	layer := nn.Layer{Type: nn.TypeMDLSTM, Cell: nn.CellLayerNorm, Hidden: m.Hidden, ClipError: m.ClipError}
 	axes := s.Axes
 	if view != nn.ViewGrid {
-		layer.Cell, layer.ForgetBias, axes = nn.CellPlain, 1, 1
+		axes = 1
+	}
+	c := nn.Config{View: view, Input: s.Input, Head: nn.Head{Units: s.Units, Activation: s.Activation}, Loss: s.Loss}
+	if m.Head.Units != 0 {
+		c.Head.Units = m.Head.Units
+	}
+	if m.Head.Activation != "" {
+		c.Head.Activation = m.Head.Activation
+	}
+	if m.Layers == "" && m.Stack == nil {
+		layer, err := m.oneLayer(view, axes)
+		c.Layers = []nn.Layer{layer}
+		return c, err
+	}
+	stack, where := m.Stack, m.inFile
+	if m.Layers != "" {
+		var err error
+		if stack, err = parseLayers(m.Layers); err != nil {
+			return c, err
+		}
+		where = m.inText
+	}
+	var from []int
+	var err error
+	if c.Layers, from, err = layers(stack, axes, where); err != nil {
+		return c, err
+	}
+	if err := c.Validate(); err != nil {
+		return c, stackError(err, from, where)
+	}
+	return c, nil
+}
+
+// inFile is where a key of a table of the configuration file stands.
+func (m modelOptions) inFile(table int, key string) string {
+	return fmt.Sprintf("%s:%d", m.configPath, layerLine(m.configData, table, key))
+}
+
+// inText names an item of --layers.
+func (m modelOptions) inText(item int, _ string) string {
+	return layersItem(item, strings.Fields(m.Layers)[item])
+}
+
+// oneLayer is the layer that the flags describe.
+func (m modelOptions) oneLayer(view string, axes int) (nn.Layer, error) {
+	layer := nn.Layer{Type: nn.TypeMDLSTM, Cell: nn.CellLayerNorm, Hidden: m.Hidden, ClipError: m.ClipError, Dropout: m.Dropout, Combine: m.Combine}
+	if view != nn.ViewGrid {
+		layer.Cell, layer.ForgetBias = nn.CellPlain, 1
 	}
 	if m.Cell != "" {
 		if err := oneOf("cell", m.Cell, nn.Cells); err != nil {
-			return nn.Config{}, err
+			return layer, err
 		}
 		layer.Cell = m.Cell
 	}
 	if m.ForgetBias != nil {
 		layer.ForgetBias = *m.ForgetBias
 	}
+	if m.Combine != "" {
+		if err := oneOf("combine", m.Combine, []string{nn.CombineConcat, nn.CombineSum, nn.CombineMean}); err != nil {
+			return layer, err
+		}
+	}
 	var err error
-	if layer.Directions, err = directions(m.Directions, axes); err != nil {
-		return nn.Config{}, err
+	if layer.Directions, err = directions("--directions", m.Directions, axes); err != nil {
+		return layer, err
+	}
+	if m.Window != "" {
+		window, err := grid.ParseShape(m.Window)
+		if err != nil || len(window) != axes {
+			return layer, usagef("--window %.40q: want cells on each of %s, such as %s", m.Window, axesOf(axes), strings.TrimSuffix(strings.Repeat("2x", axes), "x"))
+		}
+		if view != nn.ViewGrid {
+			return layer, usagef("--window %s goes with --model %s", m.Window, modelMD)
+		}
+		layer.Window = window
 	}
 	switch {
 	case m.Hidden < 1 || m.Hidden > math.MaxInt32:
-		return nn.Config{}, usagef("--hidden %d: must be at least 1 unit", m.Hidden)
+		return layer, usagef("--hidden %d: must be at least 1 unit", m.Hidden)
 	case layer.ForgetBias < -math.MaxFloat32 || layer.ForgetBias > math.MaxFloat32:
-		return nn.Config{}, usagef("--forget-bias %v: must fit a float32", layer.ForgetBias)
+		return layer, usagef("--forget-bias %v: must fit a float32", layer.ForgetBias)
 	case m.ClipError != nil && !(*m.ClipError >= 0 && *m.ClipError <= math.MaxFloat32):
-		return nn.Config{}, usagef("--clip-error %v: must be a positive number, or 0 for none", *m.ClipError)
+		return layer, usagef("--clip-error %v: must be a positive number, or 0 for none", *m.ClipError)
+	case !(m.Dropout >= 0 && m.Dropout < 1):
+		return layer, usagef("--dropout %v: must be 0 or more and below 1", m.Dropout)
 	}
-	return nn.Config{
-		View: view, Input: s.Input, Layers: []nn.Layer{layer},
-		Head: nn.Head{Units: s.Units, Activation: s.Activation}, Loss: s.Loss,
-	}, nil
+	return layer, nil
 }
 
-// directions reads --directions for grids of so many axes.
-func directions(text string, axes int) ([]string, error) {
+// directions reads directions for grids of so many axes; what names them.
+func directions(what, text string, axes int) ([]string, error) {
 	switch text {
 	case "1":
 		return []string{strings.Repeat("+", axes)}, nil
@@ -110,11 +188,11 @@ func directions(text string, axes int) ([]string, error) {
 	list := strings.Split(text, ",")
 	for i, signs := range list {
 		if len(signs) != axes || strings.Trim(signs, "+-") != "" {
-			return nil, usagef("--directions %.40q: want 1, all, or a list such as %s: a sign, + or -, for each of %s",
-				text, strings.Repeat("+", axes)+","+strings.Repeat("-", axes), axesOf(axes))
+			return nil, usagef("%s %.40q: want 1, all, or a list such as %s: a sign, + or -, for each of %s",
+				what, text, strings.Repeat("+", axes)+","+strings.Repeat("-", axes), axesOf(axes))
 		}
 		if slices.Contains(list[:i], signs) {
-			return nil, usagef("--directions %.40q: %s is given twice", text, signs)
+			return nil, usagef("%s %.40q: %s is given twice", what, text, signs)
 		}
 	}
 	return list, nil

@@ -53,19 +53,40 @@ func prepare(o trainOptions, set given) (*prepared, error) {
 		return nil, err
 	}
 	if p.model == nil {
-		config, err := o.modelOptions.config(p.data.Train.Spec())
-		if err != nil {
+		if p.model, err = o.newModel(p.data, set); err != nil {
 			return nil, err
-		}
-		config.IgnoreIndex = o.IgnoreIndex
-		if p.model, err = nn.New(config); err != nil {
-			return nil, usagef("%w", err)
 		}
 	}
 	if err := p.data.Check(p.model); err != nil {
 		return nil, err
 	}
 	return p, p.fillSettings(o, set)
+}
+
+// newModel makes the model that the flags and the data describe.
+func (o *trainOptions) newModel(data task.Split, set given) (*nn.Model, error) {
+	if set["layers"] {
+		for _, flag := range oneLayerFlags {
+			if set[flag] {
+				return nil, usagef("--%s is of a model of one layer, and the stack has its own: leave --%s out", flag, flag)
+			}
+		}
+	}
+	config, err := o.modelOptions.config(data.Train.Spec())
+	if err != nil {
+		return nil, err
+	}
+	config.IgnoreIndex = o.IgnoreIndex
+	if o.ClassWeights != "" {
+		if config.ClassWeights, err = o.classWeights(config, data); err != nil {
+			return nil, err
+		}
+	}
+	m, err := nn.New(config)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return m, nil
 }
 
 // load takes the model of --init.

@@ -204,7 +204,7 @@ func settingsTable(s train.Settings) []report.KV {
 	}
 	table = append(table,
 		report.KV{Key: "Head", Value: fmt.Sprintf("%s, %s", count(s.Model.Head.Units, "unit"), s.Model.Head.Activation)},
-		report.KV{Key: "Loss", Value: s.Model.Loss},
+		report.KV{Key: "Loss", Value: lossText(s.Model)},
 		report.KV{Key: "Optimizer", Value: string(s.Optimizer)},
 		report.KV{Key: "Learning rate", Value: number(s.LR)})
 	if s.Schedule.Kind != "" || s.Schedule.Warmup != 0 {
@@ -231,6 +231,18 @@ func settingsTable(s train.Settings) []report.KV {
 	return table
 }
 
+// lossText is a loss with what does not count in it.
+func lossText(c nn.Config) string {
+	text := c.Loss
+	if c.IgnoreIndex != nil {
+		text += fmt.Sprintf(", class %d does not count", *c.IgnoreIndex)
+	}
+	if c.ClassWeights != nil {
+		text += fmt.Sprintf(", class weights %.4g", c.ClassWeights)
+	}
+	return text
+}
+
 // layerText is a layer in a line.
 func layerText(l nn.Layer) string {
 	switch l.Type {
@@ -241,6 +253,9 @@ func layerText(l nn.Layer) string {
 		}
 		if l.ClipError != nil && *l.ClipError != 0 {
 			text += fmt.Sprintf(", errors clipped to %v", *l.ClipError)
+		}
+		if l.Combine != "" && l.Combine != nn.CombineConcat {
+			text += ", their " + l.Combine
 		}
 		if l.Dropout != 0 {
 			text += fmt.Sprintf(", dropout %v", l.Dropout)

@@ -48,7 +48,7 @@ func TestTrainSchedules(t *testing.T) {
 		{"--lr-gamma 0.5", "--lr-gamma 0.5: goes with --schedule step"},
 		{"--lr-end 0.5", "--lr-end 0.5: goes with --schedule cosine"},
 		{"--schedule step --lr-step x", `--lr-step "x"`},
-		{"--warmup 1000", "--warmup 1000: must be less than the run's 1000 steps"},
+		{"--warmup -1", "--warmup -1: must not be negative"},
 		{"--accumulate 0", "--accumulate 0: must be at least 1 batch"},
 		{"--accumulate -2", "--accumulate -2: must be at least 1 batch"},
 	} {

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"mdlstm-gpu/configs"
 	"mdlstm-gpu/host/train"
 )
 
@@ -20,6 +22,7 @@ type trainOptions struct {
 	modelOptions
 	computeOptions
 
+	ClassWeights    string  `toml:"class-weights"`
 	Steps           int64   `toml:"steps"`
 	Epochs          int64   `toml:"epochs"`
 	Optimizer       string  `toml:"optimizer"`
@@ -62,6 +65,7 @@ func (o *trainOptions) options() []option {
 		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch, as mnist always has; else batches follow the file", dest: &o.Shuffle},
 		option{name: "augment", group: "Data", usage: "mnist: deform, turn and scale every training image a little, in another way in every epoch", dest: &o.Augment},
 		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
+		option{name: "class-weights", arg: "W,W,…", group: "Data", usage: "weight of each class in the loss, or balanced: one over its share of the training targets", dest: &o.ClassWeights},
 		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays: class number of cells that do not count", dest: &o.IgnoreIndex},
 	)
 	list = append(list, o.modelOptions.options()...)
@@ -84,7 +88,7 @@ func (o *trainOptions) options() []option {
 		option{name: "out", arg: "RUN", group: "Run", usage: "new folder of the run; without it runs/MODEL-DATE-TIME", dest: &o.Out},
 		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --patience, --checkpoint-every and those of the machine", dest: &o.Resume},
 		option{name: "checkpoint-every", arg: "N", group: "Run", usage: "steps between checkpoints, 0 = only at the end", dest: &o.CheckpointEvery},
-		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01; flags on the command line win", dest: &o.Config},
+		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01, and a stack as tables [[layers]]; flags on the command line win; ready ones: " + strings.Join(configs.Names(), ", "), dest: &o.Config},
 		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},
 	)
 	return append(list, o.computeOptions.options()...)
@@ -106,16 +110,19 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 			"train --model SNAKE_SD_LSTM --seed 3",
 			"train --task fields --size 32x32 --cell stable --directions all",
 			"train --x X.npy --y Y.npy --epochs 20 --out runs/mine",
+			`train --x X.npy --y labels.npy --layers "mdlstm:stable:8:all sum"`,
+			"train --config graves2007-mnist --data mnist",
 			"train --resume runs/mine --steps 5000",
 			"train --size 128x128 --dry-run",
 		},
 	}, options, func(ctx *cli.Context, set given) error {
 		if o.Config != "" {
 			// What the command line sets wins: it is stored again, over the file's.
-			fromFile, err := readConfig(o.Config, &o, options)
+			fromFile, text, err := readConfig(o.Config, &o, options)
 			if err != nil {
 				return err
 			}
+			o.configPath, o.configData = o.Config, text
 			if set, err = assign(ctx, options); err != nil {
 				return err
 			}

@@ -38,7 +38,15 @@ func understood(data task.Split, m *nn.Model) [][2]string {
 			lines = append(lines, [2]string{"classes", classText(counts, m.Config.IgnoreIndex)})
 		}
 	}
-	return append(lines, [2]string{"head", fmt.Sprintf("%s, %s, %s", count(m.Units(), "unit"), m.Config.Head.Activation, m.Config.Loss)})
+	if out, err := m.OutputShape(largest); err == nil {
+		switch {
+		case len(out) == 0:
+			lines = append(lines, [2]string{"output", "one for each sample"})
+		case !largest.Equal(out):
+			lines = append(lines, [2]string{"output", fmt.Sprintf("up to %v cells", grid.Shape(out))})
+		}
+	}
+	return append(lines, [2]string{"head", fmt.Sprintf("%s, %s, %s", count(m.Units(), "unit"), m.Config.Head.Activation, lossText(m.Config))})
 }
 
 // classText is the range of the class numbers; a gap below the largest may be a

@@ -186,6 +186,9 @@ func (a *Arrays) checkShape(f fit, out grid.Shape) error {
 			// The head has its units from y's last axis, which is one of the grid.
 			wanted = strings.TrimSuffix(fmt.Sprint(got), "]") + " units]"
 		}
+	case len(out) > 0 && f.loss == "cross_entropy" && len(got) == 1,
+		len(out) > 0 && f.loss != "cross_entropy" && len(got) == 2 && got[1] == f.units:
+		hint = `; for one target a sample the model must end with sums over all axes: train it with --layers "mdlstm:stable:16:all sum"`
 	case f.loss != "cross_entropy" && slices.Equal(got[:len(got)-1], want[:len(want)-1]):
 		hint = fmt.Sprintf("; give targets of %d values a cell, or train another model on these", f.units)
 	}

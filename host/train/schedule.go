@@ -83,8 +83,9 @@ func (c Schedule) String() string {
 	return text
 }
 
-// validate refuses a schedule that cannot be followed for so many steps.
-func (c Schedule) validate(steps int64) error {
+// validate refuses a schedule that cannot be followed. A warm-up may be longer than
+// the run.
+func (c Schedule) validate() error {
 	bad := func(flag string, value any, problem string) error {
 		return &SettingError{Flag: flag, Value: fmt.Sprint(value), Problem: problem}
 	}
@@ -98,8 +99,6 @@ func (c Schedule) validate(steps int64) error {
 		return bad("--schedule", strconv.Quote(c.Kind), "must be "+strings.Join(Schedules, ", "))
 	case c.Warmup < 0:
 		return bad("--warmup", c.Warmup, "must not be negative")
-	case c.Warmup > 0 && c.Warmup >= steps:
-		return bad("--warmup", c.Warmup, fmt.Sprintf("must be less than the run's %d steps", steps))
 	case kind != ScheduleStep && (c.Every != 0 || c.At != nil):
 		return bad("--lr-step", lrStep(c), "goes with --schedule step")
 	case kind != ScheduleStep && c.Gamma != 0:

@@ -105,7 +105,7 @@ func (s *Settings) Validate() error {
 	case s.Threads < 0:
 		return bad("--threads", s.Threads, "must not be negative (0 = all cores)")
 	}
-	if err := s.Schedule.validate(s.Steps); err != nil {
+	if err := s.Schedule.validate(); err != nil {
 		return err
 	}
 	return s.Model.Validate()
