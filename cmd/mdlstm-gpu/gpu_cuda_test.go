@@ -81,7 +81,7 @@ func TestGPURefused(t *testing.T) {
 		{"no CUDA library, auto", "MDLSTM_CUDA_LIBRARY=libc.so.6", quick("--out", "run"), "libc.so.6 is not a CUDA driver library"},
 		{"memory of the parameters", "MDLSTM_EMU_MEMORY=1000", small, "out of memory: the model's parameters"},
 		{"memory of a batch", "MDLSTM_EMU_MEMORY=1000000", []string{"train", "--size", "64x64", "--batch", "64", "--device", "gpu", "--out", "run"},
-			"out of memory: a batch of 64 samples, 262144 cells in all, needs "},
+			"out of memory: batch 64 of 64x64 needs "},
 		{"memory refused by the driver", "MDLSTM_EMU_FAIL=cuMemAlloc:2=2", small, "out of memory"},
 		{"a kernel that does not compile", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=218", small, "CUDA_ERROR_INVALID_PTX"},
 		{"PTX that the driver does not know", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=222", small, "R525 (CUDA 12.0)"},

@@ -103,6 +103,7 @@ type driver interface {
 	createEvent(timing bool) (handle, Result)
 	destroyEvent(event handle) Result
 	recordEvent(event, stream handle) Result
+	recordEventNode(event, stream handle) Result
 	queryEvent(event handle) Result
 	waitEvent(event handle) Result
 	elapsed(start, end handle) (milliseconds float32, r Result)

@@ -278,8 +278,14 @@ func (library) createEvent(timing bool) (handle, Result) {
 
 func (library) destroyEvent(e handle) Result   { return Result(C.cuEventDestroy(event(e))) }
 func (library) recordEvent(e, s handle) Result { return Result(C.cuEventRecord(event(e), stream(s))) }
-func (library) queryEvent(e handle) Result     { return Result(C.cuEventQuery(event(e))) }
-func (library) waitEvent(e handle) Result      { return Result(C.cuEventSynchronize(event(e))) }
+
+// recordEventNode makes the mark a node of the graph that is being captured.
+func (library) recordEventNode(e, s handle) Result {
+	return Result(C.cuEventRecordWithFlags(event(e), stream(s), C.CU_EVENT_RECORD_EXTERNAL))
+}
+
+func (library) queryEvent(e handle) Result { return Result(C.cuEventQuery(event(e))) }
+func (library) waitEvent(e handle) Result  { return Result(C.cuEventSynchronize(event(e))) }
 
 func (library) elapsed(start, end handle) (float32, Result) {
 	var ms C.float
