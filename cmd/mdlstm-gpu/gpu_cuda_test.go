@@ -289,7 +289,7 @@ func seedSteps(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("MDLSTM_SEED_STEPS")
 	if text == "" {
-		return 100
+		return 300
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < agreeSteps {
