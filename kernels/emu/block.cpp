@@ -55,6 +55,7 @@ struct Stack {
 // A block under way.
 struct Block {
   const Launch* launch = nullptr;
+  char* memory = nullptr;             // the OS thread's shared memory
   unsigned threads = 0, started = 0, returned = 0;
   uint3 index{0, 0, 0};
   std::vector<unsigned> order;        // in which threads start
@@ -340,7 +341,7 @@ Moment moment() {
   return {here().epoch, thread, here().warps[thread / 32].syncs};
 }
 
-char* shared_base() { return shared; }
+char* shared_base() { return here().memory; }
 size_t shared_size() { return here().launch->shared; }
 void moved(size_t bytes, bool store) { (store ? here().stored : here().loaded) += bytes; }
 
@@ -360,6 +361,7 @@ std::string run(const Launch& launch) {
     std::unique_ptr<Block> taken = take_block();
     Block& b = *taken;
     b.launch = &launch;
+    b.memory = shared;
     b.threads = launch.block.x * launch.block.y * launch.block.z;
     b.error.clear();
     b.barriers = b.warp_ops = b.loaded = b.stored = 0;
