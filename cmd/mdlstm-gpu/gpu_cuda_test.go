@@ -145,7 +145,7 @@ func TestGPUFault(t *testing.T) {
 		env  []string
 	}{
 		{"graph", []string{"MDLSTM_EMU_FAIL=cuGraphLaunch:11=719"}},
-		{"launch", []string{"MDLSTM_SYNC=1", "MDLSTM_EMU_FAIL=cuLaunchKernel:60=700"}},
+		{"launch", []string{"MDLSTM_SYNC=1", "MDLSTM_EMU_FAIL=cuLaunchKernel:45=700"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			refused(t, onGPU(c.env, flags(c.name)...), exitFailed, "is kept in "+filepath.Join(c.name, "state.safetensors"))
