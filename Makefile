@@ -37,7 +37,7 @@ bench: build ## training steps on the CPU, on a GPU where there is one, and in P
 fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
 	scripts/fuzz.sh
 
-gpu-bundle: ## build/gpu-bundle: prebuilt tests and program for a machine with a GPU but no Go (gpu_check.sh)
+gpu-bundle: ## build/gpu-bundle.tar.gz: prebuilt tests and program for a machine with a GPU but no Go (gpu_check.sh)
 	scripts/gpu_bundle.sh
 
 docker: ## the image mdlstm-gpu from Dockerfile.cuda

@@ -25,7 +25,9 @@ type Entry struct {
 var entries = []Entry{
 	{"gradient_norm", "optimizer", "ppii", 256},
 	{"adam", "optimizer", "ppppppppppii", 256},
+	{"adam_small", "optimizer", "pppppppppi", 1024},
 	{"sgd", "optimizer", "ppppppppii", 256},
+	{"sgd_small", "optimizer", "pppppppi", 1024},
 
 	{"rows_gemm_small", "gemm", "ppppppiiiiiiii", 256},
 	{"rows_gemm_64", "gemm", "ppppppiiiiiiii", 128},

@@ -11,6 +11,11 @@ func NormBlocks(n int) int {
 	return min(max((n+perBlock-1)/perBlock, 1), maxNormBlocks)
 }
 
+// OneBlock says whether an update of n parameters is one block of one launch:
+// while that is quicker than the second launch which a larger grid needs. It is
+// a function of n alone, because the norm's order follows from it.
+func OneBlock(n int) bool { return n <= 8*1024 }
+
 // Where the optimizer kernels read and write their scalars (optimizer.cu).
 const (
 	HyperLR       = 0 // index into hyper

@@ -14,13 +14,16 @@ import (
 	"mdlstm-gpu/kernels"
 )
 
-const optimizerThreads = 256
+const (
+	optimizerThreads = 256
+	small            = 0 // a grid
+)
 
 // optimizer is a model of n parameters on the device, between guard zones.
 type optimizer struct {
 	t                           *testing.T
 	s                           *cuda.Stream
-	norm, adam, sgd             *cuda.Function
+	f                           map[string]*cuda.Function
 	n, blocks                   int
 	grad, w, m, v, hyper, found *gputest.Buffer[float32]
 	partial                     *gputest.Buffer[float32]
@@ -53,7 +56,7 @@ func newOptimizer(t *testing.T, c *cuda.Context, start state, h hyper) *optimize
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &optimizer{t: t, s: stream, n: len(start.grad), blocks: kernels.NormBlocks(len(start.grad))}
+	o := &optimizer{t: t, s: stream, n: len(start.grad), blocks: kernels.NormBlocks(len(start.grad)), f: map[string]*cuda.Function{}}
 	for _, e := range kernels.Entries() {
 		if e.File != "optimizer" {
 			continue
@@ -62,14 +65,7 @@ func newOptimizer(t *testing.T, c *cuda.Context, start state, h hyper) *optimize
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch e.Name {
-		case "gradient_norm":
-			o.norm = f
-		case "adam":
-			o.adam = f
-		case "sgd":
-			o.sgd = f
-		}
+		o.f[e.Name] = f
 	}
 	o.grad, o.w = gputest.New(t, c, "grad", start.grad), gputest.New(t, c, "w", start.w)
 	o.m, o.v = gputest.New(t, c, "m", start.m), gputest.New(t, c, "v", start.v)
@@ -85,18 +81,27 @@ func newOptimizer(t *testing.T, c *cuda.Context, start state, h hyper) *optimize
 	return o
 }
 
-// update runs one update with a grid of so many blocks.
+// update runs one update with a grid of so many blocks; small is one block of the
+// kernel that needs no other.
 func (o *optimizer) update(kind string, grid int) {
 	o.t.Helper()
-	block, n, p := cuda.Dim{X: optimizerThreads}, cuda.Int(int32(o.n)), cuda.Int(int32(o.blocks))
+	n, p := cuda.Int(int32(o.n)), cuda.Int(int32(o.blocks))
 	none := cuda.Pointer(0) // no packed copies: host/gpu tests those
-	err := o.norm.Launch(o.s, cuda.Dim{X: o.blocks}, block, 0, o.grad.Argument(), o.partial.Argument(), n, p)
-	if err == nil && kind == "adam" {
-		err = o.adam.Launch(o.s, cuda.Dim{X: grid}, block, 0, o.partial.Argument(), o.hyper.Argument(), o.step.Argument(),
-			o.grad.Argument(), o.w.Argument(), o.m.Argument(), o.v.Argument(), none, none, o.found.Argument(), n, p)
-	} else if err == nil {
-		err = o.sgd.Launch(o.s, cuda.Dim{X: grid}, block, 0, o.partial.Argument(), o.hyper.Argument(), o.grad.Argument(),
-			o.w.Argument(), o.v.Argument(), none, none, o.found.Argument(), n, p)
+	arguments := []cuda.Argument{o.hyper.Argument(), o.step.Argument(), o.grad.Argument(), o.w.Argument(), o.m.Argument(),
+		o.v.Argument(), none, none, o.found.Argument(), n}
+	if kind == "sgd" {
+		arguments = slices.Delete(slices.Delete(arguments, 4, 5), 1, 2)
+	}
+	if grid == small {
+		if err := o.f[kind+"_small"].Launch(o.s, cuda.Dim{X: 1}, cuda.Dim{X: 1024}, 0, arguments...); err != nil {
+			o.t.Fatal(err)
+		}
+		return
+	}
+	block := cuda.Dim{X: optimizerThreads}
+	err := o.f["gradient_norm"].Launch(o.s, cuda.Dim{X: o.blocks}, block, 0, o.grad.Argument(), o.partial.Argument(), n, p)
+	if err == nil {
+		err = o.f[kind].Launch(o.s, cuda.Dim{X: grid}, block, 0, append(slices.Insert(arguments, 0, o.partial.Argument()), p)...)
 	}
 	if err != nil {
 		o.t.Fatal(err)
@@ -196,9 +201,11 @@ func TestOptimizer(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/n=%d", kind, n), func(t *testing.T) {
 				h := hyper{lr: 0.01, momentum: 0.9, scale: 1, step: 1}
 				start := randomState(n, 1)
-				o := newOptimizer(t, c, start, h)
-				o.update(kind, (n+optimizerThreads-1)/optimizerThreads)
-				check(t, kind, o, start, h)
+				for _, grid := range []int{small, (n + optimizerThreads - 1) / optimizerThreads} {
+					o := newOptimizer(t, c, start, h)
+					o.update(kind, grid)
+					check(t, kind, o, start, h)
+				}
 			})
 		}
 		for name, h := range map[string]hyper{
@@ -212,9 +219,11 @@ func TestOptimizer(t *testing.T) {
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				start := randomState(3000, 1)
-				o := newOptimizer(t, c, start, h)
-				o.update(kind, 3) // fewer threads than parameters
-				check(t, kind, o, start, h)
+				for _, grid := range []int{small, 3} { // fewer threads than parameters
+					o := newOptimizer(t, c, start, h)
+					o.update(kind, grid)
+					check(t, kind, o, start, h)
+				}
 			})
 		}
 	}
@@ -230,21 +239,23 @@ func TestOptimizerHuge(t *testing.T) {
 		for i := range start.m {
 			start.m[i], start.v[i] = 0, 0
 		}
-		o := newOptimizer(t, c, start, h)
-		o.update("sgd", 8)
-		got := o.found.Values()
-		_, _, v, norm := wanted("sgd", start, h)
-		if size == 1e-30 {
-			norm = 0 // squares below the smallest float: nothing to clip
-		}
-		if norm > math.MaxFloat32 {
-			norm = math.Inf(1)
-		}
-		if _, err := gputest.Near("norm", got[:1], []float64{norm}, 0, 2e-6); err != nil || got[kernels.ResultFinite] != 1 {
-			t.Errorf("size %g: %v, result %v", size, err, got)
-		}
-		if _, err := gputest.Near("v", o.v.Values(), v, 1e-6, 0); err != nil && !math.IsInf(norm, 1) {
-			t.Errorf("size %g: %v", size, err)
+		for _, grid := range []int{small, 8} {
+			o := newOptimizer(t, c, start, h)
+			o.update("sgd", grid)
+			got := o.found.Values()
+			_, _, v, norm := wanted("sgd", start, h)
+			if size == 1e-30 {
+				norm = 0 // squares below the smallest float: nothing to clip
+			}
+			if norm > math.MaxFloat32 {
+				norm = math.Inf(1)
+			}
+			if _, err := gputest.Near("norm", got[:1], []float64{norm}, 0, 2e-6); err != nil || got[kernels.ResultFinite] != 1 {
+				t.Errorf("size %g, grid %d: %v, result %v", size, grid, err, got)
+			}
+			if _, err := gputest.Near("v", o.v.Values(), v, 1e-6, 0); err != nil && !math.IsInf(norm, 1) {
+				t.Errorf("size %g, grid %d: %v", size, grid, err)
+			}
 		}
 	}
 }
@@ -254,17 +265,18 @@ func TestOptimizerNotFinite(t *testing.T) {
 	c := gputest.Open(t)
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
 		for _, at := range []int{0, 999, 4999} {
-			for _, kind := range []string{"adam", "sgd"} {
+			for i := range 4 {
+				kind, grid := []string{"adam", "sgd"}[i/2], []int{small, 5}[i%2]
 				h := hyper{lr: 0.1, momentum: 0.9, clip: 1, scale: 1, step: 1}
 				start := randomState(5000, 1)
 				start.grad[at] = bad
 				o := newOptimizer(t, c, start.clone(), h)
-				o.update(kind, 5)
+				o.update(kind, grid)
 				got, result := o.state(), o.found.Values()
 				same := slices.Equal(got.w, start.w) && slices.Equal(got.m, start.m) && slices.Equal(got.v, start.v) &&
 					slices.EqualFunc(got.grad, start.grad, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
 				if !same || result[kernels.ResultFinite] != 0 || !(math.IsNaN(float64(result[0])) || math.IsInf(float64(result[0]), 1)) {
-					t.Errorf("%s, %v at %d: unchanged %v, result %v", kind, bad, at, same, result)
+					t.Errorf("%s, grid %d, %v at %d: unchanged %v, result %v", kind, grid, bad, at, same, result)
 				}
 			}
 		}

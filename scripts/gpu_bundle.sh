@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes build/gpu-bundle: all that scripts/gpu_check.sh needs on a machine that
-# has NVIDIA's driver and a GPU, but neither Go nor a network: the program, the
-# tests of the GPU code, and the script. Copy the folder there and run
-# ./gpu_check.sh in it. The machine needs a C library as new as this one's.
+# Makes build/gpu-bundle.tar.gz, and the folder that is packed in it: all that
+# scripts/gpu_check.sh needs on a machine that has NVIDIA's driver and a GPU, but
+# neither Go nor a network: the program, the tests of the GPU code, and the
+# script. Copy the file there, unpack it and run ./gpu_check.sh in the folder. The
+# machine needs a C library as new as this one's.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root
@@ -27,6 +28,7 @@ done
 cp -r kernels/*.cu kernels/testdata "$out/kernels/"
 cp -r host/cuda/driver "$out/host/cuda/"
 cp scripts/gpu_check.sh "$out/"
-bytes=$(du -sb "$out" | cut -f 1)
-[ "$bytes" -le "$limit" ] || die "$out has $bytes bytes, more than $limit"
-say "$out: $((bytes >> 20)) MiB: copy it to the GPU's machine and run ./gpu_check.sh there"
+tar -czf "$out.tar.gz" -C "${out%/*}" "${out##*/}"
+bytes=$(stat -c %s "$out.tar.gz")
+[ "$bytes" -le "$limit" ] || die "$out.tar.gz has $bytes bytes, more than $limit"
+say "$out.tar.gz: $((bytes >> 20)) MiB: copy it to the GPU's machine, tar -xzf it and run gpu-bundle/gpu_check.sh there"

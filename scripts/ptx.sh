@@ -56,28 +56,38 @@ lower() {
     sed -e 's/^\.version 9\.0$/.version 8.0/' -e '/\.pragma "used_bytes_mask/d' "$1" > "$2"
 }
 
-# nvcc's optimizer orders some loads by the addresses of its own data: one compilation in about 30 differs in a few
-# lines. Without address randomization it repeats itself.
-steady() { if setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi; }
-
-# compile NVCC FILE ARCH OUT
+# compile NVCC FILE ARCH OUT. The compiler's optimizer orders some loads by the addresses of its own data, which differ
+# from run to run: one compilation in about 30 has a few lines otherwise. So what is committed is what two compilations
+# in a row agree on (settle), and a compilation that differs from it is repeated before it counts (same).
 compile() {
-    steady "$1" -ptx -arch="compute_$3" -std=c++17 -O3 -Werror all-warnings "$2" -o "$4.9"
+    "$1" -ptx -arch="compute_$3" -std=c++17 -O3 -Werror all-warnings "$2" -o "$4.9"
     lower "$4.9" "$4"
     rm "$4.9"
 }
 
-# compile_all NVCC FOLDER: every kernel file into FOLDER/ptx, the tests' into FOLDER/testdata.
+# compile_all HOW NVCC FOLDER: every kernel file into FOLDER/ptx, the tests' into FOLDER/testdata; HOW is compile or settle.
 compile_all() {
     local file arch sub
-    mkdir -p "$2/ptx" "$2/testdata"
+    mkdir -p "$3/ptx" "$3/testdata"
     for file in kernels/*.cu kernels/testdata/*.cu; do
         sub=ptx
         case $file in kernels/testdata/*) sub=testdata ;; esac
         for arch in $(variants "$file"); do
-            compile "$1" "$file" "$arch" "$2/$sub/$(basename "$file" .cu).$arch.ptx"
+            "$1" "$2" "$file" "$arch" "$3/$sub/$(basename "$file" .cu).$arch.ptx"
         done
     done
+}
+
+# settle NVCC FILE ARCH OUT: compiles until two in a row are the same.
+settle() {
+    local last=build/ptx-last
+    compile "$1" "$2" "$3" "$4"
+    while true; do
+        cp "$4" "$last"
+        compile "$1" "$2" "$3" "$4"
+        cmp -s "$4" "$last" && break
+    done
+    rm "$last"
 }
 
 build() {
@@ -85,11 +95,12 @@ build() {
         compile_with_other "$NVCC"
         return
     fi
-    compile_all "$(find_nvcc)" kernels
+    mkdir -p build
+    compile_all settle "$(find_nvcc)" kernels
 }
 
 # same COMMITTED NVCC FILE ARCH COMPILED: whether the committed PTX is what the source compiles to, in one of a few
-# compilations (see steady: another machine may have it in another order). Prints the first difference if not.
+# compilations. Prints the first difference if not.
 same() {
     local try
     cmp -s "$1" "$5" && return
@@ -150,7 +161,7 @@ check() {
     install "$OLD_TOOLS" nvidia/cuda_nvcc/bin/ptxas nvidia-cuda-nvcc-cu12==12.0.140
     old=$OLD_TOOLS/nvidia/cuda_nvcc/bin/ptxas
     rm -rf "$work"
-    compile_all "$nvcc" "$work"
+    compile_all compile "$nvcc" "$work"
     for file in spills:spill doubles:double; do
         compile "$nvcc" "kernels/testdata/refused/${file%:*}.cu" 75 "$work/${file%:*}.ptx"
         refuses "$ptxas" "$work/${file%:*}.ptx" 75 "${file#*:}"

@@ -19,7 +19,8 @@ cc -fsyntax-only -I"$VENDOR" "$WORK/prototypes.c" || {
 {
     printf '#include <stdio.h>\n#include <cuda.h>\nint main(void) {\n'
     grep -oE '^ +CU(DA)?_[A-Z0-9_]+ +=' "$OURS/cuda.h" | sed -E 's/[ =]//g; s/.*/printf("%s %d\\n", "&", (int)&);/'
-    printf 'printf("CUdevprop %%d\\n", (int)sizeof(CUdevprop));\n}\n'
+    printf 'printf("CUdevprop %%d\\n", (int)sizeof(CUdevprop));\n'
+    printf 'printf("launch %%d %%d\\n", (int)sizeof(CUlaunchConfig), (int)sizeof(CUlaunchAttribute));\n}\n'
 } > "$WORK/numbers.c"
 for which in "$VENDOR" "$OURS"; do
     cc -I"$which" "$WORK/numbers.c" -o "$WORK/numbers"

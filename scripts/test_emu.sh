@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests of the GPU code on the emulator, in every mode in which they can differ.
 #   test_emu.sh             everything, a quarter of an hour on 2 cores
-#   test_emu.sh ci [TAGS]   what `make test` runs: everything once, and the parts that differ in the other modes
+#   test_emu.sh ci [TAGS]   what `make test` runs: everything once, the whole suite with both families of kernels, and the
+#                           parts that differ in the other modes
 # Needs `make driver emulator emulator-check emulator-asan`, and emulator-portable without ci; `make test-emu` sees to that.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -81,7 +81,7 @@ func TestGPURefused(t *testing.T) {
 		{"no CUDA library, auto", "MDLSTM_CUDA_LIBRARY=libc.so.6", quick("--out", "run"), "libc.so.6 is not a CUDA driver library"},
 		{"memory of the parameters", "MDLSTM_EMU_MEMORY=1000", small, "out of memory: the model's parameters"},
 		{"memory of a batch", "MDLSTM_EMU_MEMORY=1000000", []string{"train", "--size", "64x64", "--batch", "64", "--device", "gpu", "--out", "run"},
-			"out of memory: a batch of 64 samples, 262144 cells in all, needs "},
+			"out of memory: batch 64 of 64x64 needs "},
 		{"memory refused by the driver", "MDLSTM_EMU_FAIL=cuMemAlloc:2=2", small, "out of memory"},
 		{"a kernel that does not compile", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=218", small, "CUDA_ERROR_INVALID_PTX"},
 		{"PTX that the driver does not know", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=222", small, "R525 (CUDA 12.0)"},
@@ -145,7 +145,7 @@ func TestGPUFault(t *testing.T) {
 		env  []string
 	}{
 		{"graph", []string{"MDLSTM_EMU_FAIL=cuGraphLaunch:11=719"}},
-		{"launch", []string{"MDLSTM_SYNC=1", "MDLSTM_EMU_FAIL=cuLaunchKernel:60=700"}},
+		{"launch", []string{"MDLSTM_SYNC=1", "MDLSTM_EMU_FAIL=cuLaunchKernel:45=700"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			refused(t, onGPU(c.env, flags(c.name)...), exitFailed, "is kept in "+filepath.Join(c.name, "state.safetensors"))
@@ -289,7 +289,7 @@ func seedSteps(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("MDLSTM_SEED_STEPS")
 	if text == "" {
-		return 100
+		return 300
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < agreeSteps {

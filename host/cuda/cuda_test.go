@@ -54,6 +54,7 @@ func TestAttributes(t *testing.T) {
 		"CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH":              int(attributeMemoryBusWidth),
 		"CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK":                int(attributeMaxThreadsPerBlock),
 		"CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X":                       int(attributeMaxGridX),
+		"CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH":                       int(attributeClusterLaunch),
 		"CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK":                  int(functionMaxThreads),
 		"CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES":                      int(functionShared),
 		"CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES":                       int(functionLocal),

@@ -27,13 +27,14 @@ type Device struct {
 	Multiprocessors          int
 	ThreadsPerMultiprocessor int
 	RegistersPerMultiproc    int
-	SharedPerMultiprocessor  int // bytes
-	SharedPerBlock           int // bytes a kernel may use without asking
-	SharedPerBlockOptin      int // bytes after Function.SetDynamicShared
-	MaxThreads               int // of a block
-	MaxGrid                  int // blocks along x
-	L2                       int // bytes
-	ClockKHz, MemoryClockKHz int // 0 where the driver no longer tells
+	SharedPerMultiprocessor  int  // bytes
+	SharedPerBlock           int  // bytes a kernel may use without asking
+	SharedPerBlockOptin      int  // bytes after Function.SetDynamicShared
+	MaxThreads               int  // of a block
+	MaxGrid                  int  // blocks along x
+	Clusters                 bool // Function.LaunchCluster works
+	L2                       int  // bytes
+	ClockKHz, MemoryClockKHz int  // 0 where the driver no longer tells
 	MemoryBusBits            int
 }
 
@@ -139,6 +140,7 @@ func describe(drv driver, ordinal, version int) (Device, error) {
 	d.SharedPerBlockOptin = ask(attributeSharedPerBlockOptin)
 	d.MaxThreads = ask(attributeMaxThreadsPerBlock)
 	d.MaxGrid = ask(attributeMaxGridX)
+	d.Clusters = ask(attributeClusterLaunch) != 0
 	d.L2 = ask(attributeL2)
 	d.ClockKHz = ask(attributeClockKHz)
 	d.MemoryClockKHz = ask(attributeMemoryClockKHz)

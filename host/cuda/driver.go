@@ -31,6 +31,7 @@ const (
 	attributeMemoryBusWidth       attribute         = 37
 	attributeMaxThreadsPerBlock   attribute         = 1
 	attributeMaxGridX             attribute         = 5
+	attributeClusterLaunch        attribute         = 120
 	functionMaxThreads            functionAttribute = 0
 	functionShared                functionAttribute = 1
 	functionLocal                 functionAttribute = 3
@@ -86,6 +87,7 @@ type driver interface {
 	setFunctionAttribute(function handle, a functionAttribute, value int) Result
 	occupancy(function handle, threads int, shared int) (int, Result)
 	launch(function handle, grid, block Dim, shared int, stream handle, arguments []uint64) Result
+	launchCluster(function handle, grid, block, cluster Dim, shared int, stream handle, arguments []uint64) Result
 
 	createStream() (handle, Result)
 	destroyStream(stream handle) Result
@@ -103,6 +105,7 @@ type driver interface {
 	createEvent(timing bool) (handle, Result)
 	destroyEvent(event handle) Result
 	recordEvent(event, stream handle) Result
+	recordEventNode(event, stream handle) Result
 	queryEvent(event handle) Result
 	waitEvent(event handle) Result
 	elapsed(start, end handle) (milliseconds float32, r Result)

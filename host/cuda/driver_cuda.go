@@ -14,6 +14,24 @@ static int load_module(CUmodule *module, const char *ptx, char *log, size_t log_
 	return cuModuleLoadDataEx(module, ptx, 2, options, values);
 }
 
+// Each argument has eight bytes of its own.
+static int launch_cluster(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                          unsigned block_y, unsigned block_z, unsigned x, unsigned y, unsigned z, unsigned shared,
+                          CUstream stream, unsigned long long *arguments, int count) {
+	enum { most = 64 };
+	CUlaunchAttribute cluster;
+	CUlaunchConfig config = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, &cluster, 1};
+	void *slots[most];
+	if (count > most) return CUDA_ERROR_INVALID_VALUE;
+	for (int i = 0; i < count; i++) slots[i] = &arguments[i];
+	memset(&cluster, 0, sizeof cluster);
+	cluster.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+	cluster.value.clusterDim.x = x;
+	cluster.value.clusterDim.y = y;
+	cluster.value.clusterDim.z = z;
+	return cuLaunchKernelEx(&config, f, slots, NULL);
+}
+
 // The emulator's own functions, NULL in a real driver.
 static int emulator_counters(unsigned long long *values, int count) {
 	int (*f)(unsigned long long *, int) = (int (*)(unsigned long long *, int))mdlstm_cuda_symbol("mdlstm_emu_counters");
@@ -217,6 +235,16 @@ func (library) launch(f handle, grid, block Dim, shared int, s handle, arguments
 	})
 }
 
+// launchCluster is written in C above: cuda5 knows no clusters.
+func (library) launchCluster(f handle, grid, block, cluster Dim, shared int, s handle, arguments []uint64) Result {
+	if len(arguments) == 0 {
+		arguments = []uint64{0}
+	}
+	return Result(C.launch_cluster(*(*C.CUfunction)(unsafe.Pointer(&f)), C.uint(grid.X), C.uint(grid.Y), C.uint(grid.Z),
+		C.uint(block.X), C.uint(block.Y), C.uint(block.Z), C.uint(cluster.X), C.uint(cluster.Y), C.uint(cluster.Z),
+		C.uint(shared), stream(s), (*C.ulonglong)(unsafe.Pointer(&arguments[0])), C.int(len(arguments))))
+}
+
 func (library) createStream() (s handle, r Result) {
 	r = recovered(func() { s = handle(cu.StreamCreate()) })
 	return s, r
@@ -278,8 +306,14 @@ func (library) createEvent(timing bool) (handle, Result) {
 
 func (library) destroyEvent(e handle) Result   { return Result(C.cuEventDestroy(event(e))) }
 func (library) recordEvent(e, s handle) Result { return Result(C.cuEventRecord(event(e), stream(s))) }
-func (library) queryEvent(e handle) Result     { return Result(C.cuEventQuery(event(e))) }
-func (library) waitEvent(e handle) Result      { return Result(C.cuEventSynchronize(event(e))) }
+
+// recordEventNode makes the mark a node of the graph that is being captured.
+func (library) recordEventNode(e, s handle) Result {
+	return Result(C.cuEventRecordWithFlags(event(e), stream(s), C.CU_EVENT_RECORD_EXTERNAL))
+}
+
+func (library) queryEvent(e handle) Result { return Result(C.cuEventQuery(event(e))) }
+func (library) waitEvent(e handle) Result  { return Result(C.cuEventSynchronize(event(e))) }
 
 func (library) elapsed(start, end handle) (float32, Result) {
 	var ms C.float

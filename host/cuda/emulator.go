@@ -4,6 +4,7 @@ package cuda
 // depend on the program only, not on the order seed, the threads or the clock.
 type Counters struct {
 	Launches      uint64 // kernels run, those in graphs included
+	Captures      uint64 // graphs recorded
 	GraphLaunches uint64
 	GraphNodes    uint64 // nodes run in graphs
 	Blocks        uint64
@@ -21,7 +22,7 @@ type Counters struct {
 
 // values lists the counters in the order of kernels/emu/counters.h.
 func (c *Counters) values() []*uint64 {
-	return []*uint64{&c.Launches, &c.GraphLaunches, &c.GraphNodes, &c.Blocks, &c.Threads, &c.Barriers, &c.WarpOps,
+	return []*uint64{&c.Launches, &c.Captures, &c.GraphLaunches, &c.GraphNodes, &c.Blocks, &c.Threads, &c.Barriers, &c.WarpOps,
 		&c.Waits, &c.UploadBytes, &c.DownloadBytes, &c.LoadBytes, &c.StoreBytes}
 }
 

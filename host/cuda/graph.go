@@ -29,7 +29,9 @@ func (c *Context) Capture(name string, s *Stream, f func(*Stream) error) (*Graph
 	if err := c.call("cuStreamBeginCapture", func() Result { return c.drv.beginCapture(s.handle) }); err != nil {
 		return nil, fmt.Errorf("graph %s: %w", name, err)
 	}
+	s.capturing = true
 	failed := f(s)
+	s.capturing = false
 	var recorded handle
 	err := c.call("cuStreamEndCapture", func() (r Result) {
 		recorded, r = c.drv.endCapture(s.handle)
@@ -62,7 +64,7 @@ func (c *Context) Capture(name string, s *Stream, f func(*Stream) error) (*Graph
 	return g, nil
 }
 
-// Nodes is how many kernels, copies and fills the graph holds.
+// Nodes is how many kernels, copies, fills and marks the graph holds.
 func (g *Graph) Nodes() int { return g.nodes }
 
 // Launch queues the graph on s and returns without waiting.

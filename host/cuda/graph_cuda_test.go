@@ -136,6 +136,47 @@ func TestForkJoin(t *testing.T) {
 	}
 }
 
+// TestMarkedGraph: an event within a graph is marked anew by every launch, and
+// who waits for it does not wait for what comes after.
+func TestMarkedGraph(t *testing.T) {
+	c := gputest.Open(t)
+	b := newBench(t, c)
+	known, err := c.NewEvent(false)
+	must(t, err)
+	p, err := c.AllocPinned("p", 8)
+	must(t, err)
+	values := cuda.Slice[int32](p)
+	atomics := b.function("right_atomics", "p") // the kernel stores where the host reads: no copy
+	store := func(s *cuda.Stream, at cuda.Address) error {
+		return atomics.Launch(s, cuda.Dim{X: 1}, cuda.Dim{X: faultThreads}, 0, cuda.Pointer(at))
+	}
+	m := gputest.New(t, c, "m", make([]int32, 2))
+	g, err := c.Capture("marked", b.s, func(s *cuda.Stream) error {
+		return errors.Join(store(s, p.Address()), known.RecordEach(s), store(s, m.Address()))
+	})
+	must(t, err)
+	defer func() { must(t, errors.Join(g.Close(), known.Close(), p.Free())) }()
+	if g.Nodes() != 3 {
+		t.Errorf("%d nodes, want 3", g.Nodes())
+	}
+	clear(values)
+	for round := range int32(3) {
+		must(t, b.s.Wait())
+		before, emulated := c.Counters()
+		must(t, g.Launch(b.s))
+		must(t, known.Wait())
+		if values[0] != faultThreads*(round+1) {
+			t.Errorf("round %d: the host reads %d, want %d", round, values[0], faultThreads*(round+1))
+		}
+		if after, _ := c.Counters(); emulated && !c.Sync() && after.Launches != before.Launches+1 {
+			t.Errorf("round %d: %d kernels ran before the mark, want 1", round, after.Launches-before.Launches)
+		}
+	}
+	if got := m.Values()[0]; got != 3*faultThreads {
+		t.Errorf("after the mark: %d, want %d", got, 3*faultThreads)
+	}
+}
+
 // TestUnordered: two fills of one graph with nothing between them. Random
 // orders must show that the program forgot a dependency.
 func TestUnordered(t *testing.T) {

@@ -156,6 +156,56 @@ func TestLaunchRefused(t *testing.T) {
 	must(t, b.s.Wait())
 }
 
+// TestClusters launches in clusters, alone and within a graph. No kernel of the
+// program does so yet.
+func TestClusters(t *testing.T) {
+	t.Setenv("MDLSTM_EMU_ARCH", "90")
+	b := newBench(t, gputest.Open(t))
+	if !b.Device().Clusters {
+		t.Skipf("%s has no clusters", b.Device().Name)
+	}
+	atomics := b.function("right_atomics", "p")
+	y := gputest.New(t, b.Context, "y", make([]int32, 2))
+	launch := func(s *cuda.Stream) error {
+		return atomics.LaunchCluster(s, cuda.Dim{X: 8, Y: 3}, cuda.Dim{X: faultThreads}, cuda.Dim{X: 4}, 0, y.Argument())
+	}
+	must(t, launch(b.s))
+	g, err := b.Capture("clusters", b.s, launch)
+	must(t, err)
+	must(t, g.Launch(b.s))
+	if got := y.Values(); got[0] != 2*24*faultThreads || got[1] != 8*faultThreads {
+		t.Errorf("got %v, want [%d %d]", got, 2*24*faultThreads, 8*faultThreads)
+	}
+	must(t, g.Close())
+	for _, c := range []struct {
+		grid, cluster cuda.Dim
+		want          string
+	}{
+		{cuda.Dim{X: 9}, cuda.Dim{X: 2}, "a grid of 9×1×1 blocks is no multiple of the cluster of 2×1×1"},
+		{cuda.Dim{X: 8, Y: 3}, cuda.Dim{Y: 2}, "no multiple of the cluster of 1×2×1"},
+		{cuda.Dim{X: 16}, cuda.Dim{X: 16}, "a cluster of 16×1×1 blocks, at most 8"},
+		{cuda.Dim{X: 4, Y: 4}, cuda.Dim{X: 4, Y: 4}, "a cluster of 4×4×1 blocks, at most 8"},
+	} {
+		err := atomics.LaunchCluster(b.s, c.grid, cuda.Dim{X: 1}, c.cluster, 0, y.Argument())
+		if !errors.Is(err, cuda.ErrRange) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("grid %v, cluster %v: got %v, want %q", c.grid, c.cluster, err, c.want)
+		}
+	}
+	if err := atomics.LaunchCluster(b.s, cuda.Dim{X: 2}, cuda.Dim{X: 65}, cuda.Dim{X: 2}, 0, y.Argument()); !errors.Is(err, cuda.InvalidValue) {
+		t.Errorf("a block too large: got %v", err)
+	}
+	must(t, b.s.Wait())
+}
+
+func TestClustersRefused(t *testing.T) {
+	b := newBench(t, emulated(t)) // an sm_75
+	y := gputest.New(t, b.Context, "y", make([]int32, 2))
+	err := b.function("right_atomics", "p").LaunchCluster(b.s, cuda.Dim{X: 2}, cuda.Dim{X: 1}, cuda.Dim{X: 2}, 0, y.Argument())
+	if !errors.Is(err, cuda.ErrRange) || !strings.Contains(err.Error(), "compute capability 9.0 is needed") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFunctionAttributes(t *testing.T) {
 	b := newBench(t, gputest.Open(t))
 	f := b.function("right_axpy", "ppif")

@@ -170,6 +170,37 @@ func Float(v float32) Argument { return Argument{'f', uint64(math.Float32bits(v)
 // grid is no work and no error. Arguments that do not fit the kernel's
 // parameters are an error that wraps [ErrRange], and nothing is launched.
 func (f *Function) Launch(s *Stream, grid, block Dim, shared int, arguments ...Argument) error {
+	return f.launch("cuLaunchKernel", s, grid, block, shared, arguments, func(grid, block Dim, bits []uint64) Result {
+		return f.c.drv.launch(f.handle, grid, block, shared, s.handle, bits)
+	})
+}
+
+// maxCluster is how many blocks a cluster has at most on every device that has
+// clusters.
+const maxCluster = 8
+
+// LaunchCluster is Launch in clusters: blocks that run at the same time on
+// neighbouring multiprocessors. A device without them (compute capability below
+// 9.0), more than 8 blocks, and a grid that is no multiple of the cluster are
+// errors that wrap [ErrRange].
+func (f *Function) LaunchCluster(s *Stream, grid, block, cluster Dim, shared int, arguments ...Argument) error {
+	whole := grid.filled()
+	cluster = cluster.filled()
+	switch d := f.c.device; {
+	case !d.Clusters:
+		return fmt.Errorf("kernel %s: clusters: %s has none, compute capability 9.0 is needed: %w", f.name, d.Name, ErrRange)
+	case cluster.X > maxCluster || cluster.Y > maxCluster || cluster.Z > maxCluster || cluster.X*cluster.Y*cluster.Z > maxCluster:
+		return fmt.Errorf("kernel %s: a cluster of %d×%d×%d blocks, at most %d: %w", f.name, cluster.X, cluster.Y, cluster.Z, maxCluster, ErrRange)
+	case whole.X%cluster.X != 0 || whole.Y%cluster.Y != 0 || whole.Z%cluster.Z != 0:
+		return fmt.Errorf("kernel %s: a grid of %d×%d×%d blocks is no multiple of the cluster of %d×%d×%d: %w", f.name,
+			whole.X, whole.Y, whole.Z, cluster.X, cluster.Y, cluster.Z, ErrRange)
+	}
+	return f.launch("cuLaunchKernelEx", s, grid, block, shared, arguments, func(grid, block Dim, bits []uint64) Result {
+		return f.c.drv.launchCluster(f.handle, grid, block, cluster, shared, s.handle, bits)
+	})
+}
+
+func (f *Function) launch(op string, s *Stream, grid, block Dim, shared int, arguments []Argument, launch func(grid, block Dim, bits []uint64) Result) error {
 	if grid.X == 0 {
 		return nil
 	}
@@ -182,10 +213,9 @@ func (f *Function) Launch(s *Stream, grid, block Dim, shared int, arguments ...A
 		bits[i] = a.bits
 	}
 	c := f.c
-	launch := func() Result { return c.drv.launch(f.handle, grid, block, shared, s.handle, bits) }
-	err := c.call("cuLaunchKernel", func() Result {
+	err := c.call(op, func() Result {
 		c.last.Store(&f.name)
-		return launch()
+		return launch(grid, block, bits)
 	})
 	if e := (*Error)(nil); errors.As(err, &e) && !e.Code.sticky() {
 		e.Kernel, e.Exact = f.name, true

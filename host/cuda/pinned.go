@@ -54,6 +54,11 @@ func (p *Pinned) Free() error {
 // Bytes is the size that was asked for.
 func (p *Pinned) Bytes() int64 { return p.bytes }
 
+// Address is the memory as kernels see it: what one of them stores there, the
+// host reads after waiting for it, without a copy. Every device has the host's
+// addresses in its own address space (compute capability 2.0 and newer, 64 bits).
+func (p *Pinned) Address() Address { return Address(uintptr(p.at)) }
+
 // Slice is the memory as elements of T, as many as fit. It is the memory
 // itself: an asynchronous copy writes it later.
 func Slice[T Number](p *Pinned) []T {

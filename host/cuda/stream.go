@@ -4,8 +4,9 @@ import "fmt"
 
 // Stream is a queue of work: copies, fills, kernels, graphs, in order.
 type Stream struct {
-	c      *Context
-	handle handle
+	c         *Context
+	handle    handle
+	capturing bool // a capture begins here and has not ended
 }
 
 // NewStream makes a stream. [Upload] and [Download] wait for it.
@@ -140,6 +141,16 @@ func (e *Event) Close() error {
 // Record marks what is queued on s now.
 func (e *Event) Record(s *Stream) error {
 	return e.c.call("cuEventRecord", func() Result { return e.c.drv.recordEvent(e.handle, s.handle) })
+}
+
+// RecordEach is Record, except within a capture that began on s, where it becomes
+// a node of the graph: each launch of the graph marks the point anew, and the
+// host may wait for it while the rest of the graph runs.
+func (e *Event) RecordEach(s *Stream) error {
+	if !s.capturing {
+		return e.Record(s)
+	}
+	return e.c.call("cuEventRecordWithFlags", func() Result { return e.c.drv.recordEventNode(e.handle, s.handle) })
 }
 
 // Wait returns when the marked work is done; at once when nothing was marked.

@@ -18,7 +18,8 @@ import (
 
 // TestAgreesWithCPU: the seed's experiment on the GPU and on the CPU, step by
 // step: overall loss within 2e-6, relevant loss within 1e-5. The first 5 steps,
-// 3 of small batches with -short, all 50 with MDLSTM_CONFORMANCE=all.
+// 3 of small batches with -short, all 50 with MDLSTM_CONFORMANCE=all; the seed's
+// models run for longer in the tests of the commands.
 func TestAgreesWithCPU(t *testing.T) {
 	steps, samples := 5, 16
 	switch {

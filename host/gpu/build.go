@@ -3,6 +3,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
@@ -13,7 +14,7 @@ import (
 func (p *plan) build(samples []grid.Shape) error {
 	err := p.lay(samples)
 	if err == nil {
-		err = p.affordable()
+		err = p.affordable(samples)
 	}
 	if err == nil {
 		err = p.allocate()
@@ -22,7 +23,7 @@ func (p *plan) build(samples []grid.Shape) error {
 		return nil
 	}
 	if errors.Is(err, cuda.OutOfMemory) && !errors.Is(err, engine.ErrMemory) {
-		err = fmt.Errorf("%w: %w: %w", engine.ErrMemory, p.request(), err)
+		err = fmt.Errorf("%w: %w: %w", engine.ErrMemory, p.request(samples), err)
 	}
 	return errors.Join(err, p.release())
 }
@@ -48,7 +49,7 @@ func saturated(a, b int64) int64 {
 
 // affordable refuses a plan that the device has no memory for, before any of it
 // is taken.
-func (p *plan) affordable() error {
+func (p *plan) affordable(samples []grid.Shape) error {
 	free, _, err := p.e.c.MemoryInfo()
 	if err != nil {
 		return err
@@ -57,13 +58,18 @@ func (p *plan) affordable() error {
 	if p.bytes() <= free {
 		return nil
 	}
-	return fmt.Errorf("%w: %w, %s are free: use a smaller batch or size", engine.ErrMemory, p.request(), cuda.FormatBytes(free))
+	return fmt.Errorf("%w: %w, %s free: lower --batch or --size", engine.ErrMemory, p.request(samples), cuda.FormatBytes(free))
 }
 
-// request says what the plan is for and what it takes.
-func (p *plan) request() error {
-	return fmt.Errorf("a batch of %d samples, %d cells in all, needs %s on the device",
-		p.capacity.Samples, p.capacity.Rows, cuda.FormatBytes(p.bytes()))
+// request says what the plan is for and what it takes: "batch 4096 of 64x64 needs
+// 31.2 GiB", or how many cells where sizes differ.
+func (p *plan) request(samples []grid.Shape) error {
+	size := fmt.Sprintf("%d cells in all", p.capacity.Rows)
+	if p.capacity.Samples == len(samples) && p.capacity.Rows == len(samples)*samples[0].Cells() &&
+		!slices.ContainsFunc(samples, func(s grid.Shape) bool { return !slices.Equal(s, samples[0]) }) {
+		size = samples[0].String()
+	}
+	return fmt.Errorf("batch %d of %s needs %s", p.capacity.Samples, size, cuda.FormatBytes(p.bytes()))
 }
 
 // allocate takes device and pinned memory for what was laid out.
@@ -76,20 +82,17 @@ func (p *plan) allocate() (err error) {
 	if err := p.scalars.alloc(c, owner, q); err != nil {
 		return err
 	}
-	for i := range p.slots {
-		if p.slots[i], err = newSlot(c, owner, p.inputs, q); err != nil {
-			return err
-		}
+	if p.intake, err = newIntake(c, owner, p.inputs, q); err != nil {
+		return err
 	}
 	if p.pinned, err = c.AllocPinned(owner, p.scalars.bytes()); err != nil {
 		return err
 	}
 	p.words = cuda.Slice[uint32](p.pinned)
 	clear(p.words)
-	if p.loss.read, err = c.AllocPinned(owner, 4*p.loss.sums.n); err != nil {
+	if p.loss.sums, err = c.AllocPinned(owner, int64(4*p.loss.sumCount)); err != nil {
 		return err
 	}
-	p.loss.partial = cuda.Slice[float32](p.loss.read)
 	if p.measured, err = c.NewEvent(false); err != nil {
 		return err
 	}
@@ -134,18 +137,16 @@ func (p *plan) release() error {
 		errs = append(errs, g.Close())
 	}
 	p.graphs = nil
-	for i, k := range p.slots {
-		if k != nil {
-			errs = append(errs, k.free())
-		}
-		p.slots[i] = nil
+	if p.intake != nil {
+		errs = append(errs, p.intake.free())
+		p.intake = nil
 	}
 	if p.measured != nil {
 		errs = append(errs, p.measured.Close())
 		p.measured = nil
 	}
 	if p.loss != nil {
-		errs = append(errs, p.loss.read.Free())
+		errs = append(errs, p.loss.sums.Free())
 	}
 	for _, m := range p.jobs {
 		errs = append(errs, m.Free())

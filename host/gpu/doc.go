@@ -8,27 +8,27 @@
 //	        └─ plan ─┬─ levels   the grids: after the view, behind each window or sum
 //	                 ├─ stages   what is computed, one behind the other
 //	                 ├─ work     all that stages keep on the device, one allocation
-//	                 └─ slots    two: the rows and tables of a batch, host and device
+//	                 └─ intake   the rows and tables of a batch: pinned, arriving, and where kernels read them
 //	Kernels   a method a kernel, used by stages; a function of its arguments alone
 //
 // # A step
 //
-// Load checks a batch, writes it and the tables of its schedule into a slot and
-// queues their copy on a stream of its own. Gradients launches two recorded
-// graphs: forward with the loss, then backward. It returns as soon as the loss
-// is known, while backward still runs; the other slot is free for the next
-// batch meanwhile. Update launches one more graph: norm and optimizer. A step of
-// one small layer is 8 kernels:
+// Load checks a batch, writes it and the tables of its schedule into pinned
+// memory and queues their copy into a second buffer, on a stream of its own.
+// Gradients takes them from there and launches one recorded graph: forward with
+// the loss, whose sums the kernel stores in pinned memory, an event that says so,
+// then backward. It returns at the event, while backward still runs; the second
+// buffer is free for the next batch meanwhile. Update launches one more graph. A
+// step of one small layer is 7 kernels and the event, 8 nodes:
 //
-//	forward    input projection · wavefronts (one sweep) · head, loss and their gradients
-//	backward   wavefronts · weight gradients · their reduction into the arena
-//	update     norm · optimizer
+//	gradients  input projection · wavefronts (one sweep) · head, loss and their gradients · event ·
+//	           wavefronts · weight gradients · their reduction into the arena
+//	update     norm and optimizer: one launch for up to 8192 parameters, else two
 //
 // A graph is recorded at its first use and serves every batch within the plan's
 // capacity: kernels read the numbers of rows and wavefronts, and the scalars of
-// a pass, from device memory. There is one for each slot, because addresses
-// differ, and for each choice of kernels. MDLSTM_SYNC=1 runs the same launches
-// one by one.
+// a pass, from device memory, and addresses never change. There is one for each
+// choice of kernels. MDLSTM_SYNC=1 runs the same launches one by one.
 //
 // # The same bits
 //

@@ -41,7 +41,7 @@ func (s *headStage) args(train bool) HeadArgs {
 		RowsArgs: s.in.level.args(), K: s.In, Units: s.Out, Loss: headLosses[l.name], Activation: activations[s.Activation],
 		X: s.in.data.address(), Weight: s.weights.param("weight"), Bias: s.weights.param("bias"), Out: s.out.data.address(),
 		Target: l.target.address(), Classes: s.p.e.classWeights.address(), Relevant: l.relevant.address(),
-		Control: l.control.address(), Scale: l.scale.address(), Partial: s.partial.address(), Sums: l.sums.address(),
+		Control: l.control.address(), Scale: l.scale.address(), Partial: s.partial.address(), Sums: l.sumsAddress(),
 	}
 	if train {
 		a.DX = s.in.grad.address() // none for the model's inputs

@@ -9,7 +9,7 @@ import (
 // device has given memory for them.
 type layout struct {
 	work    *block // what stages keep
-	inputs  *block // of a slot: the batch and its tables; its memory is that of the slot in use
+	inputs  *block // the batch and its tables
 	scalars *block // of a pass
 
 	levels   []*level

@@ -18,13 +18,12 @@ type lossStage struct {
 	head  *field
 	fused bool // the head is a headStage
 
-	target   array // [C, units] or int32 [C], in row order
-	relevant array // int32 [C], mse: the relevant rows; for a small head how often each row is one
-	control  array // int32 [LossControls]
-	scale    array // [1] 1/normaliser
-	sums     array // partial sums, as the kernel leaves them
-	read     *cuda.Pinned
-	partial  []float32 // read itself
+	target   array        // [C, units] or int32 [C], in row order
+	relevant array        // int32 [C], mse: the relevant rows; for a small head how often each row is one
+	control  array        // int32 [LossControls]
+	scale    array        // [1] 1/normaliser
+	sums     *cuda.Pinned // partial sums: the kernel stores them where the host reads them
+	sumCount int
 
 	batch   batch.Targets
 	targets bool
@@ -45,8 +44,16 @@ func newLossStage(p *plan, head *field) *lossStage {
 	s.control = p.inputs.take(LossControls)
 	s.scale = p.scalars.take(1)
 	loss, relevant := s.blocks()
-	s.sums = p.work.take(loss + relevant)
+	s.sumCount = loss + relevant
 	return s
+}
+
+// sumsAddress is 0 before the plan has its memory.
+func (s *lossStage) sumsAddress() cuda.Address {
+	if s.sums == nil {
+		return 0
+	}
+	return s.sums.Address()
 }
 
 // blocks is how many partial sums of the loss there are, and of the relevant
@@ -63,7 +70,7 @@ func (s *lossStage) blocks() (loss, relevant int) {
 func (s *lossStage) args(gradient bool) LossArgs {
 	a := LossArgs{
 		RowsArgs: s.head.args(), Units: s.head.width, Out: s.head.data.address(), Target: s.target.address(),
-		Weight: s.p.e.classWeights.address(), Control: s.control.address(), Scale: s.scale.address(), Sums: s.sums.address(),
+		Weight: s.p.e.classWeights.address(), Control: s.control.address(), Scale: s.scale.address(), Sums: s.sumsAddress(),
 		Activation: activations[s.p.e.model.Config.Head.Activation],
 	}
 	if s.name == nn.MSE {
@@ -75,9 +82,9 @@ func (s *lossStage) args(gradient bool) LossArgs {
 	return a
 }
 
-// load checks a batch's targets, writes them into a slot and returns their
+// load checks a batch's targets, writes them for the device and returns their
 // weight.
-func (s *lossStage) load(b *engine.Batch, k *slot) (weight float64, err error) {
+func (s *lossStage) load(b *engine.Batch, k *intake) (weight float64, err error) {
 	s.batch.Y, s.batch.Class = part(s.target, k.floats), part(s.target, k.ints)
 	sched := s.head.sched
 	if weight, err = s.batch.Load(s.p.e.model, b, sched); err != nil {
@@ -99,7 +106,7 @@ func (s *lossStage) load(b *engine.Batch, k *slot) (weight float64, err error) {
 }
 
 // loadRelevant writes the relevant rows of an mse, which only has some.
-func (s *lossStage) loadRelevant(k *slot) error {
+func (s *lossStage) loadRelevant(k *intake) error {
 	rows := s.batch.Relevant
 	if s.fused {
 		if len(rows) == 0 && !k.marked {
@@ -140,16 +147,11 @@ func (s *lossStage) run(q *cuda.Stream, gradient bool) error {
 	return k.LossMSE(q, a)
 }
 
-// fetch queues the copy of the partial sums to the host.
-func (s *lossStage) fetch(q *cuda.Stream) error {
-	return q.Download(s.read, 0, s.sums.of.memory, 4*s.sums.at, 4*s.sums.n)
-}
-
-// measured adds the partial sums up, once the host has them.
+// measured adds the partial sums up, once the device has stored them.
 func (s *lossStage) measured() engine.Loss {
 	loss := s.total
 	blocks, _ := s.blocks()
-	for i, sum := range s.partial[:s.sums.n] {
+	for i, sum := range cuda.Slice[float32](s.sums) {
 		if i < blocks {
 			loss.Sum += float64(sum)
 		} else {

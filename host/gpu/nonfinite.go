@@ -17,7 +17,6 @@ func (p *plan) FindNonFinite() (string, error) {
 		return "", err
 	}
 	q := p.e.stream
-	p.inputs.memory = p.slots[p.current].memory
 	if err := p.forward(q, p.train); err != nil {
 		return "", err
 	}
@@ -30,9 +29,6 @@ func (p *plan) FindNonFinite() (string, error) {
 		}
 	}
 	if err := p.loss.run(q, false); err != nil {
-		return "", err
-	}
-	if err := p.loss.fetch(q); err != nil {
 		return "", err
 	}
 	if err := q.Wait(); err != nil {

@@ -8,31 +8,22 @@ import (
 	"mdlstm-gpu/host/engine"
 )
 
-// graphKey tells the recorded graphs of a plan apart: addresses differ with the
-// slot, kernels with the variant.
-type graphKey struct {
-	name    string
-	slot    int
-	variant string
-}
+// graphKey tells the recorded graphs of a plan apart: kernels differ with the
+// variant.
+type graphKey struct{ name, variant string }
 
 // The graphs of a plan.
 const (
-	graphForward  = "forward" // of training, with the loss
-	graphBackward = "backward"
-	graphPredict  = "predict"
+	graphGradients = "gradients" // forward, loss, backward
+	graphPredict   = "predict"
 )
 
 // launch queues what record queues as one graph, which is recorded at its first
-// use. What record queues may depend on the plan and the slot alone.
+// use. What record queues may depend on the plan alone.
 func (p *plan) launch(name string, record func(*cuda.Stream) error) error {
-	key := graphKey{name, p.current, p.variant}
+	key := graphKey{name, p.variant}
 	if p.graphs[key] == nil {
-		memory := p.slots[p.current].memory
-		g, err := p.e.c.Capture(name, p.e.stream, func(q *cuda.Stream) error {
-			p.inputs.memory = memory
-			return record(q)
-		})
+		g, err := p.e.c.Capture(name, p.e.stream, record)
 		if err != nil {
 			return err
 		}
@@ -92,7 +83,7 @@ func (p *plan) prepare() error {
 	if err := p.e.pack(); err != nil {
 		return err
 	}
-	return p.e.stream.WaitFor(p.slots[p.current].uploaded)
+	return p.intake.take(p.e.stream)
 }
 
 // Gradients adds the gradients of the loaded batch. It returns when the loss is
@@ -121,24 +112,18 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 		return engine.Loss{}, err
 	}
 	p.train = true
-	err := p.launch(graphForward, func(q *cuda.Stream) error {
+	err := p.launch(graphGradients, func(q *cuda.Stream) error {
 		if err := p.forward(q, true); err != nil {
 			return err
 		}
-		return p.loss.run(q, true)
+		if err := p.loss.run(q, true); err != nil {
+			return err
+		}
+		if err := p.measured.RecordEach(q); err != nil {
+			return err
+		}
+		return p.backward(q)
 	})
-	if err == nil {
-		err = p.loss.fetch(p.e.stream)
-	}
-	if err == nil {
-		err = p.measured.Record(p.e.stream)
-	}
-	if err == nil {
-		err = p.launch(graphBackward, p.backward)
-	}
-	if err == nil {
-		err = p.slots[p.current].used.Record(p.e.stream)
-	}
 	if err == nil {
 		err = p.measured.Wait()
 	}
@@ -167,12 +152,6 @@ func (p *plan) Predict(out []float32) (engine.Loss, error) {
 		}
 		return p.loss.run(q, false)
 	})
-	if err == nil {
-		err = p.slots[p.current].used.Record(p.e.stream)
-	}
-	if err == nil {
-		err = p.loss.fetch(p.e.stream)
-	}
 	if err == nil {
 		err = p.e.stream.Wait()
 	}

@@ -20,19 +20,18 @@ type plan struct {
 
 	// What build makes and release gives back.
 	layout
-	slots    [2]*slot
+	intake   *intake
 	pinned   *cuda.Pinned // the host's copy of the scalars
 	words    []uint32     // the same
 	graphs   map[graphKey]*cuda.Graph
-	measured *cuda.Event    // the loss is on the host
+	measured *cuda.Event    // the loss is where the host reads it
 	jobs     []*cuda.Memory // tables of reducing
 
-	begin   []int32 // [samples+1] where samples begin in packed cells; nil without a view
-	current int     // slot of the batch loaded last
-	loaded  bool
-	first   int64 // Batch.First
-	train   bool  // the last pass was one of training
-	sent    []uint32
+	begin  []int32 // [samples+1] where samples begin in packed cells; nil without a view
+	loaded bool
+	first  int64 // Batch.First
+	train  bool  // the last pass was one of training
+	sent   []uint32
 }
 
 // Plan returns a plan for batches like samples. See [engine.Engine].
@@ -158,17 +157,16 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	other := 1 - p.current
-	weight, err := p.fill(p.slots[other], b, in)
+	weight, err := p.fill(p.intake, b, in)
 	if err != nil {
 		return 0, err
 	}
-	p.current, p.first, p.loaded = other, b.First, true
+	p.first, p.loaded = b.First, true
 	return weight, nil
 }
 
-// fill writes a batch and its tables into a slot and queues their upload.
-func (p *plan) fill(k *slot, b *engine.Batch, in *grid.Schedule) (weight float64, err error) {
+// fill writes a batch and its tables and queues their upload.
+func (p *plan) fill(k *intake, b *engine.Batch, in *grid.Schedule) (weight float64, err error) {
 	if err := k.fresh(); err != nil {
 		return 0, err
 	}

@@ -25,8 +25,8 @@ func windowed() nn.Config {
 	return c
 }
 
-// TestRecordings: 200 batches of random sizes are computed by the graphs of one
-// plan, two a slot.
+// TestRecordings: 200 batches of random sizes are computed by one plan, which
+// records its gradients once.
 func TestRecordings(t *testing.T) {
 	e := newEngine(t, gputest.Open(t), oneLayer(nn.CellPlain, 1, 2, "++"))
 	capacity := engine.Capacity{Rows: 60, Wavefronts: 9, Samples: 4}
@@ -50,8 +50,11 @@ func TestRecordings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(p.graphs) != 4 || len(e.graphs) != 1 {
-		t.Errorf("%d recordings of the plan and %d of the update, want 4 and 1", len(p.graphs), len(e.graphs))
+	if len(e.plans) != 1 || len(p.graphs) != 1 || len(e.graphs) != 1 {
+		t.Errorf("%d plans, %d recordings of the first and %d of the update, want 1 of each", len(e.plans), len(p.graphs), len(e.graphs))
+	}
+	if n, ok := e.c.Counters(); ok && !e.c.Sync() && (n.Captures != 2 || n.GraphLaunches != 400) {
+		t.Errorf("the driver recorded %d graphs and launched %d, want 2 and 400", n.Captures, n.GraphLaunches)
 	}
 }
 
@@ -115,6 +118,62 @@ func TestLoadAhead(t *testing.T) {
 	}
 	if !slices.Equal(train(true), train(false)) {
 		t.Error("parameters differ from those of batches loaded one after the other")
+	}
+}
+
+// TestOverlap: the loss is back before the backward pass has run, and the next
+// batch arrives in the second buffer meanwhile. The emulator runs only what
+// somebody waits for, so what has run by then is what had to.
+func TestOverlap(t *testing.T) {
+	t.Setenv("MDLSTM_SYNC", "0")
+	c := emulated(t)
+	e := newEngine(t, c, oneLayer(nn.CellPlain, 1, 4, "++"))
+	first, second := randomBatch(t, e.model, 1, grid.Shape{3, 4}), randomBatch(t, e.model, 2, grid.Shape{3, 4})
+	p := planFor(t, e, engine.Capacity{}, first.Samples...)
+	ran := func(what string, step func() error, launches, uploads bool) {
+		t.Helper()
+		before, _ := c.Counters()
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		after, _ := c.Counters()
+		if got := after.Launches > before.Launches; got != launches {
+			t.Errorf("%s: %d kernels ran", what, after.Launches-before.Launches)
+		}
+		if got := after.UploadBytes > before.UploadBytes; got != uploads {
+			t.Errorf("%s: %d bytes were uploaded", what, after.UploadBytes-before.UploadBytes)
+		}
+	}
+	load := func(b *engine.Batch) error {
+		_, err := p.Load(b)
+		return err
+	}
+	gradients := func() error {
+		_, err := p.Gradients(engine.Pass{})
+		return err
+	}
+	ran("load", func() error { return errors.Join(load(first), e.copies.Wait()) }, false, true)
+	ran("gradients", gradients, true, true) // the scalars of a pass
+	ran("load the next", func() error { return errors.Join(load(second), e.copies.Wait()) }, false, true)
+	ran("backward", e.stream.Wait, true, false)
+}
+
+// TestLoadedTwice: a batch that no step took leaves nothing out of the one after,
+// though both have the same tables.
+func TestLoadedTwice(t *testing.T) {
+	a, b := []grid.Shape{{3, 4}, {2, 2}}, []grid.Shape{{4, 3}, {1, 4}}
+	capacity := engine.Capacity{Rows: 16, Wavefronts: 6, Samples: 2}
+	e, own := newEngine(t, gputest.Open(t), windowed()), newEngine(t, gputest.Open(t), windowed())
+	p := planFor(t, e, capacity, a...)
+	gradientsOf(t, e, p, randomBatch(t, e.model, 1, a...))
+	if _, err := p.Load(randomBatch(t, e.model, 2, b...)); err != nil {
+		t.Fatal(err)
+	}
+	last := randomBatch(t, e.model, 3, b...)
+	loss, got := gradientsOf(t, e, p, last)
+	wantLoss, want := gradientsOf(t, own, planFor(t, own, capacity, b...), last)
+	if loss != wantLoss || !slices.Equal(got, want) {
+		t.Errorf("loss %+v, in a plan of its own %+v, or other gradients", loss, wantLoss)
 	}
 }
 

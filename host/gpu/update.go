@@ -80,8 +80,7 @@ func (e *Engine) launchUpdate(o engine.Optimizer) error {
 	return q.Download(e.pinned, 4*wordResult, m, 4*e.result.at, 4*kernels.ResultLength)
 }
 
-// recordUpdate queues the norm and the optimizer, which keeps the packed weights
-// up to date.
+// recordUpdate queues the optimizer, which keeps the packed weights up to date.
 func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
 	a := OptimizerArgs{
 		Grad: e.grads.address(), Partial: e.normParts.address(),
@@ -90,9 +89,6 @@ func (e *Engine) recordUpdate(q *cuda.Stream, o engine.Optimizer) error {
 	}
 	if e.places != nil {
 		a.Packed, a.Places = e.packedAt, e.places.Address()
-	}
-	if err := e.kernels.GradientNorm(q, a); err != nil {
-		return err
 	}
 	if o == engine.SGD {
 		return e.kernels.SGD(q, a)

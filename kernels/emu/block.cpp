@@ -21,18 +21,20 @@ alignas(128) thread_local char shared[emu::kSharedMax];
 
 namespace emu {
 
-thread_local Place place;
 std::atomic<uint64_t> counters[kCounters];
 
 namespace {
 
+constexpr unsigned kMaxThreads = 1024;
+
 // One warp operation under way: the lanes of mask meet here.
 struct Meeting {
   WarpOp op;
-  unsigned mask, arrived = 0, votes = 0;
-  int readers = 0;  // lanes that have yet to take their result
+  unsigned mask, arrived, votes;
+  unsigned readers;  // lanes that have yet to take their result
   uint64_t value[32];
-  std::vector<Fiber*> waiting;
+  Fiber* waiting[32];
+  unsigned waiters;
 };
 
 struct Warp {
@@ -40,52 +42,113 @@ struct Warp {
   std::vector<Meeting*> open;
 };
 
-// The block that an OS thread is running.
+// Fibers, last in first out.
+struct Stack {
+  unsigned n = 0;
+  Fiber* fiber[kMaxThreads];
+  void push(Fiber* f) { fiber[n++] = f; }
+  Fiber* pop() { return fiber[--n]; }
+};
+
+}  // namespace
+
+// A block under way.
 struct Block {
   const Launch* launch = nullptr;
+  char* memory = nullptr;             // the OS thread's shared memory
   unsigned threads = 0, started = 0, returned = 0;
+  uint3 index{0, 0, 0};
   std::vector<unsigned> order;        // in which threads start
   std::vector<Warp> warps;
   std::vector<std::unique_ptr<Fiber>> fibers;
-  std::vector<Fiber*> idle, ready, at_barrier;
+  Stack idle, ready, at_barrier;
   std::vector<std::unique_ptr<Meeting>> meetings;
   std::vector<Meeting*> spare;
   unsigned votes = 0;                 // of the barrier that is filling
   Tally tally{0, 0};                  // of the barrier last passed
+  Fiber home{Fiber::kHome};
   Fiber* now = nullptr;
   std::mt19937_64 random;
   std::string error;
-  uint64_t epoch = 0;                 // grows with every barrier and every block
+  uint64_t epoch = 0;                 // grows with every barrier; no two blocks share one
   uint64_t barriers = 0, warp_ops = 0, loaded = 0, stored = 0;
 };
 
-thread_local Block* block;
+namespace {
 
-// Leaves the running fiber until the scheduler comes back to it.
-void wait() {
-  Fiber* self = block->now;
-  const Place mine = place;
-  self->leave();
-  place = mine;
+Block& here() { return *place().block; }
+
+void run_threads();
+
+Fiber* pick_ready(Block& b) {
+  if (b.launch->seed) std::swap(b.ready.fiber[b.ready.n - 1], b.ready.fiber[b.random() % b.ready.n]);
+  return b.ready.pop();
+}
+
+Fiber* fresh_fiber(Block& b) {
+  if (b.idle.n == 0) {
+    b.fibers.push_back(std::make_unique<Fiber>());
+    b.idle.push(b.fibers.back().get());
+  }
+  Fiber* f = b.idle.pop();
+  f->prepare(run_threads);
+  Place& p = f->place();
+  p.blockIdx = b.index;
+  p.blockDim = b.launch->block;
+  p.gridDim = b.launch->grid;
+  p.block = &b;
+  return f;
+}
+
+void pass_barrier(Block& b) {
+  b.tally = {b.votes, b.threads};
+  b.votes = 0;
+  b.barriers++;
+  b.epoch++;
+  std::copy_n(b.at_barrier.fiber, b.threads, b.ready.fiber);
+  b.ready.n = b.threads;
+  b.at_barrier.n = 0;
+}
+
+[[gnu::noinline]] void report_stuck(Block& b) {
+  const unsigned stuck = b.threads - b.at_barrier.n - b.returned;
+  b.error = std::to_string(b.at_barrier.n) + " of " + std::to_string(b.threads) + " threads wait at __syncthreads, " +
+            std::to_string(b.returned) + " have returned, " + std::to_string(stuck) + " wait for lanes that never come";
+}
+
+// Who runs next: ready fibers first, then threads not yet started, then those of the barrier that all have reached. Home
+// when the block has come to its end, or cannot.
+Fiber* next(Block& b) {
+  if (b.ready.n > 0) return pick_ready(b);
+  if (b.started < b.threads) return fresh_fiber(b);
+  if (b.at_barrier.n == b.threads) {
+    pass_barrier(b);
+    return pick_ready(b);
+  }
+  if (b.returned < b.threads) report_stuck(b);
+  return &b.home;
+}
+
+// Runs others until the running fiber's turn comes again.
+void wait(Block& b) {
+  Fiber* self = b.now;
+  b.now = next(b);
+  if (b.now != self) self->switch_to(*b.now);
 }
 
 unsigned lanes_left(const Warp& w) { return w.exists & ~w.exited; }
 
-// Ends the meetings of a warp that wait for nobody any more: lanes that have returned are excused.
-void settle(Block& b, Warp& w) {
-  for (size_t i = 0; i < w.open.size();) {
-    Meeting* m = w.open[i];
-    if (m->arrived != (m->mask & lanes_left(w))) {
-      i++;
-      continue;
-    }
-    m->readers = static_cast<int>(m->waiting.size());
-    b.ready.insert(b.ready.end(), m->waiting.begin(), m->waiting.end());
-    m->waiting.clear();
-    w.open.erase(w.open.begin() + static_cast<ptrdiff_t>(i));
-    w.syncs += m->op == WarpOp::sync;  // shuffles and votes order no memory
-    b.warp_ops++;
-  }
+bool complete(const Warp& w, const Meeting* m) { return m->arrived == (m->mask & lanes_left(w)); }
+
+// Ends the open meeting i of a warp.
+void end_meeting(Block& b, Warp& w, size_t i) {
+  Meeting* m = w.open[i];
+  m->readers = m->waiters;
+  for (unsigned n = 0; n < m->waiters; n++) b.ready.push(m->waiting[n]);
+  w.open[i] = w.open.back();
+  w.open.pop_back();
+  w.syncs += m->op == WarpOp::sync;  // shuffles and votes order no memory
+  b.warp_ops++;
 }
 
 Meeting* new_meeting(Block& b) {
@@ -98,66 +161,77 @@ Meeting* new_meeting(Block& b) {
   return m;
 }
 
+[[noreturn, gnu::noinline]] void fail_mask(unsigned l) {
+  fail("lane " + std::to_string(l) + " is not in the mask of its own warp operation");
+}
+[[noreturn, gnu::noinline]] void fail_mixed() { fail("lanes of one mask are at different warp operations"); }
+
+// Opens a meeting of a warp for the lanes of mask.
+[[gnu::noinline]] void open_meeting(Block& b, Warp& w, WarpOp op, unsigned mask) {
+  Meeting* m = new_meeting(b);
+  m->op = op;
+  m->mask = mask;
+  m->arrived = m->votes = m->waiters = 0;
+  memset(m->value, 0xff, sizeof m->value);
+  w.open.push_back(m);
+}
+
 // Brings the running lane to its warp's meeting of that mask, and returns when all lanes of it have come.
 Meeting* meet(WarpOp op, unsigned mask, uint64_t value, bool vote) {
-  Block& b = *block;
-  const unsigned l = lane();
-  Warp& w = b.warps[static_cast<unsigned>(b.now->thread) / 32];
-  if (!(mask >> l & 1)) fail("lane " + std::to_string(l) + " is not in the mask of its own warp operation");
-  Meeting* m = nullptr;
-  for (Meeting* o : w.open) {
-    if (o->mask == mask) m = o;
-  }
-  if (!m) {
-    m = new_meeting(b);
-    m->op = op;
-    m->mask = mask;
-    m->arrived = m->votes = 0;
-    memset(m->value, 0xff, sizeof m->value);
-    w.open.push_back(m);
-  } else if (m->op != op) {
-    fail("lanes of one mask are at different warp operations");
-  }
+  const Place& p = place();
+  Block& b = *p.block;
+  const unsigned l = p.thread % 32;
+  Warp& w = b.warps[p.thread / 32];
+  if (!(mask >> l & 1)) fail_mask(l);
+  size_t i = 0;
+  while (i < w.open.size() && w.open[i]->mask != mask) i++;
+  if (i == w.open.size()) open_meeting(b, w, op, mask);
+  Meeting* m = w.open[i];
+  if (m->op != op) fail_mixed();
   m->arrived |= 1u << l;
   m->votes |= static_cast<unsigned>(vote) << l;
   m->value[l] = value;
-  m->waiting.push_back(b.now);
-  settle(b, w);
-  wait();
+  m->waiting[m->waiters++] = b.now;
+  if (complete(w, m)) end_meeting(b, w, i);
+  wait(b);
   return m;
 }
 
 void leave_meeting(Meeting* m) {
-  if (--m->readers == 0) block->spare.push_back(m);
+  if (--m->readers == 0) here().spare.push_back(m);
 }
 
 // What a fiber runs: a CUDA thread, and as long as none has waited, the next one on the same stack.
 void run_threads() {
+  Fiber::landed();
   for (;;) {
-    Block& b = *block;
+    Block& b = here();
     const unsigned t = b.order[b.started++];
     const uint3 d = b.launch->block;
     Fiber* self = b.now;
-    self->thread = static_cast<int>(t);
-    place.threadIdx = {t % d.x, t / d.x % d.y, t / (d.x * d.y)};
+    Place& p = self->place();
+    p.thread = t;
+    p.threadIdx = {t % d.x, t / d.x % d.y, t / (d.x * d.y)};
     b.launch->kernel->run(b.launch->arguments);
     b.returned++;
     Warp& w = b.warps[t / 32];
     w.exited |= 1u << t % 32;
-    if (!w.open.empty()) settle(b, w);
-    if (b.started == b.threads || !b.ready.empty()) {
-      b.idle.push_back(self);
-      self->leave(true);
+    for (size_t i = w.open.size(); i-- > 0;) {  // lanes that have returned are excused
+      if (complete(w, w.open[i])) end_meeting(b, w, i);
+    }
+    if (b.started == b.threads || b.ready.n > 0) {
+      b.now = next(b);
+      b.idle.push(self);  // after next, which must not prepare the running stack
+      self->switch_to(*b.now, true);
     }
   }
 }
 
 void prepare(Block& b, size_t id) {
+  static std::atomic<uint64_t> blocks;
   const Launch& l = *b.launch;
-  place.gridDim = l.grid;
-  place.blockDim = l.block;
-  place.blockIdx = {static_cast<unsigned>(id % l.grid.x), static_cast<unsigned>(id / l.grid.x % l.grid.y),
-                    static_cast<unsigned>(id / l.grid.x / l.grid.y)};
+  b.index = {static_cast<unsigned>(id % l.grid.x), static_cast<unsigned>(id / l.grid.x % l.grid.y),
+             static_cast<unsigned>(id / l.grid.x / l.grid.y)};
   memset(shared, 0xff, l.shared);  // NaN, so that reading what was never written shows
   b.order.resize(b.threads);
   for (unsigned i = 0; i < b.threads; i++) b.order[i] = i;
@@ -172,67 +246,40 @@ void prepare(Block& b, size_t id) {
     b.warps[i].exited = b.warps[i].syncs = 0;
     b.warps[i].open.clear();
   }
-  b.epoch++;
+  b.epoch = ++blocks << 32;
   b.started = b.returned = b.votes = 0;
-  b.ready.clear();
-  b.at_barrier.clear();
-  b.idle.clear();
-  for (auto& f : b.fibers) b.idle.push_back(f.get());
+  b.idle.n = b.ready.n = b.at_barrier.n = 0;
+  for (auto& f : b.fibers) b.idle.push(f.get());
   b.spare.clear();
-  for (auto& m : b.meetings) {
-    m->waiting.clear();
-    b.spare.push_back(m.get());
-  }
+  for (auto& m : b.meetings) b.spare.push_back(m.get());
 }
 
-Fiber* pick_ready(Block& b) {
-  if (b.launch->seed) std::swap(b.ready.back(), b.ready[b.random() % b.ready.size()]);
-  Fiber* f = b.ready.back();
-  b.ready.pop_back();
-  return f;
-}
-
-Fiber* fresh_fiber(Block& b) {
-  if (b.idle.empty()) {
-    b.fibers.push_back(std::make_unique<Fiber>());
-    b.idle.push_back(b.fibers.back().get());
-  }
-  Fiber* f = b.idle.back();
-  b.idle.pop_back();
-  f->prepare(run_threads);
-  return f;
-}
-
-void pass_barrier(Block& b) {
-  b.tally = {b.votes, b.threads};
-  b.votes = 0;
-  b.barriers++;
-  b.epoch++;
-  b.ready.swap(b.at_barrier);
-}
-
-// Runs one block to its end: ready fibers first, then threads not yet started, then the barrier that all have reached.
+// Runs one block to its end.
 void run_block(Block& b, size_t id) {
   prepare(b, id);
-  while (b.returned < b.threads && b.error.empty()) {
-    if (!b.ready.empty()) {
-      b.now = pick_ready(b);
-      b.now->enter();
-    } else if (b.started < b.threads) {
-      b.now = fresh_fiber(b);
-      b.now->enter();
-    } else if (b.at_barrier.size() == b.threads) {
-      pass_barrier(b);
-    } else {
-      const size_t stuck = b.threads - b.at_barrier.size() - b.returned;
-      b.error = std::to_string(b.at_barrier.size()) + " of " + std::to_string(b.threads) + " threads wait at __syncthreads, " +
-                std::to_string(b.returned) + " have returned, " + std::to_string(stuck) + " wait for lanes that never come";
-    }
-  }
+  b.now = next(b);
+  b.home.switch_to(*b.now);
   if (b.error.empty()) return;
-  const uint3 i = place.blockIdx;
-  b.error = std::string("kernel ") + b.launch->kernel->name + ", block (" + std::to_string(i.x) + "," + std::to_string(i.y) +
-            "," + std::to_string(i.z) + "): " + b.error;
+  b.error = std::string("kernel ") + b.launch->kernel->name + ", block (" + std::to_string(b.index.x) + "," +
+            std::to_string(b.index.y) + "," + std::to_string(b.index.z) + "): " + b.error;
+}
+
+// Blocks that no OS thread is running. They keep their stacks, which would otherwise be made anew by every thread of the
+// program that waits for the device.
+std::mutex resting_mutex;
+std::vector<std::unique_ptr<Block>> resting;
+
+std::unique_ptr<Block> take_block() {
+  const std::lock_guard<std::mutex> guard(resting_mutex);
+  if (resting.empty()) return std::make_unique<Block>();
+  std::unique_ptr<Block> b = std::move(resting.back());
+  resting.pop_back();
+  return b;
+}
+
+void give_block(std::unique_ptr<Block> b) {
+  const std::lock_guard<std::mutex> guard(resting_mutex);
+  resting.push_back(std::move(b));
 }
 
 // AddressSanitizer sees a use beyond the launch's bytes of dynamic shared memory.
@@ -258,19 +305,18 @@ const Kernel* find_kernel(const std::string& name) {
   return found == table().end() ? nullptr : &found->second;
 }
 
-unsigned lane() { return static_cast<unsigned>(block->now->thread) % 32; }
-
 void fail(const std::string& what) {
-  block->error = "thread " + std::to_string(block->now->thread) + ": " + what;
-  block->now->leave(true);
+  Block& b = here();
+  b.error = "thread " + std::to_string(place().thread) + ": " + what;
+  b.now->switch_to(b.home, true);
   __builtin_unreachable();
 }
 
 Tally block_barrier(bool predicate) {
-  Block& b = *block;
+  Block& b = here();
   b.votes += predicate;
-  b.at_barrier.push_back(b.now);
-  wait();
+  b.at_barrier.push(b.now);
+  wait(b);
   return b.tally;
 }
 
@@ -291,13 +337,13 @@ uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane) {
 }
 
 Moment moment() {
-  const auto thread = static_cast<unsigned>(block->now->thread);
-  return {block->epoch, thread, block->warps[thread / 32].syncs};
+  const unsigned thread = place().thread;
+  return {here().epoch, thread, here().warps[thread / 32].syncs};
 }
 
-char* shared_base() { return shared; }
-size_t shared_size() { return block->launch->shared; }
-void moved(size_t bytes, bool store) { (store ? block->stored : block->loaded) += bytes; }
+char* shared_base() { return here().memory; }
+size_t shared_size() { return here().launch->shared; }
+void moved(size_t bytes, bool store) { (store ? here().stored : here().loaded) += bytes; }
 
 std::string run(const Launch& launch) {
   const size_t blocks = static_cast<size_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
@@ -312,10 +358,10 @@ std::string run(const Launch& launch) {
   std::mutex mutex;
   std::string error;
   Pool::shared().run(blocks, [&] {
-    static thread_local std::unique_ptr<Block> own;
-    if (!own) own = std::make_unique<Block>();
-    Block& b = *(block = own.get());
+    std::unique_ptr<Block> taken = take_block();
+    Block& b = *taken;
     b.launch = &launch;
+    b.memory = shared;
     b.threads = launch.block.x * launch.block.y * launch.block.z;
     b.error.clear();
     b.barriers = b.warp_ops = b.loaded = b.stored = 0;
@@ -326,12 +372,12 @@ std::string run(const Launch& launch) {
       const std::lock_guard<std::mutex> guard(mutex);
       if (error.empty()) error = b.error;
       next = blocks;
-      b.fibers.clear();  // they stand in the middle of threads that will never end
     }
     count(kBarriers, b.barriers);
     count(kWarpOps, b.warp_ops);
     count(kLoadBytes, b.loaded);
     count(kStoreBytes, b.stored);
+    give_block(std::move(taken));
   });
   count(kLaunches);
   count(kBlocks, blocks);

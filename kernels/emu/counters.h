@@ -8,6 +8,7 @@ namespace emu {
 
 enum Counter {
   kLaunches,       // kernels run, those in graphs included
+  kCaptures,       // graphs recorded
   kGraphLaunches,
   kGraphNodes,     // nodes run in graphs
   kBlocks,

@@ -42,10 +42,27 @@ inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
 namespace emu {
 
-struct Place {
+// Where a thread stands. Each stack has one, found by the stack pointer: a switch between threads has nothing to save.
+struct Block;
+struct alignas(64) Place {
   uint3 threadIdx, blockIdx, blockDim, gridDim;
+  unsigned thread;  // its number in the block
+  Block* block;
 };
-extern thread_local Place place;
+constexpr size_t kStack = 128 << 10;
+constexpr size_t kMaxFibers = 1 << 16;
+extern char* stacks;  // [kMaxFibers][kStack]
+extern Place places[kMaxFibers];
+
+inline const Place& place() {
+#ifdef __x86_64__
+  const char* p;
+  asm("mov %%rsp, %0" : "=r"(p));
+#else
+  const char* p = static_cast<const char*>(__builtin_frame_address(0));
+#endif
+  return places[static_cast<size_t>(p - stacks) / kStack];
+}
 
 // What the threads of a block, or the lanes of a warp, do together. Each call returns when all have made it.
 struct Tally {
@@ -57,7 +74,7 @@ enum class WarpOp { sync, vote, shuffle };
 void warp_sync(unsigned mask);
 unsigned warp_vote(unsigned mask, bool predicate);                          // the lanes whose predicate held
 uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane);   // all bits set when that lane gave none
-unsigned lane();
+inline unsigned lane() { return place().thread % 32; }
 
 template <class T>
 T shuffle(unsigned mask, T value, unsigned from) {
@@ -100,10 +117,10 @@ struct Entry<f> {
 // compile.
 #define EMU_ENTRY(name) static const emu::Entry<&name> entry_of_##name(#name);
 
-#define threadIdx emu::place.threadIdx
-#define blockIdx emu::place.blockIdx
-#define blockDim emu::place.blockDim
-#define gridDim emu::place.gridDim
+#define threadIdx emu::place().threadIdx
+#define blockIdx emu::place().blockIdx
+#define blockDim emu::place().blockDim
+#define gridDim emu::place().gridDim
 
 inline void __syncthreads() { emu::block_barrier(false); }
 inline int __syncthreads_count(int p) { return static_cast<int>(emu::block_barrier(p != 0).count); }

@@ -69,6 +69,7 @@ int attribute(CUdevice_attribute a) {
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR: return (turing ? 64 : hopper ? 228 : 164) << 10;
     case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: return 4 << 20;
     case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING: return 1;
+    case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH: return hopper;
     default: return 0;
   }
 }

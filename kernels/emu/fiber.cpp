@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <mutex>
 #include <new>
+#include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -39,82 +41,97 @@ emu_switch_stack:
 
 namespace emu {
 
-static constexpr size_t kStack = 128 << 10;
-static constexpr size_t kGuard = 4096;
+char* stacks;
+Place places[kMaxFibers];
 
-static thread_local Fiber* running;
+namespace {
 
-Fiber::Fiber() {
-  void* p = mmap(nullptr, kStack + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) throw std::bad_alloc();
-  mprotect(p, kGuard, PROT_NONE);  // a stack that is too small faults instead of growing into its neighbour
-  stack_ = static_cast<char*>(p) + kGuard;
+constexpr size_t kGuard = 4096;
+
+std::mutex mutex;
+std::vector<int> spare;  // slots that fibers gave back
+int used_slots;
+
+int take_slot() {
+  const std::lock_guard<std::mutex> guard(mutex);
+  if (!spare.empty()) {
+    const int slot = spare.back();
+    spare.pop_back();
+    return slot;
+  }
+  if (!stacks) {
+    void* p = mmap(nullptr, kMaxFibers * kStack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    stacks = static_cast<char*>(p);
+  }
+  if (used_slots == static_cast<int>(kMaxFibers)) throw std::bad_alloc();
+  // The lowest page stays out of reach: a stack that is too small faults instead of growing into its neighbour.
+  char* bottom = stacks + static_cast<size_t>(used_slots) * kStack + kGuard;
+  if (mprotect(bottom, kStack - kGuard, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+  return used_slots++;
 }
 
-Fiber::~Fiber() { munmap(stack_ - kGuard, kStack + kGuard); }
-
-bool Fiber::holds(const void* p) const { return p >= stack_ && p < stack_ + kStack; }
-
-// After a switch to the fiber: tells AddressSanitizer, and learns where home is.
-void Fiber::landed() {
 #ifdef __SANITIZE_ADDRESS__
-  __sanitizer_finish_switch_fiber(nullptr, &home_bottom_, &home_size_);
+thread_local Fiber* from;  // who switched last
 #endif
+
+}  // namespace
+
+Fiber::Fiber() : slot_(take_slot()) {
+  bottom_ = stacks + static_cast<size_t>(slot_) * kStack + kGuard;
+  size_ = kStack - kGuard;
 }
 
-void Fiber::first() {
-  Fiber* f = running;
-  f->landed();
-  f->main_();
-  __builtin_unreachable();  // main leaves for the last time instead of returning
+Fiber::~Fiber() {
+  if (slot_ < 0) return;
+  const std::lock_guard<std::mutex> guard(mutex);
+  spare.push_back(slot_);
 }
 
 void Fiber::prepare(void (*main)()) {
-  main_ = main;
 #ifdef __SANITIZE_ADDRESS__
-  ASAN_UNPOISON_MEMORY_REGION(stack_, kStack);
+  ASAN_UNPOISON_MEMORY_REGION(bottom_, size_);
 #endif
+  // Stacks are a power of two apart: without an offset of their own their tops would share a few lines of the cache.
+  const size_t size = size_ - static_cast<size_t>(slot_) % 16 * 256;
+  char* bottom = static_cast<char*>(const_cast<void*>(bottom_));
 #ifdef EMU_UCONTEXT
   getcontext(&own_);
-  own_.uc_stack.ss_sp = stack_;
-  own_.uc_stack.ss_size = kStack;
+  own_.uc_stack.ss_sp = bottom;
+  own_.uc_stack.ss_size = size;
   own_.uc_link = nullptr;
-  makecontext(&own_, &Fiber::first, 0);
+  makecontext(&own_, main, 0);
 #else
-  // As if first() had been called: the return address lies 8 bytes off a multiple of 16, below it six registers.
-  void** top = reinterpret_cast<void**>(stack_ + kStack) - 2;
-  top[0] = reinterpret_cast<void*>(&Fiber::first);
+  // As if main had been called: the return address lies 8 bytes off a multiple of 16, below it six registers.
+  void** top = reinterpret_cast<void**>(bottom + size) - 2;
+  top[0] = reinterpret_cast<void*>(main);
   own_ = top - 6;
 #endif
 }
 
-void Fiber::enter() {
-  running = this;
+void Fiber::switch_to(Fiber& next, [[maybe_unused]] bool last) {
 #ifdef __SANITIZE_ADDRESS__
-  __sanitizer_start_switch_fiber(&fake_home_, stack_, kStack);
+  from = this;
+  __sanitizer_start_switch_fiber(last ? nullptr : &fake_, next.bottom_, next.size_);
 #endif
 #ifdef EMU_UCONTEXT
-  swapcontext(&home_, &own_);
+  swapcontext(&own_, &next.own_);
 #else
-  emu_switch_stack(&home_, own_);
+  emu_switch_stack(&own_, next.own_);
 #endif
-#ifdef __SANITIZE_ADDRESS__
-  __sanitizer_finish_switch_fiber(fake_home_, nullptr, nullptr);
-#endif
+  arrive(fake_);
 }
 
-void Fiber::leave([[maybe_unused]] bool last) {
+// After a switch. Where home lies is known once somebody has come from there.
+void Fiber::arrive([[maybe_unused]] void* fake) {
 #ifdef __SANITIZE_ADDRESS__
-  void* fake = nullptr;
-  __sanitizer_start_switch_fiber(last ? nullptr : &fake, home_bottom_, home_size_);
-#endif
-#ifdef EMU_UCONTEXT
-  swapcontext(&own_, &home_);
-#else
-  emu_switch_stack(&own_, home_);
-#endif
-#ifdef __SANITIZE_ADDRESS__
-  __sanitizer_finish_switch_fiber(fake, &home_bottom_, &home_size_);
+  const void* bottom = nullptr;
+  size_t size = 0;
+  __sanitizer_finish_switch_fiber(fake, &bottom, &size);
+  if (from->slot_ < 0) {
+    from->bottom_ = bottom;
+    from->size_ = size;
+  }
 #endif
 }
 

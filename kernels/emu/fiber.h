@@ -1,7 +1,10 @@
-// A fiber: a stack of its own that runs until it switches back. One fiber stands for one CUDA thread that is under way.
+// A fiber: a stack of its own that runs until it switches to another. One fiber stands for one CUDA thread that is under
+// way.
 #pragma once
 
 #include <cstddef>
+
+#include "cudaemu.h"
 
 #if !defined(__x86_64__) && !defined(EMU_UCONTEXT)
 #define EMU_UCONTEXT 1
@@ -14,41 +17,39 @@ namespace emu {
 
 class Fiber {
  public:
-  Fiber();  // throws std::bad_alloc when there is no room for a stack
+  enum Home { kHome };
+  explicit Fiber(Home) {}  // stands for the stack of the OS thread that first switches away from it
+  Fiber();                 // throws std::bad_alloc when there is no room for a stack
   ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Makes the next enter() call main on an empty stack. What ran there before is forgotten without being unwound.
+  // Where the thread that runs on this fiber stands. Not for home.
+  Place& place() { return places[slot_]; }
+
+  // Makes the next switch to the fiber call main on an empty stack; main begins with landed() and never returns. What ran
+  // there before is forgotten without being unwound.
   void prepare(void (*main)());
 
-  // Runs the fiber until it leaves. Call it on an OS thread's own stack.
-  void enter();
+  // Runs next until somebody switches back. Call it on this fiber; last says that this one will be prepared anew.
+  void switch_to(Fiber& next, bool last = false);
 
-  // Goes back to the caller of enter(). Call it on the fiber; last says that the fiber will be prepared anew.
-  void leave(bool last = false);
-
-  // Whether an address lies on this fiber's stack.
-  bool holds(const void* p) const;
-
-  int thread = -1;  // the CUDA thread that it runs: its index in the block
+  // Tells AddressSanitizer that a prepared fiber runs for the first time.
+  static void landed() { arrive(nullptr); }
 
  private:
-  char* stack_;
-  void (*main_)() = nullptr;
+  int slot_ = -1;         // of stacks and places; -1: home
 #ifdef EMU_UCONTEXT
-  ucontext_t own_, home_;
+  ucontext_t own_;
 #else
-  void* own_ = nullptr;   // stack pointers while the other side runs
-  void* home_ = nullptr;
+  void* own_ = nullptr;   // the stack pointer while another runs
 #endif
-  // Where the caller of enter() has its stack, for AddressSanitizer.
-  const void* home_bottom_ = nullptr;
-  size_t home_size_ = 0;
-  void* fake_home_ = nullptr;
+  // The stack, for AddressSanitizer, and what it keeps of it meanwhile.
+  const void* bottom_ = nullptr;
+  size_t size_ = 0;
+  void* fake_ = nullptr;
 
-  void landed();
-  static void first();
+  static void arrive(void* fake);
 };
 
 }  // namespace emu

@@ -16,38 +16,39 @@ constexpr size_t kPage = 4096;
 constexpr size_t kAlign = 256;  // of allocations, as the driver's
 
 std::map<const char*, size_t> live;           // device allocations and their sizes
-std::map<const char*, size_t> pinned;
+std::map<const char*, size_t> pinned;         // host allocations, which kernels may use as well
 size_t used;
 
 #ifdef __SANITIZE_ADDRESS__
 // AddressSanitizer's own allocator puts red zones around what kernels may touch.
-char* reserve(size_t bytes) {
+char* reserve(const std::map<const char*, size_t>&, size_t bytes) {
   void* p = nullptr;
   return posix_memalign(&p, kAlign, bytes) == 0 ? static_cast<char*>(p) : nullptr;
 }
 void release(const char* p, size_t) { free(const_cast<char*>(p)); }
 #else
-// All device memory lies in one region of address space. An allocation ends at the end of a page and the next page is
+// All memory for kernels lies in one region of address space, pinned memory in its upper half. An allocation ends at the end of a page and the next page is
 // left out, so that a kernel that runs beyond it faults.
 constexpr size_t kRegion = size_t{1} << 36;
 char* region;
 
 size_t whole_pages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-char* reserve(size_t bytes) {
+char* reserve(const std::map<const char*, size_t>& among, size_t bytes) {
   if (!region) {
     void* p = mmap(nullptr, kRegion, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return nullptr;
     region = static_cast<char*>(p);
   }
   const size_t need = whole_pages(bytes);
-  char* at = region + kPage;
-  for (const auto& [p, n] : live) {  // the first gap that is large enough
+  char* half = region + (&among == &pinned ? kRegion / 2 : 0);
+  char* at = half + kPage;
+  for (const auto& [p, n] : among) {  // the first gap that is large enough
     const size_t offset = static_cast<size_t>(p - region) / kPage * kPage;
     if (region + offset >= at + need + kPage) break;
     at = region + offset + whole_pages(n) + kPage;
   }
-  if (at + need + kPage > region + kRegion || mprotect(at, need, PROT_READ | PROT_WRITE) != 0) return nullptr;
+  if (at + need + kPage > half + kRegion / 2 || mprotect(at, need, PROT_READ | PROT_WRITE) != 0) return nullptr;
   return at + (need - bytes) / kAlign * kAlign;
 }
 
@@ -101,7 +102,7 @@ Work fill(CUdeviceptr to, T value, size_t n) {
 
 }  // namespace
 
-bool device_holds(const void* p, size_t bytes) { return within(live, p, bytes); }
+bool device_holds(const void* p, size_t bytes) { return within(live, p, bytes) || within(pinned, p, bytes); }
 
 bool device_region([[maybe_unused]] const void* p) {
 #ifdef __SANITIZE_ADDRESS__
@@ -113,7 +114,7 @@ bool device_region([[maybe_unused]] const void* p) {
 
 void free_all_memory() {
   for (const auto& [p, n] : live) release(p, n);
-  for (const auto& [p, n] : pinned) free(const_cast<char*>(p));
+  for (const auto& [p, n] : pinned) release(p, n);
   live.clear();
   pinned.clear();
   used = 0;
@@ -130,7 +131,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr* address, size_t bytes) {
   EMU_BEGIN(true);
   if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   if (bytes > settings.memory || used > settings.memory - bytes) return CUDA_ERROR_OUT_OF_MEMORY;
-  char* p = reserve(bytes);
+  char* p = reserve(live, bytes);
   if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
   memset(p, 0xff, bytes);  // NaN, so that reading what was never written shows
   live[p] = bytes;
@@ -162,10 +163,10 @@ CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
 CUresult cuMemAllocHost_v2(void** address, size_t bytes) {
   EMU_BEGIN(true);
   if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-  void* p = nullptr;
-  if (posix_memalign(&p, kPage, bytes) != 0) return CUDA_ERROR_OUT_OF_MEMORY;
+  char* p = reserve(pinned, bytes);
+  if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
   memset(p, 0xff, bytes);
-  pinned[static_cast<char*>(p)] = bytes;
+  pinned[p] = bytes;
   *address = p;
   return CUDA_SUCCESS;
 }
@@ -173,9 +174,11 @@ CUresult cuMemAllocHost_v2(void** address, size_t bytes) {
 CUresult cuMemFreeHost(void* address) {
   EMU_BEGIN(true);
   return run_now([address]() -> CUresult {
-    if (pinned.erase(static_cast<char*>(address)) == 0)
+    const auto found = pinned.find(static_cast<char*>(address));
+    if (found == pinned.end())
       return because(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost of an address that no allocation begins at");
-    free(address);
+    release(found->first, found->second);
+    pinned.erase(found);
     return CUDA_SUCCESS;
   });
 }

@@ -185,5 +185,24 @@ CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned
   return enqueue(stream, [=] { return execute(*f, grid, block, shared, *arguments); });
 }
 
+// A cluster is held to its limits; its blocks then run like any others.
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction f, void** parameters, void** extra) {
+  const CUlaunchConfig& c = *config;
+  {
+    EMU_BEGIN(true);
+    for (unsigned i = 0; i < c.numAttrs; i++) {
+      const CUlaunchAttribute& a = c.attrs[i];
+      const auto& size = a.value.clusterDim;
+      if (a.id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) return because(CUDA_ERROR_NOT_SUPPORTED, "a launch attribute that is not emulated");
+      if (!device_attribute(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH)) return because(CUDA_ERROR_NOT_SUPPORTED, "the device has no clusters");
+      if (!size.x || !size.y || !size.z || uint64_t{size.x} * size.y * size.z > 8 || c.gridDimX % size.x || c.gridDimY % size.y ||
+          c.gridDimZ % size.z)
+        return because(CUDA_ERROR_INVALID_VALUE, "the cluster has more than 8 blocks or does not divide the grid");
+    }
+  }
+  return cuLaunchKernel(f, c.gridDimX, c.gridDimY, c.gridDimZ, c.blockDimX, c.blockDimY, c.blockDimZ, c.sharedMemBytes, c.hStream,
+                        parameters, extra);
+}
+
 }  // extern "C"
 #pragma GCC visibility pop

@@ -41,8 +41,8 @@ CUresult begin(const char* function, bool needs_context);
 // An error that ends the context: it is returned from now on.
 CUresult stick(CUresult result);
 
-// Device memory (memory.cpp).
-bool device_holds(const void* p, size_t bytes);  // p … p+bytes lies in one live allocation
+// Memory that kernels may use (memory.cpp).
+bool device_holds(const void* p, size_t bytes);  // p … p+bytes lies in one live allocation, device or pinned
 bool device_region(const void* p);               // p lies where device memory is kept, live or not
 void free_all_memory();
 

@@ -26,6 +26,7 @@ struct Queue {
 struct Node {
   Work work;
   std::set<size_t> after;  // nodes that must have run
+  CUevent mark = nullptr;  // what the node records, if it does
 };
 
 struct Recording {
@@ -65,6 +66,7 @@ namespace emu {
 namespace {
 
 std::set<CUstream> streams;
+std::set<CUevent> events;
 
 bool known(CUstream s) { return streams.count(s) != 0; }
 
@@ -96,13 +98,11 @@ CUresult unsupported(Recording& r, const char* what) {
   return because(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(what) + " while a stream is being captured");
 }
 
-// Runs nodes in an order of the seed's choice that their dependencies allow.
-CUresult run_nodes(const std::vector<Node>& nodes) {
-  count(kGraphLaunches);
-  count(kGraphNodes, nodes.size());
+// An order of nodes of the seed's choice that their dependencies allow.
+std::vector<size_t> order_nodes(const std::vector<Node>& nodes) {
   const uint64_t seed = next_seed();
   std::mt19937_64 random(seed);
-  std::vector<size_t> pending(nodes.size()), ready;
+  std::vector<size_t> pending(nodes.size()), ready, order;
   std::vector<std::vector<size_t>> followers(nodes.size());
   for (size_t i = 0; i < nodes.size(); i++) {
     pending[i] = nodes[i].after.size();
@@ -113,12 +113,12 @@ CUresult run_nodes(const std::vector<Node>& nodes) {
     const size_t choice = seed ? random() % ready.size() : 0;
     const size_t node = ready[choice];
     ready.erase(ready.begin() + static_cast<ptrdiff_t>(choice));
-    if (const CUresult failed = nodes[node].work()) return failed;
+    order.push_back(node);
     for (size_t f : followers[node]) {
       if (--pending[f] == 0) ready.push_back(f);
     }
   }
-  return CUDA_SUCCESS;
+  return order;
 }
 
 // Whether every node leads to the stream where the recording began.
@@ -139,6 +139,18 @@ double now() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Queues the recording of an event.
+void mark(CUevent event, const std::shared_ptr<Queue>& queue) {
+  *event->milliseconds = -1;
+  push(*queue, [at = event->milliseconds]() -> CUresult {
+    *at = now();
+    return CUDA_SUCCESS;
+  });
+  event->recording.reset();
+  event->queue = queue;
+  event->ticket = queue->queued;
+}
+
 }  // namespace
 
 CUresult enqueue(CUstream s, Work work) {
@@ -147,7 +159,7 @@ CUresult enqueue(CUstream s, Work work) {
     push(*s->queue, std::move(work));
     return CUDA_SUCCESS;
   }
-  s->recording->nodes.push_back({std::move(work), s->last});
+  s->recording->nodes.push_back({std::move(work), s->last, nullptr});
   s->last = {s->recording->nodes.size() - 1};
   return CUDA_SUCCESS;
 }
@@ -242,6 +254,7 @@ CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
   for (CUstream s : r->streams) s->recording.reset();
   if (r->broken) return because(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "an earlier call ended the capture");
   if (!whole) return because(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "work on another stream was not joined by an event");
+  count(kCaptures);
   *graph = new CUgraph_st{r->nodes};
   return CUDA_SUCCESS;
 }
@@ -262,7 +275,21 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec* exec, CUgraph graph, unsigned 
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   EMU_BEGIN(true);
   if (known(stream) && stream->recording) return unsupported(*stream->recording, "a graph may not be launched");
-  return enqueue(stream, [exec] { return run_nodes(exec->nodes); });
+  if (!known(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  for (const Node& n : exec->nodes) {
+    if (n.mark && !events.count(n.mark)) return because(CUDA_ERROR_INVALID_VALUE, "the graph records an event that was destroyed");
+  }
+  // Node by node, so that waiting for an event within runs no more than leads to it.
+  count(kGraphLaunches);
+  for (size_t i : order_nodes(exec->nodes)) {
+    const Node& n = exec->nodes[i];
+    push(*stream->queue, [work = n.work] {
+      count(kGraphNodes);
+      return work ? work() : CUDA_SUCCESS;
+    });
+    if (n.mark) mark(n.mark, stream->queue);
+  }
+  return CUDA_SUCCESS;
 }
 
 CUresult cuGraphDestroy(CUgraph graph) {
@@ -282,11 +309,13 @@ CUresult cuEventCreate(CUevent* event, unsigned flags) {
   EMU_BEGIN(true);
   *event = new CUevent_st;
   (*event)->timing = !(flags & CU_EVENT_DISABLE_TIMING);
+  events.insert(*event);
   return CUDA_SUCCESS;
 }
 
 CUresult cuEventDestroy_v2(CUevent event) {
   EMU_BEGIN(true);
+  if (events.erase(event) == 0) return CUDA_ERROR_INVALID_HANDLE;
   delete event;
   return CUDA_SUCCESS;
 }
@@ -294,17 +323,24 @@ CUresult cuEventDestroy_v2(CUevent event) {
 CUresult cuEventRecord(CUevent event, CUstream stream) {
   EMU_BEGIN(true);
   if (!known(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!stream->recording) {
+    mark(event, stream->queue);
+    return CUDA_SUCCESS;
+  }
   event->recording = stream->recording;
   event->last = stream->last;
   event->queue.reset();
-  if (stream->recording) return CUDA_SUCCESS;
-  *event->milliseconds = -1;
-  push(*stream->queue, [at = event->milliseconds]() -> CUresult {
-    *at = now();
-    return CUDA_SUCCESS;
-  });
-  event->queue = stream->queue;
-  event->ticket = stream->queue->queued;
+  return CUDA_SUCCESS;
+}
+
+// With CU_EVENT_RECORD_EXTERNAL a node of the graph, which records the event at every launch.
+CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
+  if (!(flags & CU_EVENT_RECORD_EXTERNAL)) return cuEventRecord(event, stream);
+  EMU_BEGIN(true);
+  if (!known(stream)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!stream->recording) return because(CUDA_ERROR_INVALID_VALUE, "an event can be a node within a capture only");
+  stream->recording->nodes.push_back({nullptr, stream->last, event});
+  stream->last = {stream->recording->nodes.size() - 1};
   return CUDA_SUCCESS;
 }
 

@@ -167,6 +167,7 @@ typedef enum {
   CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN    = 97,
   CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR        = 106,
   CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK     = 111,
+  CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH                       = 120,
 } CUdevice_attribute;
 
 typedef enum {
@@ -211,10 +212,33 @@ enum { /* flags, passed as unsigned */
   CU_CTX_LMEM_RESIZE_TO_MAX    = 16,
   CU_EVENT_DEFAULT             = 0,
   CU_EVENT_DISABLE_TIMING      = 2,
+  CU_EVENT_RECORD_EXTERNAL     = 1,
   CU_MEMHOSTREGISTER_PORTABLE  = 1,
   CU_MEMHOSTREGISTER_DEVICEMAP = 2,
   CU_STREAM_NON_BLOCKING       = 1,
 };
+
+typedef enum {
+  CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4,
+} CUlaunchAttributeID;
+
+typedef struct {
+  CUlaunchAttributeID id;
+  char pad[8 - sizeof(CUlaunchAttributeID)];
+  union {
+    char pad[64];
+    struct {
+      unsigned x, y, z;
+    } clusterDim;
+  } value;
+} CUlaunchAttribute;
+
+typedef struct CUlaunchConfig_st {
+  unsigned gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
+  CUstream hStream;
+  CUlaunchAttribute *attrs;
+  unsigned numAttrs;
+} CUlaunchConfig;
 
 /* The exported symbol is the versioned one. */
 #define cuDeviceTotalMem cuDeviceTotalMem_v2

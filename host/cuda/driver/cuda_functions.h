@@ -43,6 +43,9 @@ F(cuLaunchKernel, (CUfunction function, unsigned grid_x, unsigned grid_y, unsign
   unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **parameters, void **extra),
   (function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, parameters, extra))
 
+F(cuLaunchKernelEx, (const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra),
+  (config, function, parameters, extra))
+
 F(cuMemAlloc_v2, (CUdeviceptr *address, size_t bytes), (address, bytes))
 F(cuMemFree_v2, (CUdeviceptr address), (address))
 F(cuMemGetInfo_v2, (size_t *free_bytes, size_t *total), (free_bytes, total))
@@ -87,6 +90,7 @@ F(cuGraphExecDestroy, (CUgraphExec exec), (exec))
 F(cuEventCreate, (CUevent *event, unsigned flags), (event, flags))
 F(cuEventDestroy_v2, (CUevent event), (event))
 F(cuEventRecord, (CUevent event, CUstream stream), (event, stream))
+F(cuEventRecordWithFlags, (CUevent event, CUstream stream, unsigned flags), (event, stream, flags))
 F(cuEventQuery, (CUevent event), (event))
 F(cuEventSynchronize, (CUevent event), (event))
 F(cuEventElapsedTime, (float *milliseconds, CUevent start, CUevent end), (milliseconds, start, end))
