@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -106,6 +107,8 @@ func (d *dataOptions) check(set given) error {
 		return usagef("--task arrays needs --x X.npy")
 	}
 	switch {
+	case d.Valid != "" && !isPart(d.Valid):
+		return usagef("--valid %.40q: want a share of the samples above 0 and below 1, such as 0.1, or a number of them", d.Valid)
 	case d.ValidX != "" && d.Valid != "":
 		return usagef("--valid and --valid-x both say what to validate on: give one")
 	case d.ValidX != "" && d.ValidY == "":
@@ -120,6 +123,12 @@ func (d *dataOptions) check(set given) error {
 		return oneOf("loss", d.Loss, []string{nn.MSE, nn.CrossEntropy, nn.BinaryCrossEntropy})
 	}
 	return nil
+}
+
+// isPart says whether text is a share or a number of samples.
+func isPart(text string) bool {
+	v, err := parseFinite(text)
+	return err == nil && v > 0 && (v < 1 || v == math.Trunc(v))
 }
 
 // open makes the parts of the data; only files have one for validation. Settings

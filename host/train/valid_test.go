@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -305,5 +306,27 @@ func TestValidStateIsTheContract(t *testing.T) {
 	s.valid.params[1] = float32(math.Inf(1))
 	if got, want := s.nonFinite(), "parameter best."; !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestOldRunsOpen: what a run without the newer settings has on disk is what it
+// had before there were any.
+func TestOldRunsOpen(t *testing.T) {
+	settings, err := json.Marshal(testSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := map[string]string{}
+	testState(t).valid.encode(meta)
+	for _, key := range []string{"accumulate", "schedule", "valid_every", "patience"} {
+		if strings.Contains(string(settings), key) {
+			t.Errorf("settings hold %q: %s", key, settings)
+		}
+	}
+	if len(meta) != 0 {
+		t.Errorf("the state holds %v", meta)
+	}
+	if s, err := ParseSettings(settings); err != nil || s.RateAt(3) != s.LR || s.batches() != 1 {
+		t.Errorf("rate %v, %d batches, error %v", s.RateAt(3), s.batches(), err)
 	}
 }
