@@ -22,7 +22,7 @@ TIMEFORMAT=$'%R %U %S'
 printf 'seed\tpixel_error\timage_error\twarped_pixel_error\twarped_image_error\tbest_step\twall_seconds\tcpu_seconds\n' >"$dir/tsv"
 for seed in "${seeds[@]}"; do
   run=$dir/run-$seed
-  { time "$program" train --config configs/mnist-pixels.toml --data "$DATA" --split "$split" --seed "$seed" --out "$run" \
+  { time "$program" train --config mnist-pixels --data "$DATA" --split "$split" --seed "$seed" --out "$run" \
     >"$dir/output" 2>&1; } 2>"$dir/time" || {
     cat "$dir/output"
     die "seed $seed: the training stopped"
