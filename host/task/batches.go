@@ -97,10 +97,3 @@ func total(s grid.Shape) int {
 	}
 	return sum
 }
-
-// largest are the shapes of the samples of most cells, as many as a batch has.
-func (b *batches) largest(sizes []grid.Shape) []grid.Shape {
-	sorted := slices.Clone(sizes)
-	slices.SortStableFunc(sorted, func(s, t grid.Shape) int { return cmp.Compare(t.Cells(), s.Cells()) })
-	return sorted[:min(b.size, len(sorted))]
-}

@@ -94,7 +94,7 @@ func OpenImages(o FolderOptions) (Split, error) {
 // OpenVolumes reads .npy files [depth, height, width] or [depth, height, width,
 // channels] of any sizes, whose values stay as they are, and their masks, .npy
 // files of integers [depth, height, width]. The rest is as in [OpenImages].
-func OpenVolumes(o FolderOptions) (Split, error) { return openFolders(stacks{}, o) }
+func OpenVolumes(o FolderOptions) (Split, error) { return openFolders(volumes{}, o) }
 
 func openFolders(f format, o FolderOptions) (Split, error) {
 	switch {
@@ -269,7 +269,7 @@ func (f *Folder) Settings() map[string]string {
 func (f *Folder) Hash() string { return f.files.hash }
 
 // Largest returns the samples of most cells.
-func (f *Folder) Largest() []grid.Shape { return f.batches.largest(f.sizes) }
+func (f *Folder) Largest() []grid.Shape { return largest(f.sizes, f.options.Batch) }
 
 // Sizes are those of the samples of this part as a step sees them; read only.
 func (f *Folder) Sizes() []grid.Shape { return f.sizes }

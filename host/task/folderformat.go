@@ -85,16 +85,16 @@ func hashFile(path string) (hash [32]byte, err error) {
 	return hash, nil
 }
 
-// stacks are .npy files: values [D, H, W] or [D, H, W, K], masks [D, H, W] of
+// volumes are .npy files: values [D, H, W] or [D, H, W, K], masks [D, H, W] of
 // integers.
-type stacks struct{}
+type volumes struct{}
 
-const stackAxes = 3
+const volumeAxes = 3
 
-func (stacks) task() string { return "volumes" }
-func (stacks) axes() int    { return stackAxes }
+func (volumes) task() string { return "volumes" }
+func (volumes) axes() int    { return volumeAxes }
 
-func (stacks) list(folder string) ([]string, error) {
+func (volumes) list(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", folder, bare(err))
@@ -120,7 +120,7 @@ func bare(err error) error {
 	return err
 }
 
-func (stacks) input(path string) (input, error) {
+func (volumes) input(path string) (input, error) {
 	a, err := npy.Read(path)
 	if err != nil {
 		return input{}, fmt.Errorf("load %w", err)
@@ -129,12 +129,12 @@ func (stacks) input(path string) (input, error) {
 	switch {
 	case slices.Contains(a.Shape, 0):
 		return in, fmt.Errorf("load %s: shape %v has no values: give at least one cell and channel", path, a.Shape)
-	case len(a.Shape) == stackAxes+1:
-		in.channels = a.Shape[stackAxes]
-	case len(a.Shape) != stackAxes:
+	case len(a.Shape) == volumeAxes+1:
+		in.channels = a.Shape[volumeAxes]
+	case len(a.Shape) != volumeAxes:
 		return in, fmt.Errorf("load %s: shape %v, want [depth, height, width] or [depth, height, width, channels]", path, a.Shape)
 	}
-	in.size = a.Shape[:stackAxes:stackAxes]
+	in.size = a.Shape[:volumeAxes:volumeAxes]
 	for i, v := range in.x {
 		if v-v != 0 {
 			return in, fmt.Errorf("load %s: cell %v, channel %d is %v as float32, want finite values: clean the data",
@@ -144,7 +144,7 @@ func (stacks) input(path string) (input, error) {
 	return in, nil
 }
 
-func (stacks) mask(path string) (mask, error) {
+func (volumes) mask(path string) (mask, error) {
 	a, err := npy.Read(path)
 	if err != nil {
 		return mask{}, fmt.Errorf("load %w", err)
@@ -153,7 +153,7 @@ func (stacks) mask(path string) (mask, error) {
 	switch {
 	case err != nil:
 		return mask{}, fmt.Errorf("load %s: class numbers: %w", path, err)
-	case len(a.Shape) != stackAxes || slices.Contains(a.Shape, 0):
+	case len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0):
 		return mask{}, fmt.Errorf("load %s: shape %v, want [depth, height, width] as its volume has", path, a.Shape)
 	}
 	m := mask{a.Shape, make([]int32, len(values)), a.SHA256}
