@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"host/task":                         {"host/engine", "host/grid", "host/imagefile", "host/machine", "host/nn", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"scripts/plot":                      {},
+	"scripts/unequal":                   {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
