@@ -70,7 +70,7 @@ be given.`,
 // runCompare trains the three models, one after another, each in a folder of
 // its name below the comparison's.
 func runCompare(ctx context.Context, o compareOptions, set given, s streams) error {
-	if o.Task == taskArrays || o.Task == taskMNIST {
+	if ofFiles(o.Task) {
 		return usagef("--task %s: compare trains on generated tasks: train each model by itself, then compare the runs", o.Task)
 	}
 	var all []*prepared

@@ -21,9 +21,11 @@ const (
 	taskFields   = "fields"
 	taskArrays   = "arrays"
 	taskMNIST    = "mnist"
+	taskImages   = "images"
+	taskVolumes  = "volumes"
 )
 
-var tasks = []string{taskDiagonal, taskFields, taskArrays, taskMNIST}
+var tasks = []string{taskDiagonal, taskFields, taskArrays, taskMNIST, taskImages, taskVolumes}
 
 // dataOptions say which data a model sees.
 type dataOptions struct {
@@ -48,6 +50,9 @@ type dataOptions struct {
 	Data    string `toml:"data"`
 	Split   string `toml:"split"`
 	Augment bool   `toml:"augment"`
+
+	folderOptions
+	Bucket string `toml:"bucket"`
 }
 
 func defaultData() dataOptions {
@@ -55,11 +60,11 @@ func defaultData() dataOptions {
 }
 
 func (d *dataOptions) options() []option {
-	return []option{
-		{name: "task", arg: "NAME", group: "Data", usage: "diagonal (the seed's), fields (Gaussian random fields), mnist (digits, see --data) or arrays (your own, see --x)", dest: &d.Task},
+	list := []option{
+		{name: "task", arg: "NAME", group: "Data", usage: "diagonal (the seed's), fields (Gaussian random fields), mnist (digits, see --data), images and volumes (with masks, see --images) or arrays (your own, see --x)", dest: &d.Task},
 		{name: "size", arg: "8x8", group: "Data", usage: "cells of a generated sample, an axis each, rows first; 1 to 8 axes", dest: &d.Size},
 		{name: "batch", arg: "N", group: "Data", usage: "samples of a step", dest: &d.Batch},
-		{name: "channels", arg: "N", group: "Data", usage: "values of a generated cell", dest: &d.Channels},
+		{name: "channels", arg: "N", group: "Data", usage: "values of a generated cell, or of a pixel: 1 or 3", dest: &d.Channels},
 		{name: "seed", arg: "N", group: "Data", usage: "decides the data and the first parameters", dest: &d.Seed},
 		{name: "anisotropic", group: "Data", usage: "fields: only waves along the axes", dest: &d.Anisotropic},
 		{name: "x", arg: "X.npy", group: "Data", usage: "arrays: inputs [samples, grid …, channels], .npy or .npz", dest: &d.X},
@@ -68,26 +73,34 @@ func (d *dataOptions) options() []option {
 		{name: "data", arg: "DIR", group: "Data", usage: "mnist: folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, those of t10k, or both, plain or .gz", dest: &d.Data},
 		{name: "split", arg: "N/N/N", group: "Data", usage: "mnist: how many images to train, validate and test on, drawn by --seed; without it t10k is the test, or 10 % where there is one pair of files", dest: &d.Split},
 	}
+	return append(list, d.folderOptions.options()...)
 }
 
 // taskFlags are the flags that not every task has.
 var taskFlags = map[string][]string{
-	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields},
+	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields, taskImages},
 	"anisotropic": {taskFields},
 	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
-	"valid": {taskArrays}, "valid-x": {taskArrays}, "valid-y": {taskArrays}, "valid-sizes": {taskArrays},
-	"loss": {taskArrays}, "ignore-index": {taskArrays},
-	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST},
+	"valid": {taskArrays, taskImages, taskVolumes}, "valid-x": {taskArrays}, "valid-y": {taskArrays}, "valid-sizes": {taskArrays},
+	"loss": {taskArrays}, "ignore-index": {taskArrays, taskImages, taskVolumes},
+	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST, taskImages, taskVolumes},
+	"images": {taskImages}, "volumes": {taskVolumes}, "masks": {taskImages, taskVolumes},
+	"valid-images": {taskImages}, "valid-volumes": {taskVolumes}, "valid-masks": {taskImages, taskVolumes},
+	"classes": {taskImages, taskVolumes}, "skip-bad": {taskImages, taskVolumes},
+	"flip": {taskImages, taskVolumes}, "crop": {taskImages, taskVolumes}, "bucket": {taskArrays, taskImages, taskVolumes},
 }
 
 // check refuses unknown tasks and flags that mean nothing to the task. Without
-// --task, --x means arrays.
+// --task, --x means arrays, --images images and --volumes volumes.
 func (d *dataOptions) check(set given) error {
-	if set["x"] && !set["task"] {
+	switch {
+	case set["task"]:
+	case set["x"]:
 		d.Task = taskArrays
-	}
-	if d.Task == "images" {
-		return usagef("--task %s: this version does not have it: want %s", d.Task, strings.Join(tasks, ", "))
+	case set["images"]:
+		d.Task = taskImages
+	case set["volumes"]:
+		d.Task = taskVolumes
 	}
 	if err := oneOf("task", d.Task, tasks); err != nil {
 		return err
@@ -119,6 +132,17 @@ func (d *dataOptions) check(set given) error {
 	if d.Task == taskMNIST && d.Data == "" {
 		return usagef("--task mnist needs --data DIR, the folder of its files")
 	}
+	if err := d.folderOptions.check(d.Task); err != nil {
+		return err
+	}
+	if d.Bucket != "" {
+		if err := oneOf("bucket", d.Bucket, []string{"on", "off"}); err != nil {
+			return err
+		}
+	}
+	if d.Task == taskArrays && d.bucketed() && (d.Sizes == "" || !d.Shuffle) {
+		return usagef("--bucket on goes with --shuffle and --sizes: arrays without them keep their order, or have one size")
+	}
 	if d.Loss != "" {
 		return oneOf("loss", d.Loss, []string{nn.MSE, nn.CrossEntropy, nn.BinaryCrossEntropy})
 	}
@@ -131,17 +155,24 @@ func isPart(text string) bool {
 	return err == nil && v > 0 && (v < 1 || v == math.Trunc(v))
 }
 
+// bucketed says whether batches are made of samples of nearly the same size.
+func (d *dataOptions) bucketed() bool {
+	return d.Bucket == "on" || d.Bucket == "" && ofFolders(d.Task)
+}
+
 // open makes the parts of the data; only files have one for validation. Settings
 // of a generator that do not fit are usage errors, files that do not fit are not.
 func (d dataOptions) open() (task.Split, error) {
 	switch d.Task {
 	case taskArrays:
 		return task.OpenArrays(task.ArraysOptions{
-			X: d.X, Y: d.Y, Sizes: d.Sizes, Batch: d.Batch, Shuffle: d.Shuffle, Seed: d.Seed,
+			X: d.X, Y: d.Y, Sizes: d.Sizes, Batch: d.Batch, Shuffle: d.Shuffle, Bucket: d.bucketed(), Seed: d.Seed,
 			Loss: d.Loss, IgnoreIndex: d.IgnoreIndex,
 		}, task.ArraysValid{X: d.ValidX, Y: d.ValidY, Sizes: d.ValidSizes, Part: d.Valid})
 	case taskMNIST:
 		return d.openMNIST()
+	case taskImages, taskVolumes:
+		return d.openFolders()
 	}
 	src, err := d.generator()
 	return task.Split{Train: src}, err
@@ -182,7 +213,7 @@ func (d dataOptions) openMNIST() (task.Split, error) {
 // [dataOfRun] makes it again from any folder: paths are absolute.
 func recorded(data task.Split) (map[string]string, error) {
 	settings := data.Settings()
-	for _, key := range []string{"x", "y", "sizes", "valid-x", "valid-y", "valid-sizes", "data"} {
+	for _, key := range append([]string{"x", "y", "sizes", "valid-x", "valid-y", "valid-sizes", "data"}, folderPaths...) {
 		if settings[key] == "" {
 			continue
 		}
@@ -209,13 +240,23 @@ func dataOfRun(s train.Settings) (dataOptions, error) {
 	if s.Task != taskArrays {
 		d.Loss = ""
 	}
+	if err := d.foldersOfRun(s); err != nil {
+		return d, err
+	}
 	for key, read := range map[string]func(text string) error{
 		"batch":       func(text string) (err error) { d.Batch, err = strconv.Atoi(text); return err },
 		"channels":    func(text string) (err error) { d.Channels, err = strconv.Atoi(text); return err },
 		"seed":        func(text string) (err error) { d.Seed, err = strconv.ParseUint(text, 10, 64); return err },
 		"shuffle":     func(text string) (err error) { d.Shuffle, err = strconv.ParseBool(text); return err },
 		"anisotropic": func(text string) (err error) { d.Anisotropic, err = strconv.ParseBool(text); return err },
-		"augment":     func(text string) (err error) { d.Augment, err = strconv.ParseBool(text); return err },
+		"bucket": func(text string) error {
+			on, err := strconv.ParseBool(text)
+			if d.Bucket = "off"; on {
+				d.Bucket = "on"
+			}
+			return err
+		},
+		"augment": func(text string) (err error) { d.Augment, err = strconv.ParseBool(text); return err },
 	} {
 		if text, ok := s.Data[key]; ok {
 			if err := read(text); err != nil {

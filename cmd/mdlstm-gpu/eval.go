@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,6 +24,8 @@ type evalOptions struct {
 	part      string
 	warp      bool
 	out       string
+
+	ownFolders bool // what is measured are the images or volumes of the run
 }
 
 // The parts of a split.
@@ -38,7 +42,7 @@ func evalCommand(s streams) *cli.Command {
 		{name: "steps", arg: "N", usage: "batches of a generated task; files are measured once, as a whole", dest: &o.steps},
 	}, o.dataOptions.options()...)
 	options = append(options,
-		option{name: "part", arg: "train|valid|test", group: "Data", usage: "mnist: the part of the split to measure on", dest: &o.part},
+		option{name: "part", arg: "train|valid|test", group: "Data", usage: "the part of a run's own data to measure on: mnist, images, volumes (not test)", dest: &o.part},
 		option{name: "warp", group: "Data", usage: "mnist: deform every image elastically, always in the same way", dest: &o.warp},
 	)
 	options = append(options, option{name: "out", arg: "DIR", usage: "new folder for sheet.png, samples with their answers, and for classes confusion.png: of labels where samples have them, then also cell_confusion.png", dest: &o.out})
@@ -47,14 +51,18 @@ func evalCommand(s streams) *cli.Command {
 		name: "eval", brief: "measure a model's losses",
 		about: `Measures a model, without dropout and without changing it. Losses are means over all cells that
 count; accuracy is the share of these whose largest output is their class. Generated samples are ones that no training sees.
+iou of a class is, of all cells that have it or are answered with it, the share where both is so; mean_iou is their mean over
+the classes that occur.
 
 For mnist, pixel_error is the share of pixels whose class, digit or background, is not the one of the largest output,
 image_error that of images whose digit is not the one with the largest sum of outputs. A run's folder gives the data,
-the split and the seed of its training.`,
+the split and the seed of its training. So it does for images and volumes, whose valid part is measured; with --images or
+--volumes and --masks it says which values are which classes.`,
 		examples: []string{
 			"eval --model runs/mine --task diagonal --size 8x8",
 			"eval --model runs/mine --x X.npy --y Y.npy",
 			"eval --model runs/digits --warp --out digits-warped",
+			"eval --model runs/roads --images photos --masks labels",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runEval(ctx.Context, o, set, s) })
 }
@@ -65,10 +73,11 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 		return usagef("--model is missing")
 	}
 	record, known := recordBeside(o.modelPath)
-	asked := set["task"] || set["x"] || set["size"]
-	ofRun := known && record.Settings.Task == taskMNIST && (!asked || set["task"] && o.Task == taskMNIST)
+	asked := set["task"] || set["x"] || set["size"] || set["images"] || set["volumes"]
+	ofRun := known && (record.Settings.Task == taskMNIST || ofFolders(record.Settings.Task)) &&
+		(!asked || set[record.Settings.Task] || set["task"] && o.Task == record.Settings.Task)
 	if ofRun {
-		if err := o.dataOptions.fillFrom(record.Settings, set); err != nil {
+		if err := o.fillFrom(record.Settings, set); err != nil {
 			return err
 		}
 	}
@@ -86,12 +95,15 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	switch {
 	case o.Task == taskArrays && o.Y == "":
 		return usagef("--task arrays needs --y Y.npy to compare with")
-	case (o.Task == taskArrays || o.Task == taskMNIST) && set["steps"]:
+	case ofFiles(o.Task) && set["steps"]:
 		return usagef("--steps goes with a generated task: %s are measured as a whole", o.Task)
 	case o.steps < 1 || o.steps > maxSteps:
 		return usagef("--steps %d: want 1 to %d", o.steps, int64(maxSteps))
 	case known && record.Settings.Task == taskArrays && !asked:
 		return usagef("--model %s: it was trained on arrays: give --x and --y to measure it on, or a --task", o.modelPath)
+	}
+	if ofFolders(o.Task) && set["part"] && !o.ownFolders {
+		return usagef("--part goes with a run's own data: leave out --part, or --%s and --masks", o.Task)
 	}
 	if err := oneOf("part", o.part, []string{partTrain, partValid, partTest}); err != nil {
 		return err
@@ -103,7 +115,12 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if !set["channels"] {
 		o.Channels = m.Config.Input
 	}
-	o.IgnoreIndex = m.Config.IgnoreIndex
+	if !ofRun {
+		o.IgnoreIndex = m.Config.IgnoreIndex
+		if ofFolders(o.Task) && o.Classes == "" {
+			o.Classes = strconv.Itoa(m.Units())
+		}
+	}
 	if o.Task == taskArrays {
 		o.Loss = m.Config.Loss
 	}
@@ -111,8 +128,9 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if err != nil {
 		return err
 	}
-	if ofRun && src.Hash() != record.DataSHA256 {
-		fmt.Fprintf(s.err, "warning: %s: not the data of the run's training: the %s part may hold images that it was trained on\n", o.Data, o.part)
+	sayFolderNotes(s.err, src)
+	if ofRun && (o.ownFolders && o.ValidMasks == "" || o.Task == taskMNIST) && src.Hash() != record.DataSHA256 {
+		fmt.Fprintf(s.err, "warning: %s: not the data of the run's training: the %s part may hold samples that it was trained on\n", cmp.Or(o.Data, o.Images, o.Volumes), o.part)
 	}
 	if err := src.Check(m); err != nil {
 		if !asked && !ofRun {
@@ -154,12 +172,19 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 }
 
 // fillFrom takes from a run's settings the data that the user did not name.
-func (d *dataOptions) fillFrom(s train.Settings, set given) error {
+func (o *evalOptions) fillFrom(s train.Settings, set given) error {
 	run, err := dataOfRun(s)
 	if err != nil {
 		return err
 	}
+	d := &o.dataOptions
 	d.Task = run.Task
+	if ofFolders(run.Task) {
+		if o.ownFolders = d.fillFolders(run, set); o.ownFolders && !set["part"] {
+			o.part = partValid
+		}
+		return nil
+	}
 	if !set["data"] {
 		d.Data = run.Data
 	}
@@ -175,8 +200,13 @@ func (d *dataOptions) fillFrom(s train.Settings, set given) error {
 // open makes the source to measure on.
 func (o evalOptions) open() (task.Source, error) {
 	split, err := o.dataOptions.open()
-	if err != nil || o.Task != taskMNIST {
-		return split.Train, err
+	switch {
+	case err != nil:
+		return nil, err
+	case ofFolders(o.Task):
+		return o.measuredFolder(split)
+	case o.Task != taskMNIST:
+		return split.Train, nil
 	}
 	src := map[string]task.Source{partTrain: split.Train, partValid: split.Valid, partTest: split.Test}[o.part]
 	digits, ok := src.(*task.MNIST)
@@ -210,6 +240,9 @@ func (o evalOptions) print(w io.Writer, src task.Source, m *nn.Model, score trai
 		}
 		out.line("part           %s, %s%s", o.part, count(src.Spec().Samples, "image"), warped)
 	}
+	if o.ownFolders {
+		out.line("part           %s, %s", o.part, count(src.Spec().Samples, "sample"))
+	}
 	out.line("loss           %s", m.Config.Loss)
 	out.line("overall_loss   %.6g", loss.Sum/loss.Weight)
 	switch {
@@ -219,6 +252,12 @@ func (o evalOptions) print(w io.Writer, src task.Source, m *nn.Model, score trai
 	case score.Cells != nil:
 		out.line("accuracy       %.6g", 1-score.CellError())
 		out.errors("cell_error", score.CellError(), score.Cells)
+		out.line("mean_iou       %.6g", score.MeanIoU())
+	}
+	if folder, ok := src.(*task.Folder); ok {
+		for i, class := range folder.Classes() {
+			out.line("%-14s %.6g", "iou "+class.Name, score.IoU(i))
+		}
 	}
 	if loss.RelevantCount > 0 {
 		out.line("relevant_loss  %.6g", loss.Relevant/loss.RelevantCount)

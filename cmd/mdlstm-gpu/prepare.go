@@ -76,7 +76,7 @@ func (o *trainOptions) newModel(data task.Split, set given) (*nn.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.IgnoreIndex = o.IgnoreIndex
+	config.IgnoreIndex = data.Train.Spec().IgnoreIndex
 	if o.ClassWeights != "" {
 		if config.ClassWeights, err = o.classWeights(config, data); err != nil {
 			return nil, err
@@ -92,7 +92,7 @@ func (o *trainOptions) newModel(data task.Split, set given) (*nn.Model, error) {
 // load takes the model of --init.
 func (p *prepared) load(o *trainOptions, set given) error {
 	for _, flag := range architectureFlags {
-		if set[flag] {
+		if set[flag] && !(flag == "ignore-index" && ofFolders(o.Task)) { // there it is a value in the masks
 			return usagef("--%s beside --init: the model file decides the architecture, head and loss: leave --%s out", flag, flag)
 		}
 	}
@@ -115,6 +115,9 @@ func (p *prepared) load(o *trainOptions, set given) error {
 	}
 	if o.Task == taskArrays {
 		o.Loss, o.IgnoreIndex = p.model.Config.Loss, p.model.Config.IgnoreIndex
+	}
+	if ofFolders(o.Task) && !set["ignore-index"] {
+		o.IgnoreIndex = p.model.Config.IgnoreIndex
 	}
 	return nil
 }

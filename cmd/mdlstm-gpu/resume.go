@@ -80,6 +80,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if t.data, err = data.open(); err != nil {
 		return err
 	}
+	sayFolderNotes(s.err, t.data.Train, t.data.Valid)
 	if err := t.data.Check(run.Model()); err != nil {
 		return err
 	}

@@ -182,6 +182,9 @@ func taskText(s train.Settings) string {
 	case s.Data["x"] != "":
 		return s.Task + " " + filepath.Base(s.Data["x"])
 	}
+	if ofFolders(s.Task) {
+		return folderText(s)
+	}
 	return s.Task
 }
 
@@ -189,7 +192,8 @@ func taskText(s train.Settings) string {
 func settingsTable(s train.Settings) []report.KV {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	table := []report.KV{{Key: "Task", Value: s.Task}}
-	for _, key := range []string{"size", "channels", "anisotropic", "x", "y", "sizes", "shuffle", "data", "split", "augment"} {
+	for _, key := range []string{"size", "channels", "anisotropic", "x", "y", "sizes", "shuffle", "data", "split", "augment",
+		"images", "volumes", "masks", "classes", "ignore-index", "valid", "valid-images", "valid-volumes", "valid-masks", "flip", "crop", "bucket", "skip-bad"} {
 		if value := s.Data[key]; value != "" && value != "false" {
 			table = append(table, report.KV{Key: upper(key), Value: value})
 		}
@@ -314,6 +318,9 @@ func nextCommands(dir string, s train.Settings, longer string) []report.Command 
 	}
 	if s.Task == taskArrays {
 		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --x X.npy --y Y.npy%s", program, model, sizes)}
+	}
+	if ofFolders(s.Task) {
+		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --%s DIR --masks DIR", program, model, s.Task)}
 	}
 	if s.Task == taskMNIST {
 		measure.Line = fmt.Sprintf("%s eval --model %s", program, quote(dir))

@@ -58,21 +58,23 @@ func defaultTrain() trainOptions {
 
 func (o *trainOptions) options() []option {
 	list := append(o.dataOptions.options(),
-		option{name: "valid", arg: "PART", group: "Data", usage: "arrays: validate on a share (0.1) or number (200) of the samples, drawn by --seed and not trained on", dest: &o.Valid},
+		option{name: "valid", arg: "PART", group: "Data", usage: "arrays, images, volumes: validate on a share (0.1) or number (200) of the samples, drawn by --seed and not trained on", dest: &o.Valid},
 		option{name: "valid-x", arg: "X.npy", group: "Data", usage: "arrays: validate on inputs of their own, with --valid-y", dest: &o.ValidX},
 		option{name: "valid-y", arg: "Y.npy", group: "Data", usage: "arrays: their targets", dest: &o.ValidY},
 		option{name: "valid-sizes", arg: "S.npy", group: "Data", usage: "arrays: their sizes", dest: &o.ValidSizes},
-		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch, as mnist always has; else batches follow the file", dest: &o.Shuffle},
+		option{name: "shuffle", group: "Data", usage: "arrays: another order in every epoch, as the other files always have; else batches follow the file", dest: &o.Shuffle},
 		option{name: "augment", group: "Data", usage: "mnist: deform, turn and scale every training image a little, in another way in every epoch", dest: &o.Augment},
 		option{name: "loss", arg: "NAME", group: "Data", usage: "arrays: mse, cross_entropy or binary_cross_entropy; without it cross_entropy for integers, mse for floats", dest: &o.Loss},
 		option{name: "class-weights", arg: "W,W,…", group: "Data", usage: "weight of each class in the loss, or balanced: one over its share of the training targets", dest: &o.ClassWeights},
-		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays: class number of cells that do not count", dest: &o.IgnoreIndex},
+		option{name: "ignore-index", arg: "C", group: "Data", usage: "arrays, images, volumes: class number, value in the masks, of cells that do not count", dest: &o.IgnoreIndex},
+		option{name: "bucket", arg: "on|off", group: "Data", usage: "batches of samples of nearly the same size, which compute faster; without it on for images and volumes, off for arrays", dest: &o.Bucket},
 	)
+	list = append(list, o.folderOptions.trainOptions()...)
 	list = append(list, o.modelOptions.options()...)
 	list = append(list,
 		option{name: "init", arg: "MODEL", group: "Model", usage: "model file to begin with: gives architecture, head, loss and parameters", dest: &o.Init},
 		option{name: "steps", arg: "N", group: "Training", usage: "steps in all", dest: &o.Steps},
-		option{name: "epochs", arg: "N", group: "Training", usage: "arrays, mnist: passes over the data, instead of --steps", dest: &o.Epochs},
+		option{name: "epochs", arg: "N", group: "Training", usage: "passes over the data, where it is files, instead of --steps", dest: &o.Epochs},
 		option{name: "optimizer", arg: "adam|sgd", group: "Training", usage: "rule of an update", dest: &o.Optimizer},
 		option{name: "lr", arg: "RATE", group: "Training", usage: "learning rate", dest: &o.LR},
 		option{name: "schedule", arg: "NAME", group: "Training", usage: "how it changes: constant, step (see --lr-step) or cosine (down to --lr-end at the last step; extending the run stretches the curve)", dest: &o.Schedule},
@@ -112,6 +114,7 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 			"train --x X.npy --y Y.npy --epochs 20 --out runs/mine",
 			`train --x X.npy --y labels.npy --layers "mdlstm:stable:8:all sum"`,
 			"train --config graves2007-mnist --data mnist",
+			"train --images photos --masks labels --channels 3 --valid 0.1",
 			"train --resume runs/mine --steps 5000",
 			"train --size 128x128 --dry-run",
 		},
@@ -146,6 +149,7 @@ func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
 	if err != nil {
 		return err
 	}
+	sayFolderNotes(s.err, p.data.Train, p.data.Valid)
 	for _, warning := range p.model.Config.GrowthWarnings() {
 		fmt.Fprintf(s.err, "warning: %s\n", warning)
 	}

@@ -27,11 +27,17 @@ func understood(data task.Split, m *nn.Model) [][2]string {
 		text = fmt.Sprintf("%s of %s%v cells, %s", count(spec.Samples, "sample"), upTo, grid.Shape(arrays.Grid()), channels)
 	}
 	lines := [][2]string{{"data", text}}
-	if arrays == nil && spec.Samples > 0 {
+	folder, _ := src.(*task.Folder)
+	if folder != nil {
+		lines[0][1] = fmt.Sprintf("%s of %s cells, %s", count(spec.Samples, "sample"), sizesText(folder.Sizes()), channels)
+	} else if arrays == nil && spec.Samples > 0 {
 		lines[0][1] = fmt.Sprintf("%s of %v cells, %s", count(spec.Samples, "sample"), largest, channels)
 	}
 	if data.Valid != nil {
 		lines = append(lines, [2]string{"valid", fmt.Sprintf("%s, not trained on", count(data.Valid.Spec().Samples, "sample"))})
+	}
+	if folder != nil {
+		lines = append(lines, [2]string{"classes", classesText(folder)})
 	}
 	if arrays != nil {
 		if counts := arrays.ClassCounts(); counts != nil {

@@ -31,6 +31,8 @@ type ArraysOptions struct {
 	// follow the file.
 	Shuffle bool
 	Seed    uint64
+	// Bucket puts samples of nearly the same size into a batch (batches.go).
+	Bucket bool
 	// Loss is the loss that Spec shall name, empty for the one that Y suggests:
 	// cross_entropy for integers, mse for floats.
 	Loss string
@@ -56,9 +58,9 @@ type Arrays struct {
 	sizesHash [32]byte // zeros without sizes
 
 	targets targets
-	used    []int // samples of this part of a split, in the order of the files
-	order   order // of used
-	picked  []int // scratch: the samples of a batch
+	used    []int   // samples of this part of a split, in the order of the files
+	batches batches // of used
+	picked  []int   // scratch: the samples of a batch
 }
 
 var _ Source = (*Arrays)(nil)
@@ -85,19 +87,27 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readTargets(); err != nil {
 		return nil, err
 	}
-	all := make([]int, len(a.sizes))
-	for i := range all {
-		all[i] = i
-	}
-	a.use(all)
+	a.use(all(len(a.sizes)))
 	return a, nil
 }
 
 // use makes batches of these samples only.
 func (a *Arrays) use(samples []int) {
-	a.used, a.order = samples, newOrder(len(samples), a.options.Shuffle, a.options.Seed)
-	a.spec.Samples = len(samples)
-	a.spec.Steps = int64((len(samples)-1)/a.options.Batch + 1)
+	a.used = samples
+	var bucket []grid.Shape
+	if a.options.Bucket {
+		bucket = a.usedSizes()
+	}
+	a.batches = newBatches(a.options.Batch, newOrder(len(samples), a.options.Shuffle, a.options.Seed), bucket)
+	a.spec.Samples, a.spec.Steps = len(samples), int64(a.batches.steps())
+}
+
+func (a *Arrays) usedSizes() []grid.Shape {
+	sizes := make([]grid.Shape, len(a.used))
+	for i, b := range a.used {
+		sizes[i] = a.sizes[b]
+	}
+	return sizes
 }
 
 func (a *Arrays) readInputs() error {
@@ -183,7 +193,7 @@ func (a *Arrays) Name() string { return "arrays" }
 // Spec is the head and loss that the targets suggest.
 func (a *Arrays) Spec() Spec { return a.spec }
 
-// Settings returns the paths, batch, shuffle and seed.
+// Settings returns the paths, batch, shuffle, bucket and seed.
 func (a *Arrays) Settings() map[string]string {
 	return map[string]string{
 		"x":       a.options.X,
@@ -191,6 +201,7 @@ func (a *Arrays) Settings() map[string]string {
 		"sizes":   a.options.Sizes,
 		"batch":   strconv.Itoa(a.options.Batch),
 		"shuffle": strconv.FormatBool(a.options.Shuffle),
+		"bucket":  strconv.FormatBool(a.options.Bucket),
 		"seed":    strconv.FormatUint(a.options.Seed, 10),
 	}
 }
@@ -206,13 +217,7 @@ func (a *Arrays) Hash() string {
 }
 
 // Largest returns the largest samples.
-func (a *Arrays) Largest() []grid.Shape {
-	var used []grid.Shape
-	for _, b := range a.used {
-		used = append(used, a.sizes[b])
-	}
-	return largest(used, a.options.Batch)
-}
+func (a *Arrays) Largest() []grid.Shape { return largest(a.usedSizes(), a.options.Batch) }
 
 // largest are n of the shapes, those of most cells.
 func largest(shapes []grid.Shape, n int) []grid.Shape {
@@ -236,7 +241,7 @@ func (a *Arrays) ClassCounts() []int { return a.targets.counts }
 // targets, of which it looks at every value that will be used.
 func (a *Arrays) Check(m *nn.Model) error { return a.check(fitOf(m)) }
 
-// Batch makes batch t, t ≥ 0: batch t mod Spec().Steps of its epoch.
+// Batch makes batch t, t ≥ 0.
 func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
 	if t < 0 {
 		return fmt.Errorf("task arrays: got batch %d, want at least 0", t)
@@ -244,15 +249,12 @@ func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
 	if a.y != nil && !a.targets.checked {
 		return errUnchecked
 	}
-	epoch, step := t/a.spec.Steps, int(t%a.spec.Steps)
-	order := a.order.of(epoch)
-	from := step * a.options.Batch
-	to := min(from+a.options.Batch, len(order))
+	_, first, samples := a.batches.of(t)
 	a.picked = a.picked[:0]
-	for _, i := range order[from:to] {
+	for _, i := range samples {
 		a.picked = append(a.picked, a.used[i])
 	}
-	a.fill(dst, epoch*int64(len(order))+int64(from), a.picked)
+	a.fill(dst, first, a.picked)
 	return nil
 }
 
@@ -277,7 +279,7 @@ func (a *Arrays) Example(dst *engine.Batch) error {
 
 // errUnchecked is a mistake of the program, not of the user: which targets a
 // batch has depends on the model.
-var errUnchecked = errors.New("task arrays: Batch was called before Check")
+var errUnchecked = errors.New("task: Batch was called before Check")
 
 // fill packs the named samples.
 func (a *Arrays) fill(dst *engine.Batch, first int64, samples []int) {

@@ -204,7 +204,7 @@ func TestArraysSettings(t *testing.T) {
 	x := write(t, []int{2, 3, 4, 1}, counting(24))
 	sizes := writeInts(t, []int{2, 2}, []int64{3, 4, 1, 2})
 	a := open(t, ArraysOptions{X: x, Sizes: sizes, Batch: 2, Shuffle: true, Seed: 8}, nil)
-	want := map[string]string{"x": x, "y": "", "sizes": sizes, "batch": "2", "shuffle": "true", "seed": "8"}
+	want := map[string]string{"x": x, "y": "", "sizes": sizes, "batch": "2", "shuffle": "true", "bucket": "false", "seed": "8"}
 	if got := a.Settings(); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -427,5 +427,32 @@ func TestArraysDoNotAllocate(t *testing.T) {
 		step++
 	}); got != 0 {
 		t.Errorf("%v allocations a batch, want 0", got)
+	}
+}
+
+// TestArraysBucket: batches of similar sizes, each sample once an epoch.
+func TestArraysBucket(t *testing.T) {
+	const samples, batch = 96, 4
+	x := write(t, []int{samples, 9, 1}, counting(samples*9))
+	lengths := make([]int64, samples)
+	for i := range lengths {
+		lengths[i] = 1 + int64(i*7%9)
+	}
+	a := open(t, ArraysOptions{X: x, Sizes: writeInts(t, []int{samples, 1}, lengths), Batch: batch, Shuffle: true, Bucket: true, Seed: 4}, nil)
+	var seen []int
+	for step := range a.Spec().Steps {
+		b := batchOf(t, a, step)
+		shortest, longest, at := 9, 0, 0
+		for _, s := range b.Samples {
+			seen = append(seen, int(b.X[at])/9)
+			shortest, longest, at = min(shortest, s[0]), max(longest, s[0]), at+s[0]
+		}
+		if longest-shortest > 1 {
+			t.Errorf("batch %d has the sizes %v", step, b.Samples)
+		}
+	}
+	slices.Sort(seen)
+	if !slices.Equal(seen, all(samples)) {
+		t.Errorf("an epoch has the samples %v", seen)
 	}
 }

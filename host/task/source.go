@@ -84,6 +84,8 @@ type Spec struct {
 	Loss       string
 	// Relevant says that batches name relevant cells.
 	Relevant bool
+	// IgnoreIndex is the class of cells that do not count; nil when all do.
+	IgnoreIndex *int
 	// Classes are the names of the classes for people; nil when they are just
 	// numbers.
 	Classes []string

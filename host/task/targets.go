@@ -78,7 +78,7 @@ func (a *Arrays) readTargets() error {
 			loss = "cross_entropy"
 		}
 	}
-	a.spec.Loss = loss
+	a.spec.Loss, a.spec.IgnoreIndex = loss, a.options.IgnoreIndex
 	switch loss {
 	case "cross_entropy":
 		a.spec.Activation = "softmax"

@@ -30,6 +30,31 @@ func (s Score) CellError() float64 { return wrong(s.Cells) }
 // samples have none.
 func (s Score) LabelError() float64 { return wrong(s.Labels) }
 
+// IoU is the intersection of a class over the union of it and what was answered
+// with it (the Jaccard index); NaN when both are empty.
+func (s Score) IoU(class int) float64 {
+	both, either := s.Cells[class][class], -s.Cells[class][class]
+	for i, row := range s.Cells {
+		either += row[class] + s.Cells[class][i]
+	}
+	if either == 0 {
+		return math.NaN()
+	}
+	return float64(both) / float64(either)
+}
+
+// MeanIoU is the mean of IoU over the classes that occur or are answered; NaN when
+// no cell counts.
+func (s Score) MeanIoU() float64 {
+	sum, n := 0.0, 0.0
+	for class := range s.Cells {
+		if iou := s.IoU(class); !math.IsNaN(iou) {
+			sum, n = sum+iou, n+1
+		}
+	}
+	return sum / n
+}
+
 // wrong is the share of counts beside the diagonal.
 func wrong(counts [][]int64) float64 {
 	var right, all int64

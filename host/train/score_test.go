@@ -49,3 +49,20 @@ func TestScoreCount(t *testing.T) {
 		t.Errorf("confusion %v, want %v", s.Cells, want)
 	}
 }
+
+func TestIoU(t *testing.T) {
+	// Class 2 neither occurs nor is answered; class 3 only is answered.
+	s := Score{Cells: [][]int64{{6, 2, 0, 0}, {1, 3, 0, 1}, {0, 0, 0, 0}, {0, 0, 0, 0}}}
+	none := math.NaN()
+	want := []float64{6. / 9, 3. / 7, none, 0, (6./9 + 3./7) / 3}
+	got := []float64{s.IoU(0), s.IoU(1), s.IoU(2), s.IoU(3), s.MeanIoU()}
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) < 1e-12) && !(got[i] != got[i] && want[i] != want[i]) {
+			t.Errorf("got %v, want %v", got, want)
+			break
+		}
+	}
+	if got := (Score{Cells: square(3)}).MeanIoU(); got == got {
+		t.Errorf("the mean of nothing is %v, want NaN", got)
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mdlstm-gpu/host/train"
+)
+
+// pictures makes folders of n pictures of unequal sizes and their masks, values 0
+// and 255: a bright square on dark ground.
+func pictures(t *testing.T, images, masks string, n int) {
+	t.Helper()
+	for _, dir := range []string{images, masks} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		bounds := image.Rect(0, 0, 6+i%5, 5+i%4)
+		picture, mask := image.NewGray(bounds), image.NewGray(bounds)
+		for y := range 3 {
+			for x := range 3 {
+				picture.SetGray(i%3+x, 1+y, color.Gray{Y: 200})
+				mask.SetGray(i%3+x, 1+y, color.Gray{Y: 255})
+			}
+		}
+		name := fmt.Sprintf("%02d.png", i)
+		save(t, filepath.Join(images, name), picture)
+		save(t, filepath.Join(masks, name), mask)
+	}
+}
+
+func save(t *testing.T, path string, m image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestImages trains on a folder, continues to the same bits, and measures the run
+// on its own valid part and on other folders.
+func TestImages(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictures(t, "photos", "labels", 12)
+	flags := []string{"train", "--images", "photos", "--masks", "labels", "--valid", "0.25", "--flip", "all", "--crop", "5x5",
+		"--classes", "dark=0,bright=255", "--cell", "stable", "--directions", "all", "--hidden", "2", "--batch", "4", "--seed", "2", "--threads", "1"}
+	must(t, append(flags, "--epochs", "2", "--out", "whole")...)
+	must(t, append(flags, "--steps", "4", "--out", "parts")...)
+	must(t, "train", "--resume", "parts", "--steps", "6")
+	if read(t, "whole", modelFile) != read(t, "parts", modelFile) {
+		t.Error("a resumed training ends with another model")
+	}
+	record, err := train.ReadRecord("whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	photos, err := filepath.Abs("photos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := record.Settings.Data
+	if data["images"] != photos || data["classes"] != "dark=0,bright=255" || data["valid"] != "0.25" || data["crop"] != "5x5" || data["flip"] != "0,1" {
+		t.Errorf("recorded %v", data)
+	}
+
+	own := must(t, "eval", "--model", "whole")
+	if !strings.HasPrefix(own, "part           valid, 3 samples\n") {
+		t.Errorf("got %q", own)
+	}
+	pictures(t, "photos2", "labels2", 4)
+	other := must(t, "eval", "--model", "whole", "--images", "photos2", "--masks", "labels2", "--batch", "3")
+	accuracy, _ := figure(t, other, "accuracy")
+	mean, _ := figure(t, other, "mean_iou")
+	dark, _ := figure(t, other, "iou dark")
+	bright, _ := figure(t, other, "iou bright")
+	if !(accuracy > 0 && accuracy <= 1) || !within(mean, (dark+bright)/2) {
+		t.Errorf("accuracy %v, IoU %v and %v, mean %v", accuracy, dark, bright, mean)
+	}
+	// A model without its run does not know which values are which classes.
+	if err := os.WriteFile("alone.safetensors", []byte(read(t, "whole", bestFile)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	alone := []string{"eval", "--model", "alone.safetensors", "--images", "photos2", "--masks", "labels2", "--batch", "3"}
+	refused(t, do(alone...), exitFailed, "has the value 255, which is no class: want 0, 1")
+	if got := must(t, append(alone, "--classes", "dark=0,bright=255")...); got != other {
+		t.Errorf("got %q, want %q", got, other)
+	}
+	refused(t, do("eval", "--model", "whole", "--part", "test"), exitUsage, "its run has no test part")
+	refused(t, do(append(alone, "--part", "valid")...), exitUsage, "--part goes with a run's own data")
+	refused(t, do("eval", "--model", "whole", "--steps", "3"), exitUsage, "measured as a whole")
+
+	// One bad file of many.
+	if err := os.WriteFile("photos/07.png", []byte("\x89PNG\r\n\x1a\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, do(append(flags, "--out", "bad")...), exitFailed, "photos/07.png: ")
+	skipped := do(append(flags, "--steps", "1", "--out", "bad", "--skip-bad")...)
+	if skipped.code != exitDone || !strings.Contains(skipped.err, "warning: load photos/07.png: ") ||
+		!strings.Contains(skipped.err, "warning: skipped 1 sample that") {
+		t.Errorf("exit code %d: %s", skipped.code, skipped.err)
+	}
+	refused(t, do("train", "--resume", "whole", "--steps", "9"), exitFailed, "photos/07.png: ")
+}
+
+func within(a, b float64) bool { return a-b < 1e-5 && b-a < 1e-5 }
+
+// TestImagesFromModel: --init brings channels, and the ignored value unless it is
+// given.
+func TestImagesFromModel(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictures(t, "photos", "labels", 3)
+	flags := []string{"train", "--images", "photos", "--masks", "labels", "--classes", "bg=7,bright=255", "--steps", "1", "--threads", "1", "--batch", "2"}
+	must(t, append(flags, "--ignore-index", "0", "--channels", "3", "--hidden", "2", "--out", "a")...)
+	// The value 0 is the number of a class, so the model ignores 2.
+	refused(t, do(append(flags, "--init", "a/"+modelFile, "--out", "b")...), exitFailed, "has the value 0, which is no class")
+	must(t, append(flags, "--init", "a/"+modelFile, "--ignore-index", "0", "--out", "b")...)
+}
+
+// TestVolumes trains on volumes of unequal sizes and measures the model.
+func TestVolumes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"scans", "labels"} {
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 4 {
+		depth, cells := 2+i%2, (2+i%2)*3*4
+		array(t, fmt.Sprintf("scans/%d.npy", i), depth, 3, 4)
+		classes := make([]int64, cells)
+		for j := range classes {
+			classes[j] = int64(j % 3)
+		}
+		integers(t, fmt.Sprintf("labels/%d.npy", i), classes, depth, 3, 4)
+	}
+	must(t, "train", "--volumes", "scans", "--masks", "labels", "--valid", "1", "--flip", "0,2", "--crop", "2x3x3", "--ignore-index", "2",
+		"--hidden", "2", "--batch", "2", "--steps", "3", "--threads", "1", "--out", "run")
+	out := must(t, "eval", "--model", "run", "--volumes", "scans", "--masks", "labels")
+	if weight, _ := figure(t, out, "weight"); weight != 2*(16+24) {
+		t.Errorf("weight %v, want the 80 cells of classes 0 and 1", weight)
+	}
+}

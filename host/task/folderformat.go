@@ -1,0 +1,167 @@
+package task
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/imagefile"
+	"mdlstm-gpu/host/npy"
+)
+
+// format is a kind of files that samples and masks lie in. Its methods may run
+// concurrently. Errors are one line with the path of the file.
+type format interface {
+	task() string
+	axes() int
+	// list names the files of a folder that are of this kind, in order; none are
+	// an error.
+	list(folder string) ([]string, error)
+	input(path string) (input, error)
+	mask(path string) (mask, error)
+}
+
+// input is a sample's values x [*size, channels], and the hash of its file.
+type input struct {
+	size     grid.Shape
+	channels int
+	x        []float32
+	hash     [32]byte
+}
+
+// mask is a sample's values [*size] as the file has them, and the file's hash.
+type mask struct {
+	size   grid.Shape
+	values []int32
+	hash   [32]byte
+}
+
+// pictures are PNG and JPEG files with so many channels, masks PNG only.
+type pictures int
+
+func (pictures) task() string                         { return "images" }
+func (pictures) axes() int                            { return 2 }
+func (pictures) list(folder string) ([]string, error) { return imagefile.List(folder) }
+
+func (channels pictures) input(path string) (input, error) {
+	m, err := imagefile.Decode(path, int(channels), imagefile.Limits{})
+	if err != nil {
+		return input{}, err
+	}
+	hash, err := hashFile(path)
+	return input{grid.Shape{m.Height, m.Width}, m.Channels, m.Pix, hash}, err
+}
+
+func (pictures) mask(path string) (mask, error) {
+	m, err := imagefile.DecodeMask(path, imagefile.Limits{})
+	if err != nil {
+		return mask{}, err
+	}
+	hash, err := hashFile(path)
+	return mask{grid.Shape{m.Height, m.Width}, m.Values, hash}, err
+}
+
+// hashFile is the SHA-256 of a file that was read just before, most often out of
+// the system's memory.
+func hashFile(path string) (hash [32]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return hash, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return hash, err
+	}
+	sum.Sum(hash[:0])
+	return hash, nil
+}
+
+// volumes are .npy files: values [D, H, W] or [D, H, W, K], masks [D, H, W] of
+// integers.
+type volumes struct{}
+
+const volumeAxes = 3
+
+func (volumes) task() string { return "volumes" }
+func (volumes) axes() int    { return volumeAxes }
+
+func (volumes) list(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", folder, bare(err))
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && strings.ToLower(filepath.Ext(e.Name())) == ".npy" {
+			names = append(names, e.Name())
+		}
+	}
+	if names == nil {
+		return nil, fmt.Errorf("load %s: no volume in the folder: want files named .npy", folder)
+	}
+	return names, nil
+}
+
+// bare strips the path that an error's text names anyway.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (volumes) input(path string) (input, error) {
+	a, err := npy.Read(path)
+	if err != nil {
+		return input{}, fmt.Errorf("load %w", err)
+	}
+	in := input{channels: 1, x: a.Data, hash: a.SHA256}
+	switch {
+	case slices.Contains(a.Shape, 0):
+		return in, fmt.Errorf("load %s: shape %v has no values: give at least one cell and channel", path, a.Shape)
+	case len(a.Shape) == volumeAxes+1:
+		in.channels = a.Shape[volumeAxes]
+	case len(a.Shape) != volumeAxes:
+		return in, fmt.Errorf("load %s: shape %v, want [depth, height, width] or [depth, height, width, channels]", path, a.Shape)
+	}
+	in.size = a.Shape[:volumeAxes:volumeAxes]
+	for i, v := range in.x {
+		if v-v != 0 {
+			return in, fmt.Errorf("load %s: cell %v, channel %d is %v as float32, want finite values: clean the data",
+				path, coordinates(i/in.channels, in.size), i%in.channels, v)
+		}
+	}
+	return in, nil
+}
+
+func (volumes) mask(path string) (mask, error) {
+	a, err := npy.Read(path)
+	if err != nil {
+		return mask{}, fmt.Errorf("load %w", err)
+	}
+	values, err := a.Ints()
+	switch {
+	case err != nil:
+		return mask{}, fmt.Errorf("load %s: class numbers: %w", path, err)
+	case len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0):
+		return mask{}, fmt.Errorf("load %s: shape %v, want [depth, height, width] as its volume has", path, a.Shape)
+	}
+	m := mask{a.Shape, make([]int32, len(values)), a.SHA256}
+	for i, v := range values {
+		if v < math.MinInt32 || v > math.MaxInt32 {
+			return m, fmt.Errorf("load %s: cell %v is %d, want class numbers within 32 bits", path, coordinates(i, a.Shape), v)
+		}
+		m.values[i] = int32(v)
+	}
+	return m, nil
+}
