@@ -229,7 +229,7 @@ func TestReadyConfigs(t *testing.T) {
 				t.Errorf("%d parameters, want %d", m.Size(), want)
 			}
 			text, _ := configs.Read(name)
-			if !strings.HasPrefix(string(text), "# ") || !strings.Contains(string(text), "train --config ") {
+			if !strings.HasPrefix(string(text), "# ") || !strings.Contains(string(text), "train --config "+name) {
 				t.Error("its head does not say what it is and how to use it")
 			}
 		})
