@@ -329,9 +329,13 @@ func nextCommands(dir string, s train.Settings, longer string) []report.Command 
 	if longer == "" {
 		extend = report.Command{What: "Continue the training", Line: fmt.Sprintf("%s train --resume %s", program, quote(dir))}
 	}
+	use := report.Command{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in X.npy%s --out Y.npy", program, model, sizes)}
+	if s.Task == taskImages {
+		use.Line = fmt.Sprintf("%s predict --model %s --in DIR --out DIR", program, model)
+	}
 	return []report.Command{
 		measure,
-		{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in X.npy%s --out Y.npy", program, model, sizes)},
+		use,
 		extend,
 	}
 }

@@ -1,10 +1,11 @@
 // Package task makes the batches that a model is trained and measured on.
 //
 // A [Source] is one task with its settings: [Diagonal] and [Fields] invent their
-// samples, [Arrays] reads the user's files, [MNIST] handwritten digits. Batch t of
-// a source is a pure function of (settings, seed, t), whatever was asked before,
-// so a run that is resumed at step t sees what it would have seen, and [Prefetch]
-// may make batches ahead without changing a bit.
+// samples, [Arrays] reads the user's files, [Folder] folders of pictures or volumes
+// with masks, [MNIST] handwritten digits. Batch t of a source is a pure function of
+// (settings, seed, t), whatever was asked before, so a run that is resumed at step t
+// sees what it would have seen, and [Prefetch] may make batches ahead without
+// changing a bit.
 //
 // # Layout
 //

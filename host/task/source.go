@@ -14,7 +14,8 @@ import (
 
 // Source makes batches. A source is for one goroutine at a time.
 type Source interface {
-	// Name is the task's name: "diagonal", "fields", "arrays", "mnist".
+	// Name is the task's name: "diagonal", "fields", "arrays", "images",
+	// "volumes", "mnist".
 	Name() string
 	// Spec says what a model for this task looks like.
 	Spec() Spec
