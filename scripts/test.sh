@@ -171,6 +171,15 @@ interchange() {
   done
 }
 
+# pages opens the report's pages in a browser.
+pages() {
+  if command -v chromium chromium-browser google-chrome chrome >/dev/null; then
+    step "report pages in a browser" scripts/page_test.sh
+  else
+    skip "report pages in a browser" "no Chromium: apt-get install chromium"
+  fi
+}
+
 race() {
   if ! c_compiler >/dev/null; then
     skip "race detector" "it needs a C compiler: apt-get install gcc libc6-dev"
@@ -197,6 +206,7 @@ case ${1:-all} in
       step "go test, $v" in_variant "$v" gate_tests "$logs/$v.log" -tags "$(tags_of "$v")" ./...
     done
     interchange
+    pages
     emulator
     ptx
     race

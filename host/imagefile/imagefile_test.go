@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/engine/enginetest/approx"
+	"mdlstm-gpu/host/palette"
 )
 
 // encoded is a picture as PNG.
@@ -290,22 +291,11 @@ func TestEnlargeAndOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ClassColor(1)
+	c := palette.Class(1)
 	want := []float32{0.5, 0.5, 0.5, (1 + float32(c.R)/255) / 2, (1 + float32(c.G)/255) / 2, (1 + float32(c.B)/255) / 2}
 	near(t, "overlay", over.Pix[:6], want, 1e-6)
 	if _, err := Overlay(over, large); err == nil {
 		t.Error("no error for a mask of another size")
-	}
-}
-
-func TestClassColorsDiffer(t *testing.T) {
-	seen := map[color.RGBA]int{}
-	for class := range 64 {
-		c := ClassColor(class)
-		if other, twice := seen[c]; twice {
-			t.Errorf("classes %d and %d have the same colour %v", other, class, c)
-		}
-		seen[c] = class
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"mdlstm-gpu/host/palette"
 )
 
 // Confusion counts what was predicted for each true class.
@@ -163,7 +165,7 @@ func ConfusionPNG(c Confusion) ([]byte, error) {
 		for j, count := range c.Counts[i] {
 			r := image.Rect(left+j*cell, top+i*cell, left+(j+1)*cell, top+(i+1)*cell)
 			if sum == 0 {
-				fill(img, r, ignored)
+				fill(img, r, palette.Ignored)
 				continue
 			}
 			share := float64(count) / sum
@@ -184,7 +186,7 @@ func ConfusionPNG(c Confusion) ([]byte, error) {
 	for i, sum := range c.sums() {
 		if sum == 0 && cell >= 32 {
 			row := image.Rect(left, top+i*cell+1, panel.Max.X, top+(i+1)*cell)
-			fill(img, row, ignored)
+			fill(img, row, palette.Ignored)
 			w.line("no "+cmp.Or(c.Unit, "samples"), image.Pt(left+n*cell/2, row.Min.Y+cell/2+8), alignCentre, size, n*cell-8, muted)
 		}
 	}

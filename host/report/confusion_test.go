@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/palette"
 )
 
 // colours are how many pixels an image has of each colour.
@@ -38,8 +40,8 @@ func TestConfusionPNG(t *testing.T) {
 		{"all right", []string{"a", "b"}, [][]int64{{5, 0}, {0, 7}}, map[color.RGBA]bool{confusionColour(1, true): true, confusionColour(1, false): false}},
 		{"all wrong", []string{"a", "b"}, [][]int64{{0, 5}, {7, 0}}, map[color.RGBA]bool{confusionColour(1, true): false, confusionColour(1, false): true}},
 		{"a quarter wrong", []string{"a", "b"}, [][]int64{{3, 1}, {0, 4}}, map[color.RGBA]bool{confusionColour(0.75, true): true, confusionColour(0.25, false): true}},
-		{"a class without samples", []string{"a", "b"}, [][]int64{{3, 1}, {0, 0}}, map[color.RGBA]bool{ignored: true}},
-		{"nothing", []string{"a"}, [][]int64{{0}}, map[color.RGBA]bool{ignored: true}},
+		{"a class without samples", []string{"a", "b"}, [][]int64{{3, 1}, {0, 0}}, map[color.RGBA]bool{palette.Ignored: true}},
+		{"nothing", []string{"a"}, [][]int64{{0}}, map[color.RGBA]bool{palette.Ignored: true}},
 		{"more than fit", []string{"a", "b"}, [][]int64{{math.MaxInt64, math.MaxInt64}, {0, 1}}, map[color.RGBA]bool{confusionColour(0.5, false): true}},
 		{"long names", []string{strings.Repeat("W", 500), "\x00\n"}, [][]int64{{1, 0}, {0, 1}}, nil},
 	} {

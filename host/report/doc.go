@@ -2,7 +2,7 @@
 // and of every validation, the curves, the pictures of predictions beside the
 // truth, and one HTML page that holds all of it.
 //
-// It knows nobody else in this module: callers fill plain values in.
+// It knows of this module only the colours of classes: callers fill plain values in.
 //
 //	CreateLog, OpenLogAt, ReadLog                  log.tsv, cut and continued on resume
 //	CreateValidLog, OpenValidLogAt, ReadValidLog   valid.tsv, likewise
@@ -11,7 +11,6 @@
 //	ConfusionPNG                                   confusion.png
 //	SheetPNG                                       sheet.png: many small samples with their predictions
 //	Activity                                       activity.png, and the wavefronts that cross the grid on the page
-//	Overlay, ClassColor                            class maps over pictures, in the same colours
 //	WriteRun, WriteComparison                      all pictures and report.html in a folder
 //
 // Every file but the logs appears by a rename, so a reader never sees half of

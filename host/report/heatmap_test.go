@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/palette"
 )
 
 // gridPicture has predictions in [0, 0.5] and truths in [0.2, 1], so a panel on
@@ -239,7 +241,7 @@ func TestVolumesOfClasses(t *testing.T) {
 	img, g := drawn(t, p)
 	for panel, want := range [][2]int{{0, 1}, {1, 1}, {0, 0}, {0, 1}, {0, 1}, {1, 1}} {
 		for col, class := range want {
-			if got := pixel(img, g, panel, 0, col); got != ClassColor(class) {
+			if got := pixel(img, g, panel, 0, col); got != palette.Class(class) {
 				t.Errorf("panel %d, cell %d: %v, want class %d", panel, col, got, class)
 			}
 		}
@@ -283,12 +285,12 @@ func TestPictureClasses(t *testing.T) {
 		Class:      []int32{2, 1, 0, 255, 1},
 	}
 	img, g := drawn(t, p)
-	for col, want := range []color.RGBA{ClassColor(0), ClassColor(1), ClassColor(1), notFinite, ClassColor(2)} {
+	for col, want := range []color.RGBA{palette.Class(0), palette.Class(1), palette.Class(1), notFinite, palette.Class(2)} {
 		if got := pixel(img, g, 0, 0, col); got != want {
 			t.Errorf("prediction of cell %d: %v, want %v", col, got, want)
 		}
 	}
-	for col, want := range []color.RGBA{ClassColor(2), ClassColor(1), ClassColor(0), ignored, ClassColor(1)} {
+	for col, want := range []color.RGBA{palette.Class(2), palette.Class(1), palette.Class(0), palette.Ignored, palette.Class(1)} {
 		if got := pixel(img, g, 1, 0, col); got != want {
 			t.Errorf("class of cell %d: %v, want %v", col, got, want)
 		}

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"mdlstm-gpu/host/palette"
 )
 
 // Sizes of a picture in pixels, for a screen of twice the plain density.
@@ -143,7 +145,7 @@ func (h *heatmap) colour(p panel, cell int) color.RGBA {
 		case classNone:
 			return notFinite
 		case classIgnored:
-			return ignored
+			return palette.Ignored
 		default:
 			return classColour(class, h.background)
 		}
@@ -280,7 +282,7 @@ func (h *heatmap) remarks() (remarks []remark) {
 		remarks = append(remarks, remark{notFinite, "not finite"})
 	}
 	if unused {
-		remarks = append(remarks, remark{ignored, "ignored"})
+		remarks = append(remarks, remark{palette.Ignored, "ignored"})
 	}
 	return remarks
 }

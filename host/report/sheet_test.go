@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/palette"
 )
 
 func TestTileColours(t *testing.T) {
@@ -22,8 +24,8 @@ func TestTileColours(t *testing.T) {
 		{"colours", Tile{Rows: 1, Cols: 2, Channels: 3, Values: []float32{1, 0, 0, 0, 0.2, 1}}, []color.RGBA{{255, 0, 0, 255}, {0, 51, 255, 255}}},
 		{"not finite", Tile{Rows: 1, Cols: 2, Values: []float32{nan, 1}}, []color.RGBA{notFinite, grey(255)}},
 		{"only one value", Tile{Rows: 1, Cols: 1, Values: []float32{7}}, []color.RGBA{grey(128)}},
-		{"classes", Tile{Rows: 1, Cols: 3, Class: []int32{0, 2, 9}, Ignore: &ignore}, []color.RGBA{ClassColor(0), ClassColor(2), ignored}},
-		{"a class below 0", Tile{Rows: 1, Cols: 1, Class: []int32{-1}}, []color.RGBA{ignored}},
+		{"classes", Tile{Rows: 1, Cols: 3, Class: []int32{0, 2, 9}, Ignore: &ignore}, []color.RGBA{palette.Class(0), palette.Class(2), palette.Ignored}},
+		{"a class below 0", Tile{Rows: 1, Cols: 1, Class: []int32{-1}}, []color.RGBA{palette.Ignored}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.tile.check(); err != nil {
@@ -55,8 +57,8 @@ func TestSheetPNG(t *testing.T) {
 		if got, want := seen[wrong] > 500, n > 3; got != want {
 			t.Errorf("%d items: %d pixels mark wrong ones, want some: %v", n, seen[wrong], want)
 		}
-		if seen[ClassColor(1)] < 1000 {
-			t.Errorf("%d items: %d pixels of class 1", n, seen[ClassColor(1)])
+		if seen[palette.Class(1)] < 1000 {
+			t.Errorf("%d items: %d pixels of class 1", n, seen[palette.Class(1)])
 		}
 		if view := s.view(""); len(view.Items) != min(n, 48) || view.Tiles != 3 || (n > 48) != strings.Contains(view.Note, "the first 48 of 100") {
 			t.Errorf("%d items: %d on the page with %d tiles, %q", n, len(view.Items), view.Tiles, view.Note)
@@ -92,43 +94,6 @@ func TestSheetRefuses(t *testing.T) {
 		c.change(&s)
 		if _, err := SheetPNG(s); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), `"Test set"`) {
 			t.Errorf("%s: got %v, want an error with %q that names the sheet", c.name, err, c.want)
-		}
-	}
-}
-
-func TestOverlay(t *testing.T) {
-	picture := image.NewRGBA(image.Rect(5, 7, 5+12, 7+6)) // 6 rows, 12 columns, white
-	for i := range picture.Pix {
-		picture.Pix[i] = 0xFF
-	}
-	// Cells of 3 × 4 pixels.
-	ignore := 9
-	got, err := Overlay(picture, Tile{Rows: 2, Cols: 3, Class: []int32{0, 1, 1, 9, 1, 1}, Ignore: &ignore})
-	if err != nil {
-		t.Fatal(err)
-	}
-	white, class := color.RGBA{0xFF, 0xFF, 0xFF, 0xFF}, ClassColor(1)
-	mixed := color.RGBA{half(class.R, 0xFF), half(class.G, 0xFF), half(class.B, 0xFF), 0xFF}
-	for at, want := range map[image.Point]color.RGBA{
-		{X: 0, Y: 0}: white, {X: 3, Y: 5}: white, {X: 4, Y: 2}: class, {X: 5, Y: 2}: mixed, {X: 8, Y: 3}: mixed, {X: 11, Y: 3}: class, {X: 7, Y: 5}: class,
-	} {
-		if c := got.At(at.X, at.Y); c != want {
-			t.Errorf("pixel %v: %v, want %v", at, c, want)
-		}
-	}
-	if got.Bounds().Size() != picture.Bounds().Size() || picture.RGBAAt(10, 10) != white {
-		t.Error("another size, or the picture itself was painted")
-	}
-	for _, c := range []struct {
-		tile Tile
-		want string
-	}{
-		{Tile{Rows: 2, Cols: 2}, "no classes"},
-		{Tile{Rows: 2, Cols: 2, Class: make([]int32, 3)}, "3 classes, want 4"},
-		{Tile{Rows: 7, Cols: 2, Class: make([]int32, 14)}, "7 × 2 cells on a picture of 6 × 12"},
-	} {
-		if _, err := Overlay(picture, c.tile); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("got %v, want an error with %q", err, c.want)
 		}
 	}
 }

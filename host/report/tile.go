@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/color"
 	"math"
+
+	"mdlstm-gpu/host/palette"
 )
 
 // Tile is a small 2-D picture: values, or classes. One without either is left
@@ -18,7 +20,7 @@ type Tile struct {
 	Values   []float32
 	Channels int // 0 means 1
 
-	Class  []int32 // [Rows, Cols] instead of Values, drawn in [ClassColor]
+	Class  []int32 // [Rows, Cols] instead of Values, drawn in [palette.Class]
 	Ignore *int    // the class whose cells do not count; nil = none
 
 	Background *int // the class that is drawn in the neutral colour; nil = class 0
@@ -87,7 +89,7 @@ func (t Tile) colour(cell int, lo, hi float64) color.RGBA {
 	if t.Class != nil {
 		class := int(t.Class[cell])
 		if t.Ignore != nil && class == *t.Ignore {
-			return ignored
+			return palette.Ignored
 		}
 		return classColour(class, t.Background)
 	}
