@@ -124,6 +124,7 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if o.Task == taskArrays {
 		o.Loss = m.Config.Loss
 	}
+	o.say = s.err
 	src, err := o.open()
 	if err != nil {
 		return err

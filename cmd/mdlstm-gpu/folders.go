@@ -25,6 +25,8 @@ type folderOptions struct {
 	SkipBad      bool   `toml:"skip-bad"`
 	Flip         string `toml:"flip"`
 	Crop         string `toml:"crop"`
+
+	say io.Writer // is told about folders that take a while to read; nil for nobody
 }
 
 func (f *folderOptions) options() []option {
@@ -47,6 +49,9 @@ func (f *folderOptions) trainOptions() []option {
 		{name: "crop", arg: "64x64", group: "Data", usage: "images, volumes: train on a part of each sample, another one in every epoch; shorter axes stay whole", dest: &f.Crop},
 	}
 }
+
+// manySamples are so many that reading them is worth a line.
+const manySamples = 200
 
 // ofFolders says whether a task reads folders of samples and masks.
 func ofFolders(name string) bool { return name == taskImages || name == taskVolumes }
@@ -86,6 +91,13 @@ func (d dataOptions) openFolders() (task.Split, error) {
 		Inputs: inputs, Masks: d.Masks, ValidInputs: valid, ValidMasks: d.ValidMasks, Valid: d.Valid,
 		Channels: d.Channels, IgnoreIndex: d.IgnoreIndex, SkipBad: d.SkipBad,
 		Batch: d.Batch, Seed: d.Seed, Bucket: d.bucketed(),
+	}
+	if d.say != nil {
+		o.Reading = func(folder string, samples int) {
+			if samples >= manySamples {
+				fmt.Fprintf(d.say, "reading %s of %s\n", count(samples, "sample"), folder)
+			}
+		}
 	}
 	var err error
 	if d.Classes != "" {

@@ -77,6 +77,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if err != nil {
 		return err
 	}
+	data.say = s.err
 	if t.data, err = data.open(); err != nil {
 		return err
 	}

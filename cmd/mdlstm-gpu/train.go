@@ -145,6 +145,7 @@ func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
 	if set["resume"] {
 		return runResume(ctx, o, set, s)
 	}
+	o.say = s.err
 	p, err := prepare(o, set)
 	if err != nil {
 		return err

@@ -45,6 +45,10 @@ type FolderOptions struct {
 	Crop grid.Shape
 	// Bucket puts samples of nearly the same size into a batch (batches.go).
 	Bucket bool
+
+	// Reading is told of each folder how many samples are about to be read, which
+	// may take a while; nil for nobody.
+	Reading func(folder string, samples int)
 }
 
 // Folder are the user's files, a sample each, of any sizes: pictures or volumes,
@@ -110,7 +114,7 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 			return Split{}, fmt.Errorf("task %s: got axis %d to flip, want each of 0 … %d at most once: set another --flip", f.task(), axis, f.axes()-1)
 		}
 	}
-	r := reading{format: f, classes: o.Classes, ignore: o.IgnoreIndex, skip: o.SkipBad, memory: newBudget()}
+	r := reading{format: f, classes: o.Classes, ignore: o.IgnoreIndex, skip: o.SkipBad, memory: newBudget(), say: o.Reading}
 	files, err := r.read(o.Inputs, o.Masks)
 	if err != nil {
 		return Split{}, err

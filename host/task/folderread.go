@@ -66,6 +66,7 @@ type reading struct {
 	ignore  *int
 	skip    bool // leave bad samples out
 	memory  *budget
+	say     func(folder string, samples int) // may be nil
 }
 
 // read reads every file once, on all cores: what is wrong with one is found
@@ -77,6 +78,9 @@ func (r reading) read(inputs, masks string) (*folder, error) {
 	pairs, err := r.pair(f, inputs, masks)
 	if err != nil {
 		return nil, err
+	}
+	if r.say != nil {
+		r.say(inputs, len(pairs))
 	}
 	results := make([]result, len(pairs))
 	var next atomic.Int64
