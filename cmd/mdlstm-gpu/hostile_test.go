@@ -20,6 +20,11 @@ import (
 // TestHangUp: a closed terminal is a reason to stop, not to lose steps.
 func TestHangUp(t *testing.T) {
 	t.Chdir(t.TempDir())
+	// The tests may run under nohup themselves, and children would inherit it: a
+	// signal that is caught here has its default in them.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	c := process(".", quick("--out", "run", "--steps", "1000000")...)
 	rest := begin(t, c, "run folder: run")
 	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
