@@ -201,7 +201,7 @@ func (r Run) results() []result {
 	}
 	list = append(list, result{"Steps", groupDigits(int64(r.Log.Len())), ""})
 	if n > 0 {
-		list = append(list, result{"Time per step", formatSeconds(percentile(r.Log.Seconds, 0.5)), "median"})
+		list = append(list, result{"Time per step", formatSeconds(median(r.Log.Seconds)), "median"})
 	}
 	if r.Parameters > 0 {
 		list = append(list, result{"Parameters", groupDigits(r.Parameters), ""})
@@ -222,7 +222,7 @@ func (r Run) best() (index int, what string) {
 func (r Run) timings() (rows []KV) {
 	if r.Log.Len() > 0 {
 		rows = append(rows,
-			KV{"Median step", formatSeconds(percentile(r.Log.Seconds, 0.5))},
+			KV{"Median step", formatSeconds(median(r.Log.Seconds))},
 			KV{"95th percentile", formatSeconds(percentile(r.Log.Seconds, 0.95))},
 			KV{"All steps", formatSeconds(total(r.Log.Seconds))})
 	}
@@ -311,7 +311,7 @@ func medianText(seconds []float64) string {
 	if !anyNumber(seconds) {
 		return ""
 	}
-	return formatSeconds(percentile(seconds, 0.5))
+	return formatSeconds(median(seconds))
 }
 
 func positiveText(n int64) string {

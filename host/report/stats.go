@@ -57,6 +57,18 @@ func percentile(values []float64, p float64) float64 {
 	return sorted[min(max(rank, 0), len(sorted)-1)]
 }
 
+// median is the middle of the finite values, the mean of the middle two where
+// their number is even; NaN when there are none.
+func median(values []float64) float64 {
+	sorted := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	n := len(sorted)
+	if n == 0 {
+		return math.NaN()
+	}
+	slices.Sort(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
 // total is the sum of the finite values.
 func total(values []float64) (sum float64) {
 	for _, v := range values {

@@ -32,6 +32,24 @@ func TestFinalLoss(t *testing.T) {
 	}
 }
 
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{
+		{[]float64{5, 1, math.NaN(), 4, math.Inf(1)}, 4},
+		{[]float64{5, 1, 4, 2}, 3},
+		{[]float64{7}, 7},
+	} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v: %g, want %g", c.values, got, c.want)
+		}
+	}
+	if got := median([]float64{math.NaN()}); !math.IsNaN(got) {
+		t.Errorf("of nothing: %g", got)
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	values := []float64{5, math.NaN(), 1, 4, math.Inf(1), 2, 3}
 	for _, c := range []struct{ p, want float64 }{{0, 1}, {0.2, 1}, {0.5, 3}, {0.95, 5}, {1, 5}} {
