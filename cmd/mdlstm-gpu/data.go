@@ -80,7 +80,7 @@ func (d *dataOptions) options() []option {
 var taskFlags = map[string][]string{
 	"size": {taskDiagonal, taskFields}, "channels": {taskDiagonal, taskFields, taskImages},
 	"anisotropic": {taskFields},
-	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays},
+	"x":           {taskArrays}, "y": {taskArrays}, "sizes": {taskArrays}, "shuffle": {taskArrays, taskMNIST, taskImages, taskVolumes},
 	"valid": {taskArrays, taskImages, taskVolumes}, "valid-x": {taskArrays}, "valid-y": {taskArrays}, "valid-sizes": {taskArrays},
 	"loss": {taskArrays}, "ignore-index": {taskArrays, taskImages, taskVolumes},
 	"data": {taskMNIST}, "split": {taskMNIST}, "augment": {taskMNIST}, "warp": {taskMNIST}, "part": {taskMNIST, taskImages, taskVolumes},

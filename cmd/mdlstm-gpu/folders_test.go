@@ -147,6 +147,11 @@ func TestVolumes(t *testing.T) {
 	}
 	must(t, "train", "--volumes", "scans", "--masks", "labels", "--valid", "1", "--flip", "0,2", "--crop", "2x3x3", "--ignore-index", "2",
 		"--hidden", "2", "--batch", "2", "--steps", "3", "--threads", "1", "--out", "run")
+	// A ready configuration of arrays takes the folders of the command line.
+	must(t, "train", "--config", "volume-3d", "--volumes", "scans", "--masks", "labels", "--dry-run")
+	if r := do("train", "--config", "volume-3d", "--masks", "labels"); r.code != exitUsage || !strings.Contains(r.err, "--masks goes with --task images or volumes") {
+		t.Errorf("%+v", r)
+	}
 	out := must(t, "eval", "--model", "run", "--volumes", "scans", "--masks", "labels")
 	if weight, _ := figure(t, out, "weight"); weight != 2*(16+24) {
 		t.Errorf("weight %v, want the 80 cells of classes 0 and 1", weight)

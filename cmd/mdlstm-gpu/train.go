@@ -134,6 +134,10 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 					delete(fromFile, other)
 				}
 			}
+			// So does the kind of data: a ready configuration of arrays takes folders.
+			if set["x"] || set["images"] || set["volumes"] {
+				delete(fromFile, "task")
+			}
 			maps.Copy(set, fromFile)
 		}
 		return runTrain(ctx.Context, o, set, s)
