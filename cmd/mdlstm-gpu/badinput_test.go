@@ -129,7 +129,7 @@ func TestBadInput(t *testing.T) {
 		{"train --images . --masks . --classes 1", usage, "--classes 1 classes, want 2 to"},
 		{"train --images . --masks . --classes a,a", usage, "the class a comes twice"},
 		{"train --images . --masks . --crop 64", failed, "want 2 lengths of at least 1: set another --crop"},
-		{"train --images . --masks . --crop 0x4", usage, "--crop: shape"},
+		{"train --images . --masks . --crop 0x4", usage, "--crop: bad shape"},
 		{"train --images . --masks . --flip up", usage, `--flip "up": want all, or axes`},
 		{"train --images . --masks . --flip 2", failed, "axis 2 to flip"},
 		{"train --images . --masks . --bucket yes", usage, `--bucket "yes": want on, off`},

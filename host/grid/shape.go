@@ -67,20 +67,20 @@ func (s Shape) String() string {
 func ParseShape(text string) (Shape, error) {
 	parts := strings.Split(text, "x")
 	if len(parts) > MaxAxes {
-		return nil, fmt.Errorf("shape %.40q: got %d axes, want at most %d: %w", text, len(parts), MaxAxes, ErrShape)
+		return nil, fmt.Errorf("%w %.40q: got %d axes, want at most %d", ErrShape, text, len(parts), MaxAxes)
 	}
 	s := make(Shape, len(parts))
 	for d, part := range parts {
 		// ParseUint, unlike Atoi, takes no sign.
 		n, err := strconv.ParseUint(part, 10, 31)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("shape %.40q: axis %d is %.40q, want a whole number from 1 to %d: "+
-				"write one size per axis joined by x, such as 8x8 or 32x256: %w", text, d, part, MaxRows, ErrShape)
+			return nil, fmt.Errorf("%w %.40q: axis %d is %.40q, want a whole number from 1 to %d: "+
+				"write one size per axis joined by x, such as 8x8 or 32x256", ErrShape, text, d, part, MaxRows)
 		}
 		s[d] = int(n)
 	}
 	if cells := s.Cells(); cells > MaxRows {
-		return nil, fmt.Errorf("shape %q: got more than %d cells: write smaller sizes: %w", text, MaxRows, ErrShape)
+		return nil, fmt.Errorf("%w %q: got more than %d cells: write smaller sizes", ErrShape, text, MaxRows)
 	}
 	return s, nil
 }
