@@ -149,7 +149,7 @@ func writeExamples(b *strings.Builder, lines []string) {
 // or below a title that is too long.
 func hang(b *strings.Builder, title string, column int, text string) {
 	b.WriteString(title)
-	at := len(title)
+	at := utf8.RuneCountInString(title)
 	if at > 0 && at+2 > column {
 		b.WriteByte('\n')
 		at = 0
