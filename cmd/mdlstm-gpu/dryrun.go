@@ -53,7 +53,11 @@ func runDryRun(ctx context.Context, p *prepared, c computer, s streams) error {
 		}
 		out.line("validation     %s", every)
 	}
-	out.line("%-14s about %s", count(p.settings.Steps, "step"), time.Duration(step*float64(p.settings.Steps)*float64(time.Second)).Round(time.Second/10))
+	all, unit := time.Duration(step*float64(p.settings.Steps)*float64(time.Second)), time.Second/10
+	if all >= time.Minute {
+		unit = time.Second
+	}
+	out.line("%-14s about %s", count(p.settings.Steps, "step"), all.Round(unit))
 	return out.err
 }
 

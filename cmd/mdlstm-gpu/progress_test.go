@@ -71,3 +71,16 @@ func TestProgressBarShowsOneStep(t *testing.T) {
 		t.Errorf("got %q, want step 1173 of 2000 beside 58%%", last)
 	}
 }
+
+func TestFormatMillis(t *testing.T) {
+	for _, c := range []struct {
+		seconds float64
+		want    string
+	}{
+		{0.000486, "0.486 ms"}, {0.216, "216 ms"}, {0.9994, "999 ms"}, {0.9996, "1 s"}, {3.124, "3.12 s"}, {999.6, "1000 s"}, {4321, "4321 s"},
+	} {
+		if got := formatMillis(c.seconds); got != c.want {
+			t.Errorf("%g seconds: %q, want %q", c.seconds, got, c.want)
+		}
+	}
+}

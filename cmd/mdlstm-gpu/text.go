@@ -82,8 +82,16 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// formatMillis writes seconds as milliseconds.
-func formatMillis(seconds float64) string { return fmt.Sprintf("%.3g ms", 1000*seconds) }
+// formatMillis writes seconds as milliseconds, a second and more as seconds.
+func formatMillis(seconds float64) string {
+	switch {
+	case seconds >= 999.5:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds >= 0.9995:
+		return fmt.Sprintf("%.3g s", seconds)
+	}
+	return fmt.Sprintf("%.3g ms", 1000*seconds)
+}
 
 // shapeText writes a shape as "[4, 8, 8, 1]".
 func shapeText(shape []int) string {
