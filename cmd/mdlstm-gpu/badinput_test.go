@@ -181,7 +181,7 @@ func TestBadInput(t *testing.T) {
 		{"train --out run", failed, "continue it with --resume run"},
 		{"train --out text", failed, "it is a file"},
 		{"train --out no/where", failed, "does not exist"},
-		{"train --resume nope", failed, "--resume nope"},
+		{"train --resume nope", failed, "--resume nope: file does not exist: give the folder of a run"},
 		{"train --resume .", failed, "no run"},
 		{"train --resume text", failed, "--resume text"},
 		{"train --init nope", failed, "nope"},

@@ -24,7 +24,7 @@ func readConfig(path string, dst any, options []option) (given, []byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		var ok bool
 		if data, ok = configs.Read(path); !ok {
-			return nil, nil, fmt.Errorf("--config %w; ready ones are %s", err, strings.Join(configs.Names(), ", "))
+			return nil, nil, fmt.Errorf("--config %s: %w; ready ones are %s%s", path, fs.ErrNotExist, strings.Join(configs.Names(), ", "), didYouMean(path, configs.Names(), ""))
 		}
 	} else if err != nil {
 		return nil, nil, fmt.Errorf("--config %w", err)

@@ -29,7 +29,13 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 	}
 	bad := 0
 	skip := func(err error) error {
-		if !o.skipBad || errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+		if !o.skipBad && folder {
+			return fmt.Errorf("%w: --skip-bad leaves it out", err)
+		}
+		if !o.skipBad {
 			return err
 		}
 		bad++
@@ -83,7 +89,7 @@ func predictsPictures(m *nn.Model, overlay bool) error {
 	const advice = "give the pictures as a .npy file"
 	classes := m.Config.Loss == nn.CrossEntropy
 	if axes := m.Axes(); axes != nn.AnyAxes && axes != 2 {
-		return fmt.Errorf("it takes grids of %d axes, pictures have 2: %s", axes, advice)
+		return fmt.Errorf("it takes grids of %d axes, pictures have 2: give an array [samples, grid …, channels] as a .npy file", axes)
 	}
 	if k := m.Config.Input; k != 1 && k != 3 {
 		return fmt.Errorf("it takes %d channels, pictures have 1 (grey) or 3 (RGB): %s", k, advice)

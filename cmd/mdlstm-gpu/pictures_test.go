@@ -217,6 +217,7 @@ func TestPredictPicturesRefused(t *testing.T) {
 		{"--model m.safetensors --in none --out masks", exitFailed, "load none: no picture in the folder"},
 		{"--model m.safetensors --in twins --out masks", exitFailed, "would both be written to masks/a.png"},
 		{"--model m.safetensors --in broken --out masks --skip-bad", exitFailed, "broken: no picture could be read"},
+		{"--model m.safetensors --in broken --out masks", exitFailed, ": --skip-bad leaves it out"},
 		{"--model m.safetensors --in missing.png --out o.png", exitFailed, "load missing.png: no such file"},
 		{"--model m.safetensors --in a.png --out o.npy", exitFailed, "--out o.npy: a picture's prediction is a PNG"},
 		{"--model m.safetensors --in a.png --out a.png --overwrite", exitFailed, "it is the picture itself"},

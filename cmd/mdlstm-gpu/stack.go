@@ -195,7 +195,7 @@ func layers(stack []stackLayer, axes int, where func(item int, key string) strin
 			if l.Directions, err = s.directions(where(i, "directions")+": directions", axes); err != nil {
 				return nil, nil, err
 			}
-		case s.Directions != nil:
+		case s.Directions != nil && (s.Type == nn.TypeDense || s.Type == nn.TypeSum):
 			return nil, nil, usagef("%s: directions go with an mdlstm layer", where(i, "directions"))
 		case s.all:
 			l.Axis = new(int)

@@ -267,6 +267,7 @@ func TestConfigWithLayers(t *testing.T) {
 		{"units = 3", "hidden = 3", "c.toml:11: hidden does not belong to a dense layer"},
 		{"units = 3", "window = [2.5, 1]", `c.toml:11: key "window": want a list of whole numbers`},
 		{`type = "dense"`, `type = "sum"`, "c.toml:"},
+		{`type = "mdlstm"`, `type = "lstm"`, `type: got "lstm", want`},
 		{"[head]", "[tail]", "c.toml:14: [tail] begins a table: only [[layers]] and [head] do"},
 		{`activation = "linear"`, `activation = "softmax"`, "head.activation"},
 		{"steps = 2", "layers = \"dense:2\"", "c.toml:"},
@@ -282,7 +283,7 @@ func TestConfigWithLayers(t *testing.T) {
 			t.Errorf("%s: code %d, %q, want %q", c.new, r.code, r.err, c.want)
 		}
 	}
-	if r := do("train", "--config", "graves2009"); r.code != exitFailed || !strings.Contains(r.err, "ready ones are graves2007-mnist, graves2008") {
+	if r := do("train", "--config", "graves2009"); r.code != exitFailed || !strings.Contains(r.err, "--config graves2009: file does not exist; ready ones are graves2007-mnist, graves2008") || !strings.Contains(r.err, "did you mean graves2008?") {
 		t.Errorf("%+v", r)
 	}
 	if r := do("train", "--init", filepath.Join("run", modelFile), "--layers", "dense:2"); r.code != exitUsage || !strings.Contains(r.err, "--layers beside --init") {

@@ -29,7 +29,7 @@ func newTiling(m *nn.Model, text string, overlap int) (*tiling, error) {
 		return nil, fmt.Errorf("--tile: the model reads a sample as lines (view %s), which tiles would cut: leave --tile out", m.Config.View)
 	}
 	if want := m.Axes(); want != nn.AnyAxes && want != len(tile) {
-		return nil, fmt.Errorf("--tile %s: %d axes, the model takes %d", text, len(tile), want)
+		return nil, fmt.Errorf("--tile %s: the model takes %d axes: give a size for each", text, want)
 	}
 	t := &tiling{tile: tile, overlap: overlap, window: make([]int, len(tile))}
 	for d := range t.window {

@@ -100,7 +100,7 @@ func TestTilesRefused(t *testing.T) {
 	}{
 		{"m.safetensors", []string{"--tile", "3x3"}, exitFailed, "windows make 2 cells of axis 0 one: give multiples of 2"},
 		{"m.safetensors", []string{"--tile", "4x6", "--overlap", "4"}, exitFailed, "windows make 3 cells of axis 1 one: give multiples of 3"},
-		{"m.safetensors", []string{"--tile", "4"}, exitFailed, "1 axes, the model takes 2"},
+		{"m.safetensors", []string{"--tile", "4"}, exitFailed, "--tile 4: the model takes 2 axes"},
 		{"m.safetensors", []string{"--tile", "4x"}, exitUsage, "--tile"},
 		{"m.safetensors", []string{"--tile", "4x6", "--overlap", "-1"}, exitUsage, "--overlap -1"},
 		{"m.safetensors", []string{"--overlap", "3"}, exitUsage, "--overlap goes with --tile"},

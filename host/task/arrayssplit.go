@@ -79,7 +79,7 @@ func partOf(text string, n int) (int, error) {
 	case count < 0 || strings.HasPrefix(text, "-"):
 		return 0, bad
 	case count < 1 || count >= n:
-		return 0, fmt.Errorf("--valid %s: %d of %d samples: both parts need 1 or more", text, count, n)
+		return 0, fmt.Errorf("--valid %s: %d of %d samples: both parts need 1 or more: give a larger or smaller share, or more samples", text, count, n)
 	}
 	return count, nil
 }

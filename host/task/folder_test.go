@@ -374,7 +374,7 @@ func TestFolderRefuses(t *testing.T) {
 			o.IgnoreIndex = &zero
 			o.Classes, _ = ParseClasses("5")
 		}, "all are the ignored value 0"},
-		"all are bad":  {func(t *testing.T, d dirs, o *FolderOptions) { o.Classes, _ = ParseClasses("a=7,b=8"); o.SkipBad = true }, "so is every other sample"},
+		"all are bad":  {func(t *testing.T, d dirs, o *FolderOptions) { o.Classes, _ = ParseClasses("a=7,b=8"); o.SkipBad = true }, "can be used, this is the first of"},
 		"batch":        {func(t *testing.T, d dirs, o *FolderOptions) { o.Batch = 0 }, "set --batch"},
 		"channels":     {func(t *testing.T, d dirs, o *FolderOptions) { o.Channels = 2 }, "set --channels"},
 		"crop":         {func(t *testing.T, d dirs, o *FolderOptions) { o.Crop = grid.Shape{4} }, "set another --crop"},

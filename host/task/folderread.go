@@ -254,7 +254,7 @@ func (r reading) gather(f *folder, inputs string, results []result) error {
 	switch bad := len(f.skipped); {
 	case bad == 0:
 	case len(f.samples) == 0:
-		return fmt.Errorf("%w; so is every other sample of %s, %d in all", f.skipped[0], inputs, bad)
+		return fmt.Errorf("%w; no sample of %s can be used, this is the first of %d", f.skipped[0], inputs, bad)
 	case !r.skip && bad == 1:
 		return fmt.Errorf("%w; it is the only bad one of %d samples: --skip-bad leaves it out", f.skipped[0], len(results))
 	case !r.skip:

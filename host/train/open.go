@@ -20,8 +20,10 @@ func Open(dir string, c Changes) (*Run, error) {
 
 func open(disk files, dir string, c Changes) (*Run, error) {
 	// Looked at before the lock, which would leave its file in a foreign folder.
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("--resume %s: %w", dir, err)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--resume %s: %w: give the folder of a run", dir, fs.ErrNotExist)
+	} else if err != nil {
+		return nil, fmt.Errorf("--resume %w", err)
 	}
 	if !holdsRun(dir) {
 		return nil, fmt.Errorf("--resume %s: %w: neither %s nor %s is in it: give the folder of a run", dir, ErrNoRun, stateName, prevName)
