@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly NVCC_VERSION=V13.0.88
-readonly TOOLS=$PWD/build/cuda13 OLD_TOOLS=$PWD/build/cuda12
+readonly TOOLS=build/cuda13 OLD_TOOLS=build/cuda12   # relative: the compiler sees these paths
 readonly TARGETS="75 80 86 89 90 100 120"   # that ptxas 13.0 assembles for
 readonly OLD_TARGETS="75 80 86 89 90"       # that ptxas 12.0 knows
 
@@ -50,19 +50,33 @@ variants() {
 }
 
 # lower IN OUT: nvcc 13.0 writes PTX ISA 9.0, which drivers before R580 refuse, though the kernels use nothing beyond
-# 8.0 (R525). The used_bytes_mask hints go too: ptxas 13 refuses them below 8.3.
+# 8.0 (R525). The used_bytes_mask hints go too: ptxas 13 refuses them below 8.3. A hash of the
+# source's path in names is nothing to compare.
 lower() {
     [ "$(grep -c '^\.version 9\.0$' "$1")" = 1 ] || die "$1: want one line .version 9.0"
-    sed -e 's/^\.version 9\.0$/.version 8.0/' -e '/\.pragma "used_bytes_mask/d' "$1" > "$2"
+    sed -e 's/^\.version 9\.0$/.version 8.0/' -e '/\.pragma "used_bytes_mask/d' \
+        -e 's/_INTERNAL_[0-9a-f]\{8\}_/_INTERNAL_00000000_/g' "$1" > "$2"
 }
 
-# compile NVCC FILE ARCH OUT. The compiler's optimizer orders some loads by the addresses of its own data, which differ
-# from run to run: one compilation in about 30 has a few lines otherwise. So what is committed is what two compilations
-# in a row agree on (settle), and a compilation that differs from it is repeated before it counts (same).
+# compile NVCC FILE ARCH OUT [NAME]: what nvcc -ptx does, but that the compiler proper is told the same path wherever the
+# sources lie: it puts a hash of it into the names of internal functions, and some orders follow the hash.
+# Others follow the addresses of its own data, which differ from run to run: one compilation in about 30 has a few lines
+# otherwise. So what is committed is what two compilations in a row agree on (settle), and a compilation that differs from
+# it is repeated, under other names, before it counts (same).
 compile() {
-    "$1" -ptx -arch="compute_$3" -std=c++17 -O3 -Werror all-warnings "$2" -o "$4.9"
+    local steps cicc
+    steps=$("$1" --dryrun -ptx -arch="compute_$3" -std=c++17 -O3 -Werror all-warnings "$2" -o "$4.9" 2>&1 | sed -n 's/^#\$ //p')
+    cicc=$(sed -n 's/^CICC_PATH=//p' <<< "$steps")
+    # shellcheck disable=SC2016 # the variable is in nvcc's own text
+    steps=$(grep -e '^gcc ' -e '^"\$CICC_PATH/cicc" ' <<< "$steps" | sed -E \
+        -e 's|--orig_src_path_name "[^"]*"|--orig_src_path_name "/kernels/'"${5:-source}"'.cu"|' \
+        -e 's|--include_file_name "[^"]*"|--include_file_name "source.fatbin.c"|')
+    [ "$(grep -c . <<< "$steps")" = 2 ] || die "$2: nvcc --dryrun has other steps than gcc and cicc: $steps"
+    # shellcheck disable=SC2034 # the steps name it
+    (set -e; CICC_PATH=$cicc; eval "$steps") || die "$2 does not compile"
     lower "$4.9" "$4"
-    rm "$4.9"
+    # shellcheck disable=SC2046 # one temporary file
+    rm "$4.9" $(grep -o '/[^" ]*/tmpxft_[^" ]*\.ii' <<< "$steps" | sort -u)
 }
 
 # compile_all HOW NVCC FOLDER: every kernel file into FOLDER/ptx, the tests' into FOLDER/testdata; HOW is compile or settle.
@@ -104,9 +118,9 @@ build() {
 same() {
     local try
     cmp -s "$1" "$5" && return
-    for try in 1 2 3 4 5 6; do
-        say "ptx: $3 compiled to something else than $1; once more ($try of 6)"
-        compile "$2" "$3" "$4" "$5.again"
+    for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        say "ptx: $3 compiled to something else than $1; once more ($try of 12)"
+        compile "$2" "$3" "$4" "$5.again" "source$try"
         cmp -s "$1" "$5.again" && return
     done
     diff -u "$1" "$5"
