@@ -643,43 +643,6 @@ func TestRecurrentSameBits(t *testing.T) {
 	}
 }
 
-// TestRecurrentCounts holds what a sweep costs against its promises: a launch a
-// pass, one barrier a wavefront, and no barrier more for rows, turns or units.
-func TestRecurrentCounts(t *testing.T) {
-	c := gputest.Open(t)
-	k := newRecurrentKernels(t, c)
-	count := func(shape grid.Shape, pass string) (launches, barriers uint64) {
-		r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
-			cell: nn.CellLayerNorm, shapes: []grid.Shape{shape}, directions: []string{"++"}, inputs: 1, hidden: 16, clip: 1, kernels: KernelsSweep,
-		}))
-		before, ok := c.Counters()
-		if !ok {
-			t.Skip("only the emulator counts")
-		}
-		var err error
-		if pass == "forward" {
-			err = r.layer.Forward(r.s, &r.args)
-		} else {
-			err = r.layer.Backward(r.s, &r.args)
-		}
-		if err == nil {
-			err = r.s.Wait()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		after, _ := c.Counters()
-		return after.Launches - before.Launches, after.Barriers - before.Barriers
-	}
-	for _, pass := range []string{"forward", "backward"} {
-		launches, few := count(grid.Shape{3, 4}, pass)
-		_, many := count(grid.Shape{9, 12}, pass)
-		if more := uint64(9+12-1) - (3 + 4 - 1); launches != 1 || many-few != more {
-			t.Errorf("%s: %d launches, %d barriers more for %d wavefronts more", pass, launches, many-few, more)
-		}
-	}
-}
-
 // TestRecurrentChoice walks over the limits between the families of kernels.
 func TestRecurrentChoice(t *testing.T) {
 	c := gputest.Open(t)
