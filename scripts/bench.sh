@@ -12,8 +12,9 @@
 #   PYTHON=python3    an interpreter with torch
 #   COMPILE=1         PyTorch through torch.compile as well
 #   PEER=FILE         another script with the flags and the JSON of scripts/peers/torch_mdlstm.py
-# Writes bench/cpu.tsv or bench/gpu.tsv, a line a measurement, and cpu.md or
-# gpu.md, medians over the rounds. The emulator is not measured.
+# Writes bench/cpu.tsv or bench/gpu.tsv, a line a measurement; cpu.md or gpu.md,
+# medians over the rounds; and with Go their plot, cpu.png or gpu.png. The
+# emulator is not measured.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root
@@ -121,6 +122,13 @@ for round in $(seq "$rounds"); do
 done
 
 cp "$table" "bench/$part.tsv"
+rm -f "bench/$part.png" # of another table
+if command -v go >/dev/null; then
+  go run ./scripts/plot -x case -by engine,threads -y step_ms -log -unit "step, ms" \
+    -title "A training step on the ${part^^}, by engine and threads" "bench/$part.tsv" "bench/$part.png"
+else
+  say "NO PLOT: go is not installed"
+fi
 {
   say "# A training step on the ${part^^}"
   say
@@ -133,6 +141,10 @@ cp "$table" "bench/$part.tsv"
   if [ -n "${PEER:-}" ]; then say "- peer: another PyTorch script for the same layer (PEER=$(basename "$PEER"))"; fi
   say "- load average: $before before, $(load_average) after; $(date -u +%Y-%m-%d)"
   say
+  if [ -f "bench/$part.png" ]; then
+    say "![Milliseconds a step, a dot a round and a bar at their median]($part.png)"
+    say
+  fi
   awk -f scripts/stats.awk -f scripts/bench_table.awk "bench/$part.tsv"
 } >"bench/$part.md"
 say "wrote bench/$part.tsv and bench/$part.md"

@@ -66,6 +66,10 @@ func emulator(t *testing.T) {
 // and leaves nothing behind. --device gpu never becomes the CPU.
 func TestGPURefused(t *testing.T) {
 	emulator(t)
+	model := t.TempDir()
+	t.Chdir(model)
+	trained(t, "run", nil)
+	model = filepath.Join(model, "run")
 	t.Chdir(t.TempDir())
 	small := quick("--device", "gpu", "--out", "run")
 	for _, c := range []struct {
@@ -86,6 +90,8 @@ func TestGPURefused(t *testing.T) {
 		{"a kernel that does not compile", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=218", small, "CUDA_ERROR_INVALID_PTX"},
 		{"PTX that the driver does not know", "MDLSTM_EMU_FAIL=cuModuleLoadDataEx=222", small, "R525 (CUDA 12.0)"},
 		{"info", "MDLSTM_EMU_DEVICES=0", []string{"info", "--require", "gpu"}, "--require gpu: no usable CUDA device"},
+		{"info of a batch beyond memory", "MDLSTM_EMU_MEMORY=1000000",
+			[]string{"info", "--model", model, "--size", "64x64", "--batch", "64", "--device", "gpu"}, "out of memory: batch 64 of 64x64 needs "},
 		{"bench", "MDLSTM_EMU_DEVICES=0", []string{"bench", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"check", "MDLSTM_EMU_DEVICES=0", []string{"check", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"compare", "MDLSTM_EMU_DEVICES=0", []string{"compare", "--device", "gpu", "--out", "run"}, "--device gpu: no usable CUDA device"},
@@ -202,7 +208,8 @@ func TestGPUCommands(t *testing.T) {
 	if out := works(t, "info", "--require", "gpu"); !strings.Contains(out, "gpu      0: "+d.Name) {
 		t.Errorf("info: got %q, want %s", out, d.Name)
 	}
-	if out := works(t, "info", "--model", "run", "--device", "gpu"); !strings.Contains(out, "device      gpu: "+d.Name) || !strings.Contains(out, "bytes a row") {
+	if out := works(t, "info", "--model", "run", "--device", "gpu"); !strings.Contains(out, "device      gpu: "+d.Name) ||
+		!strings.Contains(out, "bytes a row") || !strings.Contains(out, "in all      ") {
 		t.Errorf("info --model: got %q", out)
 	}
 	if out := works(t, "check", "--device", "gpu"); strings.Count(out, " gpu ") != 20 || !strings.Contains(out, "all 20 within") {

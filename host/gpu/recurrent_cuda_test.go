@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 
@@ -596,6 +597,47 @@ func TestRecurrentTurns(t *testing.T) {
 	}
 }
 
+// TestRecurrentLimits runs the sides of the sweeps' limits that no other test
+// does: 17 hidden units, the first of 32 lanes a row, and the last and first
+// number of wavefronts that shared memory has room for and has not. TestRecurrent
+// has 16, 32 and 33 hidden units, and the grids of TestRecurrentTurns have
+// wavefronts of a turn's rows and of one more.
+func TestRecurrentLimits(t *testing.T) {
+	c := gputest.Open(t)
+	k := newRecurrentKernels(t, c)
+	run := func(name string, x recurrentCase) {
+		t.Run(name, func(t *testing.T) {
+			x.inputs, x.clip = 1, 0.05
+			r := newRecurrentRun(t, c, k, newTruth(t, x))
+			r.run()
+			r.check()
+		})
+	}
+	for _, cell := range nn.Cells {
+		for _, family := range families(2, 17) {
+			run(fmt.Sprintf("%s/H=17/%s", cell, family), recurrentCase{
+				cell: cell, shapes: unequal[2], directions: []string{"+-"}, hidden: 17, kernels: family})
+		}
+	}
+	base := recurrentCase{cell: nn.CellLayerNorm, shapes: []grid.Shape{{3}, {5}}, directions: []string{"-"}, hidden: 7, kernels: KernelsSweep}
+	fits := func(more int) bool {
+		s := RecurrentShape{Cell: base.cell, Axes: 1, Hidden: base.hidden, Directions: 1, Rows: 8, Wavefronts: 5 + more, Samples: 2, Wave: 2, Kernels: KernelsSweep}
+		_, err := k.NewRecurrent(s)
+		if err != nil && !strings.Contains(err.Error(), "shared memory") {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	more := sort.Search(1<<20, func(n int) bool { return !fits(n) }) - 1
+	if more < 1000 || !fits(more) || fits(more+1) {
+		t.Fatalf("room for %d wavefronts", 5+more)
+	}
+	base.moreWavefronts = more
+	run("all of shared memory", base)
+	base.moreWavefronts, base.kernels = more+1, KernelsAuto
+	run("a wavefront beyond", base)
+}
+
 // bits is everything that a run leaves for others, for the batch's rows.
 func (r *recurrentRun) bits() map[string][]float32 {
 	out := map[string][]float32{}
@@ -639,43 +681,6 @@ func TestRecurrentSameBits(t *testing.T) {
 					}
 				})
 			}
-		}
-	}
-}
-
-// TestRecurrentCounts holds what a sweep costs against its promises: a launch a
-// pass, one barrier a wavefront, and no barrier more for rows, turns or units.
-func TestRecurrentCounts(t *testing.T) {
-	c := gputest.Open(t)
-	k := newRecurrentKernels(t, c)
-	count := func(shape grid.Shape, pass string) (launches, barriers uint64) {
-		r := newRecurrentRun(t, c, k, newTruth(t, recurrentCase{
-			cell: nn.CellLayerNorm, shapes: []grid.Shape{shape}, directions: []string{"++"}, inputs: 1, hidden: 16, clip: 1, kernels: KernelsSweep,
-		}))
-		before, ok := c.Counters()
-		if !ok {
-			t.Skip("only the emulator counts")
-		}
-		var err error
-		if pass == "forward" {
-			err = r.layer.Forward(r.s, &r.args)
-		} else {
-			err = r.layer.Backward(r.s, &r.args)
-		}
-		if err == nil {
-			err = r.s.Wait()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		after, _ := c.Counters()
-		return after.Launches - before.Launches, after.Barriers - before.Barriers
-	}
-	for _, pass := range []string{"forward", "backward"} {
-		launches, few := count(grid.Shape{3, 4}, pass)
-		_, many := count(grid.Shape{9, 12}, pass)
-		if more := uint64(9+12-1) - (3 + 4 - 1); launches != 1 || many-few != more {
-			t.Errorf("%s: %d launches, %d barriers more for %d wavefronts more", pass, launches, many-few, more)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Plot draws a benchmark's table of runs: for each group the single runs as dots
 // and their median as a bar.
 //
-//	go run ./scripts/plot -x case -by engine -y step_ms -log bench/cpu.tsv bench/cpu.png
+//	go run ./scripts/plot -x case -by engine,threads -y step_ms -log bench/cpu.tsv bench/cpu.png
 //	go run ./scripts/plot -x cell -y pixel_error,image_error bench/mnist_cells.tsv bench/mnist_cells.png
 //
 // The input is TSV with a header. Groups of -x stand beside each other, the
@@ -31,7 +31,7 @@ import (
 func main() {
 	o := options{}
 	flag.StringVar(&o.x, "x", "", "column of the groups")
-	flag.StringVar(&o.by, "by", "", "column of the series; without it each column of -y is one")
+	flag.StringVar(&o.by, "by", "", "column of the series, or several with commas; without it each column of -y is one")
 	flag.StringVar(&o.y, "y", "", "column of the values, or several with commas")
 	flag.StringVar(&o.title, "title", "", "title")
 	flag.StringVar(&o.unit, "unit", "", "label of the axis; without it -y")
@@ -91,10 +91,14 @@ func read(lines *bufio.Scanner, o options) (table, error) {
 	if err != nil {
 		return t, err
 	}
-	by := -1
+	var by []int
 	if o.by != "" {
-		if by, err = column(o.by); err != nil {
-			return t, err
+		for _, name := range strings.Split(o.by, ",") {
+			i, err := column(name)
+			if err != nil {
+				return t, err
+			}
+			by = append(by, i)
 		}
 	}
 	for number := 2; lines.Scan(); number++ {
@@ -108,8 +112,12 @@ func read(lines *bufio.Scanner, o options) (table, error) {
 				return t, err
 			}
 			series := name
-			if by >= 0 {
-				series = fields[by]
+			if by != nil {
+				var parts []string
+				for _, i := range by {
+					parts = append(parts, fields[i])
+				}
+				series = strings.Join(parts, " ")
 			}
 			v, err := strconv.ParseFloat(fields[y], 64)
 			if err != nil {
@@ -197,12 +205,15 @@ func (t table) plot(o options) (*plot.Plot, error) {
 	if math.IsInf(lowest, 0) {
 		return p, nil // nothing but stopped runs
 	}
-	// Room for the legend above the values.
+	// Room for the legend above the values, in values' heights: a line of it takes
+	// about a sixteenth of the axis.
+	lines := float64(len(t.series))
+	room := max(0.25, lines/(16-min(lines, 8)))
 	if o.log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		p.Y.Max = highest * max(2, math.Pow(highest/lowest, 0.25))
+		p.Y.Max = highest * max(2, math.Pow(highest/lowest, room))
 	} else {
-		p.Y.Min, p.Y.Max = 0, 1.3*highest
+		p.Y.Min, p.Y.Max = 0, (1+max(0.3, room))*highest
 	}
 	return p, nil
 }

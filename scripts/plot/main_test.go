@@ -33,6 +33,10 @@ func TestRead(t *testing.T) {
 	if err != nil || !slices.Equal(by.series, []string{"1", "2"}) {
 		t.Errorf("by seed: series %v, error %v, want 1 2", by.series, err)
 	}
+	by, err = read(bufio.NewScanner(strings.NewReader(runs)), options{x: "cell", y: "a", by: "cell,seed"})
+	if want := []string{"x 1", "y 1", "x 2"}; err != nil || !slices.Equal(by.series, want) {
+		t.Errorf("by cell and seed: series %v, error %v, want %v", by.series, err, want)
+	}
 }
 
 func TestRefuses(t *testing.T) {
@@ -43,6 +47,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"no header":      {"", options{x: "cell", y: "a"}, "header"},
 		"unknown column": {runs, options{x: "cell", y: "c"}, `no column "c"`},
+		"unknown series": {runs, options{x: "cell", y: "a", by: "seed,d"}, `no column "d"`},
 		"short line":     {"cell\ta\nx\n", options{x: "cell", y: "a"}, "line 2: 1 fields, want 2"},
 		"no number":      {"cell\ta\nx\tmuch\n", options{x: "cell", y: "a"}, `column a is "much"`},
 	} {
