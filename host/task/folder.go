@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ type Folder struct {
 	options FolderOptions
 	files   *folder
 	classes Classes
-	numbers map[int32]int32 // classes by value
+	numbers map[int32]int32 // classes by value, without the ignored one
 	members []int           // samples of this part, in the order of their names
 	sizes   []grid.Shape    // of the members as a step sees them
 	batches batches
@@ -182,6 +183,9 @@ func all(n int) []int {
 // newFolder makes one part, for training or to be measured.
 func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Folder, error) {
 	f := &Folder{options: o, files: files, classes: o.Classes, numbers: o.Classes.numbers(), members: members, train: train}
+	if o.IgnoreIndex != nil { // --classes may list it
+		maps.DeleteFunc(f.numbers, func(value, _ int32) bool { return int(value) == *o.IgnoreIndex })
+	}
 	f.sizes = make([]grid.Shape, len(members))
 	for i, member := range members {
 		size := files.samples[member].size
@@ -411,7 +415,7 @@ func (f *Folder) number(values []int32) {
 	for i := 0; i < len(values); {
 		value := values[i]
 		number, known := f.numbers[value]
-		if !known { // all others were refused
+		if !known { // only the ignored value: all others were refused
 			number = f.ignore
 		}
 		for ; i < len(values) && values[i] == value; i++ {
