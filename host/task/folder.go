@@ -128,9 +128,11 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 	if len(files.counts) == 0 {
 		return Split{}, fmt.Errorf("load %s: no cell has a class: all are the ignored value %d: give masks with classes", o.Masks, *o.IgnoreIndex)
 	}
-	train, valid, err := divide(len(files.samples), o)
-	if err != nil {
-		return Split{}, fmt.Errorf("load %s: %w", o.Inputs, err)
+	train, valid := all(len(files.samples)), []int(nil)
+	if o.Valid != "" {
+		if train, valid, err = divide(len(files.samples), o.Valid, o.Seed); err != nil {
+			return Split{}, fmt.Errorf("load %s: %w", o.Inputs, err)
+		}
 	}
 	s := Split{}
 	if s.Train, err = newFolder(files, o, train, true); err != nil {
@@ -151,25 +153,6 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 		s.Valid = part
 	}
 	return s, nil
-}
-
-// divide draws the samples for validation on the stream "valid" and leaves both
-// parts in order.
-func divide(samples int, o FolderOptions) (train, valid []int, err error) {
-	list := all(samples)
-	if o.Valid == "" {
-		return list, nil, nil
-	}
-	n, err := partOf(o.Valid, samples)
-	if err != nil {
-		return nil, nil, err
-	}
-	var r stream
-	r.start(o.Seed, "valid", 0)
-	permute(list, &r)
-	slices.Sort(list[:n])
-	slices.Sort(list[n:])
-	return list[n:], list[:n], nil
 }
 
 func all(n int) []int {
