@@ -236,7 +236,7 @@ func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32)
 	if err != nil || file.overlay == "" {
 		return err
 	}
-	over, err := imagefile.Overlay(img, mask.Enlarge(windowOf(m), img.Height, img.Width))
+	over, err := imagefile.Overlay(img, mask.Enlarge([2]int(m.Windows(2)), img.Height, img.Width))
 	if err != nil {
 		return err
 	}
@@ -259,15 +259,4 @@ func largestClass(out []float32, size []int, classes int) (*imagefile.Mask, erro
 		}
 	}
 	return mask, nil
-}
-
-// windowOf is how many rows and columns of a picture become one of the output.
-func windowOf(m *nn.Model) [2]int {
-	cells := [2]int{1, 1}
-	for i := range m.Stages {
-		for d, w := range m.Stages[i].Window {
-			cells[d] *= w
-		}
-	}
-	return cells
 }

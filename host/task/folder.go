@@ -313,21 +313,10 @@ func (f *Folder) Check(m *nn.Model) error {
 	if fit.ignore != nil {
 		f.ignore = int32(*fit.ignore)
 	}
-	if block := windows(m, f.spec.Axes); slices.Max(block) > 1 {
+	if block := m.Windows(f.spec.Axes); slices.Max(block) > 1 {
 		f.vote = &mostFrequent{block: block, votes: make([]int, fit.units)}
 	}
 	return nil
-}
-
-// windows is how many cells on each axis become one cell of output.
-func windows(m *nn.Model, axes int) []int {
-	block := slices.Repeat([]int{1}, axes)
-	for _, s := range m.Stages {
-		for d, cells := range s.Window {
-			block[d] *= cells
-		}
-	}
-	return block
 }
 
 // Batch makes batch t, t ≥ 0.
