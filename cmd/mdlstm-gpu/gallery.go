@@ -109,9 +109,12 @@ func (g *gallery) sheet(what string) *report.Sheet {
 }
 
 // confusions are the matrices of a score: of labels where samples have them, and
-// of cells; nil where there are none.
+// of cells; nil where there are none, or more classes than a figure shows.
 func (g *gallery) confusions(score train.Score, what string) (labels, cells *report.Confusion) {
 	matrix := func(title, unit string, counts [][]int64, classes int) *report.Confusion {
+		if classes > report.MaxConfusion {
+			return nil
+		}
 		c := &report.Confusion{Title: title + " of " + what, Unit: unit}
 		for class := range classes {
 			c.Classes = append(c.Classes, g.class(class))

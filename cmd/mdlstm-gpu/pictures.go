@@ -17,8 +17,9 @@ import (
 // pictureFile is a file to predict and where its prediction goes.
 type pictureFile struct{ in, out, overlay string } // overlay "" = none
 
-// predictPictures writes a PNG for each picture. One that is bad ends the
-// command, or is skipped; files that were written before are whole.
+// predictPictures writes a PNG for each picture. One that cannot be predicted ends
+// the command, or is skipped; one that cannot be written ends it. Files that were
+// written before are whole.
 func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder bool, open func() (*predictor, error), s streams) error {
 	if err := predictsPictures(m, o.overlay != ""); err != nil {
 		return fmt.Errorf("--model %s: %w", o.model, err)
@@ -65,10 +66,14 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 		}
 	}
 	for _, file := range good {
-		if err := p.picture(ctx, file); err != nil {
-			if err := skip(err); err != nil {
-				return err
-			}
+		img, out, err := p.picture(ctx, file.in)
+		if err == nil {
+			err = p.store(file, img, out)
+		} else {
+			err = skip(err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	done := len(list) - bad
@@ -183,27 +188,36 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// picture predicts one file.
-func (p *predictor) picture(ctx context.Context, file pictureFile) error {
+// picture reads and predicts one file.
+func (p *predictor) picture(ctx context.Context, path string) (img *imagefile.Image, out []float32, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, nil, err
 	}
 	m := p.e.Model()
-	img, err := imagefile.Decode(file.in, m.Config.Input, imagefile.Limits{})
-	if err != nil {
-		return err
+	if img, err = imagefile.Decode(path, m.Config.Input, imagefile.Limits{}); err != nil {
+		return nil, nil, err
 	}
 	size := grid.Shape{img.Height, img.Width}
 	result, err := m.OutputShape(size)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file.in, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	out := make([]float32, product(result)*p.units)
+	out = make([]float32, product(result)*p.units)
 	if p.tiles != nil {
 		err = p.tiled(ctx, img.Pix, size, size, out, result)
 	} else {
 		err = p.run([]grid.Shape{size}, img.Pix, out)
 	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return img, out, nil
+}
+
+// store writes the prediction of a picture.
+func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32) error {
+	m := p.e.Model()
+	result, err := m.OutputShape(grid.Shape{img.Height, img.Width})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file.in, err)
 	}
@@ -222,7 +236,7 @@ func (p *predictor) picture(ctx context.Context, file pictureFile) error {
 	if err != nil || file.overlay == "" {
 		return err
 	}
-	over, err := imagefile.Overlay(img, mask.Enlarge(windowOf(m), img.Height, img.Width))
+	over, err := imagefile.Overlay(img, mask.Enlarge([2]int(m.Windows(2)), img.Height, img.Width))
 	if err != nil {
 		return err
 	}
@@ -245,15 +259,4 @@ func largestClass(out []float32, size []int, classes int) (*imagefile.Mask, erro
 		}
 	}
 	return mask, nil
-}
-
-// windowOf is how many rows and columns of a picture become one of the output.
-func windowOf(m *nn.Model) [2]int {
-	cells := [2]int{1, 1}
-	for i := range m.Stages {
-		for d, w := range m.Stages[i].Window {
-			cells[d] *= w
-		}
-	}
-	return cells
 }

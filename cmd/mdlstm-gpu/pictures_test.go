@@ -190,6 +190,24 @@ func TestPredictBadPictures(t *testing.T) {
 	}
 }
 
+// TestPredictSkipsNoWrites: a prediction that cannot be written is no bad picture.
+func TestPredictSkipsNoWrites(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictureModel(t, "m.safetensors", 3, 4, nn.CrossEntropy)
+	if err := os.Mkdir("in", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	photo(t, "in/a.png", 4, 4, 3, 8)
+	if err := os.Symlink("nowhere", "out"); err != nil {
+		t.Fatal(err)
+	}
+	r := do("predict", "--model", "m.safetensors", "--in", "in", "--out", "out", "--skip-bad")
+	refused(t, r, exitFailed, "write out/a.png: ")
+	if strings.Contains(r.err, "skipped") {
+		t.Errorf("it said %q", r.err)
+	}
+}
+
 func TestPredictPicturesRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	pictureModel(t, "m.safetensors", 3, 4, nn.CrossEntropy)

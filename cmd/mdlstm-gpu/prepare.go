@@ -225,6 +225,11 @@ func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
 		return nil, nil, err
 	}
 	plan, err := e.Plan(p.data.Train.Largest(), engine.Capacity{})
+	if err == nil && p.data.Valid != nil {
+		if _, err = e.Plan(p.data.Valid.Largest(), engine.Capacity{Predict: true}); err != nil {
+			err = fmt.Errorf("validation: %w", err)
+		}
+	}
 	if err == nil {
 		if p.initial == nil {
 			p.initial = p.model.Init(p.settings.Seed)

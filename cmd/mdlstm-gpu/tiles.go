@@ -31,19 +31,13 @@ func newTiling(m *nn.Model, text string, overlap int) (*tiling, error) {
 	if want := m.Axes(); want != nn.AnyAxes && want != len(tile) {
 		return nil, fmt.Errorf("--tile %s: the model takes %d axes: give a size for each", text, want)
 	}
-	t := &tiling{tile: tile, overlap: overlap, window: make([]int, len(tile))}
-	for d := range t.window {
-		t.window[d] = 1
-	}
 	for i := range m.Stages {
 		s := &m.Stages[i]
 		if s.Type == nn.TypeSum {
 			return nil, fmt.Errorf("--tile: %s sums over an axis, which takes the whole sample: leave --tile out", s.Name)
 		}
-		for d, cells := range s.Window {
-			t.window[d] *= cells
-		}
 	}
+	t := &tiling{tile: tile, overlap: overlap, window: m.Windows(len(tile))}
 	for d, cells := range t.window {
 		if tile[d]%cells != 0 || overlap%cells != 0 {
 			return nil, fmt.Errorf("--tile %s --overlap %d: the model's windows make %d cells of axis %d one: give multiples of %d", text, overlap, cells, d, cells)

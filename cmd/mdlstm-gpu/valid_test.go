@@ -117,3 +117,16 @@ func TestValidationFlags(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestValidManyClasses: a validated run and eval have no confusion matrix of more
+// classes than a figure shows, but all else.
+func TestValidManyClasses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	array(t, "x.npy", 4, 2, 1, 1)
+	integers(t, "y.npy", []int64{0, 1, 2, 3000, 4, 5, 6, 7}, 4, 2, 1)
+	must(t, "train", "--x", "x.npy", "--y", "y.npy", "--valid", "1", "--steps", "1", "--hidden", "1", "--out", "run")
+	must(t, "eval", "--model", "run", "--x", "x.npy", "--y", "y.npy", "--out", "seen")
+	if got := files(t, "seen"); !slices.Equal(got, []string{"sheet.png"}) {
+		t.Errorf("eval drew %v, want the sheet alone", got)
+	}
+}

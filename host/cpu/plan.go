@@ -141,6 +141,9 @@ func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) (*plan,
 
 // bind makes the schedules of a batch current.
 func (p *plan) bind(samples []grid.Shape) error {
+	for i := range p.slabs {
+		p.slabs[i].need = 0 // of a batch that found no room
+	}
 	view := p.e.model.Config.View
 	shapes := samples
 	if view != "" && view != grid.ViewGrid {

@@ -152,3 +152,27 @@ func TestPredictFindsNonFinite(t *testing.T) {
 		}
 	}
 }
+
+// TestPredictAfterNoRoom: a batch that found no room on the disk asks nothing of
+// the next one.
+func TestPredictAfterNoRoom(t *testing.T) {
+	c, folder := oneLayer("plain", 1, 8, 2, 4), filepath.Join(t.TempDir(), "gone")
+	e := open(t, c, Options{Memory: 5_000_000, Temp: folder})
+	p, err := e.newPlan(engine.Capacity{Rows: 1 << 20, Wavefronts: 1 << 12, Samples: 1, Predict: true}, true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.free)
+	if err := p.bind([]grid.Shape{{300, 300}}); !errors.Is(err, engine.ErrMemory) {
+		t.Fatalf("no folder: got %v, want ErrMemory", err)
+	}
+	if err := os.Mkdir(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.bind([]grid.Shape{{3, 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(p.slabs[slabInput].data), 10*c.Input; got != want {
+		t.Errorf("the input's slab has %d values, want %d", got, want)
+	}
+}

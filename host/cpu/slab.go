@@ -78,7 +78,6 @@ func (p *plan) place() error {
 		if err := p.slabs[i].grow(p.inFile, p.e.options.Temp); err != nil {
 			return err
 		}
-		p.slabs[i].need = 0
 	}
 	for _, f := range p.fields {
 		f.place()

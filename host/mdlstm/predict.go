@@ -167,7 +167,7 @@ func outputsOf(net *nn.Model, b *Batch) (shapes []Shape, values int, err error) 
 
 // compute runs a batch forward. y takes the outputs; nil takes none.
 func compute(w *worker, b *Batch, y []float32) (engine.Loss, error) {
-	plan, err := w.Plan(b.Samples, engine.Capacity{})
+	plan, err := w.Plan(b.Samples, engine.Capacity{Predict: true})
 	if err != nil {
 		return engine.Loss{}, err
 	}

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -148,4 +149,17 @@ func (m *Model) OutputShape(in []int) ([]int, error) {
 		out = slices.Delete(out, s.Axis, s.Axis+1)
 	}
 	return out, nil
+}
+
+// Windows is how many cells of each of so many axes become one cell of output,
+// for a model without sums; no more than math.MaxInt32, which no axis is as long
+// as.
+func (m *Model) Windows(axes int) []int {
+	cells := slices.Repeat([]int{1}, axes)
+	for _, s := range m.Stages {
+		for axis, n := range s.Window {
+			cells[axis] = min(cells[axis]*n, math.MaxInt32)
+		}
+	}
+	return cells
 }

@@ -2,6 +2,8 @@ package nn
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -282,5 +284,28 @@ func TestStageAxes(t *testing.T) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// TestWindows: the product of all layers' windows, which cannot overflow.
+func TestWindows(t *testing.T) {
+	layer := func(window ...int) Layer {
+		return Layer{Type: TypeMDLSTM, Cell: CellPlain, Hidden: 1, Directions: []string{"++"}, Window: window}
+	}
+	for name, test := range map[string]struct {
+		layers []Layer
+		want   []int
+	}{
+		"none":    {[]Layer{layer()}, []int{1, 1}},
+		"product": {[]Layer{layer(2, 3), layer(1, 4)}, []int{2, 12}},
+		"huge":    {[]Layer{layer(1<<16, 1), layer(1<<16, 1), layer(1<<16, 2), layer(1<<16, 1)}, []int{math.MaxInt32, 2}},
+	} {
+		m, err := New(Config{Input: 1, Layers: test.layers, Head: Head{Units: 1, Activation: Linear}, Loss: MSE})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Windows(2); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
 	}
 }

@@ -21,18 +21,21 @@ type Confusion struct {
 	Unit    string    // what is counted: "pixels", "images"
 }
 
-// Bounds of a confusion matrix.
+// MaxConfusion is the most classes of a [Confusion]: those that a figure has
+// pixels for.
+const MaxConfusion = 2048
+
+// Other bounds of a confusion matrix.
 const (
-	maxNumbered  = 20   // classes up to which every cell has its number
-	maxConfusion = 2048 // classes that a figure has pixels for
-	maxMistakes  = 20   // lines of the table that takes the matrix' place beyond maxNumbered
+	maxNumbered = 20 // classes up to which every cell has its number
+	maxMistakes = 20 // lines of the table that takes the matrix' place beyond maxNumbered
 )
 
 // check compares the counts with the classes.
 func (c Confusion) check() error {
 	n := len(c.Classes)
-	if n == 0 || n > maxConfusion {
-		return fmt.Errorf("confusion %q: %d classes, want 1 … %d", c.Title, n, maxConfusion)
+	if n == 0 || n > MaxConfusion {
+		return fmt.Errorf("confusion %q: %d classes, want 1 … %d", c.Title, n, MaxConfusion)
 	}
 	if len(c.Counts) != n {
 		return fmt.Errorf("confusion %q: %d rows of counts, want %d, one a class", c.Title, len(c.Counts), n)

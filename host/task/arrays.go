@@ -75,20 +75,26 @@ func NewArrays(o ArraysOptions) (*Arrays, error) {
 	if err := a.readInputs(); err != nil {
 		return nil, err
 	}
-	if err := a.readSizes(); err != nil {
-		return nil, err
-	}
-	if cells := cellsOf(largest(a.sizes, o.Batch)); cells > grid.MaxRows/a.spec.Input && !o.Mapped {
-		return nil, fmt.Errorf("%s: batches of up to %d cells with %d channels are more than %d values: set a smaller --batch", o.X, cells, a.spec.Input, grid.MaxRows)
-	}
-	if err := a.checkFinite(); err != nil {
-		return nil, err
-	}
-	if err := a.readTargets(); err != nil {
-		return nil, err
+	if err := a.readRest(); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
 	a.use(all(len(a.sizes)))
 	return a, nil
+}
+
+// readRest reads what belongs to the inputs, and checks both.
+func (a *Arrays) readRest() error {
+	if err := a.readSizes(); err != nil {
+		return err
+	}
+	o := a.options
+	if cells := cellsOf(largest(a.sizes, o.Batch)); cells > grid.MaxRows/a.spec.Input && !o.Mapped {
+		return fmt.Errorf("%s: batches of up to %d cells with %d channels are more than %d values: set a smaller --batch", o.X, cells, a.spec.Input, grid.MaxRows)
+	}
+	if err := a.checkFinite(); err != nil {
+		return err
+	}
+	return a.readTargets()
 }
 
 // use makes batches of these samples only.
@@ -119,7 +125,18 @@ func (a *Arrays) readInputs() error {
 	if err != nil {
 		return err
 	}
-	path := a.options.X
+	a.x = x
+	if err := a.checkInputs(); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	a.grid = grid.Shape(x.Shape[1 : len(x.Shape)-1])
+	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1]}
+	return nil
+}
+
+// checkInputs looks at the shape of the inputs.
+func (a *Arrays) checkInputs() error {
+	path, x := a.options.X, a.x
 	switch axes := len(x.Shape); {
 	case axes < 3:
 		return fmt.Errorf("%s: shape %v has %d axes, want [samples, grid …, channels]: add a channel axis with x[..., None], a sample axis with x[None]", path, x.Shape, axes)
@@ -128,9 +145,6 @@ func (a *Arrays) readInputs() error {
 	case slices.Contains(x.Shape, 0):
 		return fmt.Errorf("%s: shape %v has no values: give at least one sample, cell and channel", path, x.Shape)
 	}
-	a.x = x
-	a.grid = grid.Shape(x.Shape[1 : len(x.Shape)-1])
-	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1]}
 	return nil
 }
 

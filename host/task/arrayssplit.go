@@ -46,22 +46,32 @@ func OpenArrays(o ArraysOptions, v ArraysValid) (Split, error) {
 	case v.Part == "":
 		return Split{Train: train}, nil
 	}
-	count, err := partOf(v.Part, len(train.sizes))
+	rest, part, err := divide(len(train.sizes), v.Part, o.Seed)
 	if err != nil {
 		return Split{}, err
 	}
-	all := slices.Clone(train.used)
-	var random stream
-	random.start(o.Seed, "valid", 0)
-	permute(all, &random)
-	slices.Sort(all[:count])
-	slices.Sort(all[count:])
 	valid := *train
 	valid.options = o
 	// They share the arrays, which are only read.
-	valid.use(all[:count])
-	train.use(all[count:])
+	valid.use(part)
+	train.use(rest)
 	return Split{Train: train, Valid: &valid}, nil
+}
+
+// divide draws a part of n samples for validation on the stream "valid" and
+// leaves both in order.
+func divide(n int, part string, seed uint64) (train, valid []int, err error) {
+	count, err := partOf(part, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := all(n)
+	var r stream
+	r.start(seed, "valid", 0)
+	permute(list, &r)
+	slices.Sort(list[:count])
+	slices.Sort(list[count:])
+	return list[count:], list[:count], nil
 }
 
 // partOf is how many of n samples a part is.

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ type Folder struct {
 	options FolderOptions
 	files   *folder
 	classes Classes
-	numbers map[int32]int32 // classes by value
+	numbers map[int32]int32 // classes by value, without the ignored one
 	members []int           // samples of this part, in the order of their names
 	sizes   []grid.Shape    // of the members as a step sees them
 	batches batches
@@ -127,9 +128,11 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 	if len(files.counts) == 0 {
 		return Split{}, fmt.Errorf("load %s: no cell has a class: all are the ignored value %d: give masks with classes", o.Masks, *o.IgnoreIndex)
 	}
-	train, valid, err := divide(len(files.samples), o)
-	if err != nil {
-		return Split{}, fmt.Errorf("load %s: %w", o.Inputs, err)
+	train, valid := all(len(files.samples)), []int(nil)
+	if o.Valid != "" {
+		if train, valid, err = divide(len(files.samples), o.Valid, o.Seed); err != nil {
+			return Split{}, fmt.Errorf("load %s: %w", o.Inputs, err)
+		}
 	}
 	s := Split{}
 	if s.Train, err = newFolder(files, o, train, true); err != nil {
@@ -152,25 +155,6 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 	return s, nil
 }
 
-// divide draws the samples for validation on the stream "valid" and leaves both
-// parts in order.
-func divide(samples int, o FolderOptions) (train, valid []int, err error) {
-	list := all(samples)
-	if o.Valid == "" {
-		return list, nil, nil
-	}
-	n, err := partOf(o.Valid, samples)
-	if err != nil {
-		return nil, nil, err
-	}
-	var r stream
-	r.start(o.Seed, "valid", 0)
-	permute(list, &r)
-	slices.Sort(list[:n])
-	slices.Sort(list[n:])
-	return list[n:], list[:n], nil
-}
-
 func all(n int) []int {
 	list := make([]int, n)
 	for i := range list {
@@ -182,6 +166,9 @@ func all(n int) []int {
 // newFolder makes one part, for training or to be measured.
 func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Folder, error) {
 	f := &Folder{options: o, files: files, classes: o.Classes, numbers: o.Classes.numbers(), members: members, train: train}
+	if o.IgnoreIndex != nil { // --classes may list it
+		maps.DeleteFunc(f.numbers, func(value, _ int32) bool { return int(value) == *o.IgnoreIndex })
+	}
 	f.sizes = make([]grid.Shape, len(members))
 	for i, member := range members {
 		size := files.samples[member].size
@@ -326,21 +313,10 @@ func (f *Folder) Check(m *nn.Model) error {
 	if fit.ignore != nil {
 		f.ignore = int32(*fit.ignore)
 	}
-	if block := windows(m, f.spec.Axes); slices.Max(block) > 1 {
+	if block := m.Windows(f.spec.Axes); slices.Max(block) > 1 {
 		f.vote = &mostFrequent{block: block, votes: make([]int, fit.units)}
 	}
 	return nil
-}
-
-// windows is how many cells on each axis become one cell of output.
-func windows(m *nn.Model, axes int) []int {
-	block := slices.Repeat([]int{1}, axes)
-	for _, s := range m.Stages {
-		for d, cells := range s.Window {
-			block[d] *= cells
-		}
-	}
-	return block
 }
 
 // Batch makes batch t, t ≥ 0.
@@ -411,7 +387,7 @@ func (f *Folder) number(values []int32) {
 	for i := 0; i < len(values); {
 		value := values[i]
 		number, known := f.numbers[value]
-		if !known { // all others were refused
+		if !known { // only the ignored value: all others were refused
 			number = f.ignore
 		}
 		for ; i < len(values) && values[i] == value; i++ {

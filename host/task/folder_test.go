@@ -339,6 +339,27 @@ func TestIgnoredValueAsClass(t *testing.T) {
 	}
 }
 
+// TestIgnoredListedClass: a value that is ignored does not count, also where
+// --classes lists it.
+func TestIgnoredListedClass(t *testing.T) {
+	o := several(t, 2).options()
+	zero := 0
+	o.IgnoreIndex = &zero
+	var err error
+	if o.Classes, err = ParseClasses("3"); err != nil {
+		t.Fatal(err)
+	}
+	f := images(t, o, 3, ignore(3))
+	if index := *f.Spec().IgnoreIndex; index != 3 {
+		t.Fatalf("ignored %d, want 3", index)
+	}
+	for step := range f.Spec().Steps {
+		if b := batchOf(t, f, step); slices.Contains(b.Class, 0) || !slices.Contains(b.Class, 3) {
+			t.Errorf("batch %d: classes %v, want 3 in place of 0", step, b.Class)
+		}
+	}
+}
+
 // TestFolderRefuses: the file's name and what to do.
 func TestFolderRefuses(t *testing.T) {
 	truncated := func(t *testing.T) []byte {

@@ -2,10 +2,8 @@ package task
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -97,7 +95,7 @@ func (volumes) axes() int    { return volumeAxes }
 func (volumes) list(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", folder, bare(err))
+		return nil, fmt.Errorf("load %s: %w", folder, withoutPath(err))
 	}
 	var names []string
 	for _, e := range entries {
@@ -109,15 +107,6 @@ func (volumes) list(folder string) ([]string, error) {
 		return nil, fmt.Errorf("load %s: no volume in the folder: want files named .npy", folder)
 	}
 	return names, nil
-}
-
-// bare strips the path that an error's text names anyway.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 func (volumes) input(path string) (input, error) {

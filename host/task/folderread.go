@@ -42,7 +42,7 @@ type stamp struct {
 func stampOf(path string) (stamp, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{}, fmt.Errorf("load %s: %w", path, bare(err))
+		return stamp{}, fmt.Errorf("load %s: %w", path, withoutPath(err))
 	}
 	return stamp{info.Size(), info.ModTime()}, nil
 }

@@ -62,7 +62,7 @@ func openIDX(path string, axes int) (*idx, error) {
 	return decodeIDX(f, info.Size(), axes)
 }
 
-// withoutPath strips the path that readIDX names anyway.
+// withoutPath strips the path that an error's text names anyway.
 func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

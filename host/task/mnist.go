@@ -43,7 +43,7 @@ type MNIST struct {
 	digits  *digits
 	size    grid.Shape
 	images  []int // of this part, in the order of the files
-	order   order
+	batches batches
 	warped  bool
 	spec    Spec
 
@@ -96,13 +96,13 @@ func newMNIST(o MNISTOptions, d *digits, images []int, shuffle bool) *MNIST {
 		names[i] = strconv.Itoa(i)
 	}
 	names[background] = "background"
+	b := newBatches(o.Batch, newOrder(len(images), shuffle, o.Seed), nil)
 	return &MNIST{
-		options: o, digits: d, size: grid.Shape{d.rows, d.cols}, images: images,
-		order: newOrder(len(images), shuffle, o.Seed),
+		options: o, digits: d, size: grid.Shape{d.rows, d.cols}, images: images, batches: b,
 		spec: Spec{
 			Axes: 2, Input: 1, Units: background + 1, Activation: "softmax", Loss: nn.CrossEntropy,
 			Classes: names, Background: &class,
-			Samples: len(images), Steps: int64((len(images)-1)/o.Batch + 1),
+			Samples: len(images), Steps: int64(b.steps()),
 		},
 	}
 }
@@ -170,12 +170,9 @@ func (m *MNIST) Batch(t int64, dst *engine.Batch) error {
 	if t < 0 {
 		return fmt.Errorf("task mnist: got batch %d, want at least 0", t)
 	}
-	epoch, step := t/m.spec.Steps, int(t%m.spec.Steps)
-	order := m.order.of(epoch)
-	from := step * m.options.Batch
-	to := min(from+m.options.Batch, len(order))
-	m.begin(dst, epoch*int64(len(order))+int64(from), to-from)
-	for b, i := range order[from:to] {
+	epoch, first, samples := m.batches.of(t)
+	m.begin(dst, first, len(samples))
+	for b, i := range samples {
 		m.fill(dst, b, m.image(m.images[i], epoch), m.digits.labels[m.images[i]])
 	}
 	return nil

@@ -176,7 +176,7 @@ func TestMNISTEpochs(t *testing.T) {
 		}
 	}
 	m := src.(*MNIST)
-	order := slices.Clone(m.order.of(1))
+	order := slices.Clone(m.batches.order.of(1))
 	slices.Sort(order)
 	for i, v := range order {
 		if v != i {

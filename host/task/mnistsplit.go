@@ -56,11 +56,8 @@ func (d *digits) split(c Counts, seed uint64) (train, valid, test []int, err err
 	case c.Train+c.Valid+c.Test > n:
 		return nil, nil, nil, fmt.Errorf("split %v: %d images in all, there are %d", c, c.Train+c.Valid+c.Test, n)
 	}
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	rest := all
+	list := all(n)
+	rest := list
 	take := func(count int) []int {
 		part := slices.Clone(rest[:count])
 		rest = rest[count:]
@@ -69,17 +66,17 @@ func (d *digits) split(c Counts, seed uint64) (train, valid, test []int, err err
 	}
 	var random stream
 	if both {
-		for i, files := range [][]int{all[:d.training], all[d.training:]} {
+		for i, files := range [][]int{list[:d.training], list[d.training:]} {
 			random.start(seed, "split", int64(i))
 			permute(files, &random)
 		}
 	} else {
 		random.start(seed, "split", 0)
-		permute(all, &random)
+		permute(list, &random)
 	}
 	train, valid = take(c.Train), take(c.Valid)
 	if both {
-		rest = all[d.training:]
+		rest = list[d.training:]
 	}
 	return train, valid, take(c.Test), nil
 }

@@ -38,7 +38,7 @@ func EvaluateEach(ctx context.Context, e engine.Engine, src task.Source, first, 
 	m, spec := e.Model(), src.Spec()
 	total := newScore(m, spec)
 	// All memory is taken, or refused, before the first batch is made.
-	if _, err := e.Plan(src.Largest(), engine.Capacity{}); err != nil {
+	if _, err := e.Plan(src.Largest(), engine.Capacity{Predict: true}); err != nil {
 		return total, err
 	}
 	var batch engine.Batch
@@ -59,7 +59,7 @@ func EvaluateEach(ctx context.Context, e engine.Engine, src task.Source, first, 
 // evaluateBatch adds a batch to the score.
 func evaluateBatch(e engine.Engine, batch *engine.Batch, total *Score, background *int, see func(Answer)) error {
 	m := e.Model()
-	plan, err := e.Plan(batch.Samples, engine.Capacity{})
+	plan, err := e.Plan(batch.Samples, engine.Capacity{Predict: true})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func Predict(e engine.Engine, batch *engine.Batch) ([]float32, engine.Loss, erro
 	if err != nil {
 		return nil, engine.Loss{}, err
 	}
-	plan, err := e.Plan(batch.Samples, engine.Capacity{})
+	plan, err := e.Plan(batch.Samples, engine.Capacity{Predict: true})
 	if err != nil {
 		return nil, engine.Loss{}, err
 	}

@@ -81,3 +81,29 @@ func TestEvaluateAsksForMemoryBeforeData(t *testing.T) {
 		t.Errorf("got %v, want %v", err, engine.ErrMemory)
 	}
 }
+
+// predictingEngine makes no plan that could train.
+type predictingEngine struct{ *fakeEngine }
+
+func (e predictingEngine) Plan(samples []grid.Shape, c engine.Capacity) (engine.Plan, error) {
+	if !c.Predict {
+		return nil, errors.New("asked for a plan to train with")
+	}
+	return e.fakeEngine.Plan(samples, c)
+}
+
+// TestEvaluateOnlyPredicts: validation samples may be larger than those that fit
+// into memory with all that a backward pass needs.
+func TestEvaluateOnlyPredicts(t *testing.T) {
+	e, src := predictingEngine{newFakeEngine()}, newFakeSource()
+	if _, err := Evaluate(t.Context(), e, src, 0, 2); err != nil {
+		t.Error(err)
+	}
+	var batch engine.Batch
+	if err := src.Batch(0, &batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Predict(e, &batch); err != nil {
+		t.Error(err)
+	}
+}

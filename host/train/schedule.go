@@ -93,7 +93,10 @@ func (c Schedule) validate() error {
 	if kind == "" {
 		kind = ScheduleConstant
 	}
-	rising := slices.IsSortedFunc(c.At, func(a, b int64) int { return int(min(max(a-b, -1), 1)) })
+	rising := true
+	for i := 1; i < len(c.At); i++ {
+		rising = rising && c.At[i-1] < c.At[i]
+	}
 	switch {
 	case !slices.Contains(Schedules, kind):
 		return bad("--schedule", strconv.Quote(c.Kind), "must be "+strings.Join(Schedules, ", "))

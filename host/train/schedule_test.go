@@ -53,6 +53,7 @@ func TestScheduleRefuses(t *testing.T) {
 		{Schedule{Kind: ScheduleStep, Gamma: 0.1}, "--schedule step: needs --lr-step"},
 		{Schedule{Kind: ScheduleStep, Gamma: 0.1, Every: -2}, "--lr-step -2"},
 		{Schedule{Kind: ScheduleStep, Gamma: 0.1, At: []int64{5, 4}}, "--lr-step 5,4: must be rising"},
+		{Schedule{Kind: ScheduleStep, Gamma: 0.1, At: []int64{4, 4}}, "--lr-step 4,4: must be rising"},
 		{Schedule{Kind: ScheduleStep, Gamma: 0.1, At: []int64{0, 4}}, "--lr-step 0,4"},
 		{Schedule{Kind: ScheduleStep, Every: 2}, "--lr-gamma 0"},
 		{Schedule{Kind: ScheduleStep, Every: 2, Gamma: math.NaN()}, "--lr-gamma NaN"},

@@ -119,7 +119,7 @@ func (l *loop) openValid(data task.Split) error {
 	if data.Valid.Spec().Steps < 1 {
 		return errors.New("validation data without an end: want a source that has epochs")
 	}
-	if _, err := l.engine.Plan(data.Valid.Largest(), engine.Capacity{}); err != nil {
+	if _, err := l.engine.Plan(data.Valid.Largest(), engine.Capacity{Predict: true}); err != nil {
 		return fmt.Errorf("validation: %w", err)
 	}
 	var err error
