@@ -160,6 +160,7 @@ describe_machine() {
   say "- processor: $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) cores in use"
   say "- memory: $(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo)"
   say "- system: $(uname -sr), $(go version | cut -d ' ' -f 3-)"
+  [ -z "${OPENBLAS_CORETYPE:-}" ] || say "- OPENBLAS_CORETYPE=$OPENBLAS_CORETYPE: OpenBLAS's own choice for this processor is an old kernel"
   say "- program: commit $(git describe --always --dirty --exclude '*' 2>/dev/null || say unknown), $(bin/mdlstm-gpu version | sed -n 's/^blas *//p')"
 }
 
