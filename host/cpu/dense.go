@@ -105,7 +105,7 @@ func (s *denseStage) forwardChunk(task, worker int) {
 				}
 			}
 		} else {
-			w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out, false)
+			w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out)
 		}
 		s.activate(out, end-from)
 	}
@@ -220,7 +220,7 @@ func (s *denseStage) inputGradient(task, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
-		w.rows(w.segments[:], end-from, s.weight, k, s.in.grad[from*k:end*k], false)
+		w.rows(w.segments[:], end-from, s.weight, k, s.in.grad[from*k:end*k])
 	}
 }
 

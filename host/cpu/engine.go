@@ -12,12 +12,11 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// Options choose how an engine computes. The zero value is gonum's BLAS, the
-// vector kernels where the build and the processor have them, and as many
-// workers as GOMAXPROCS.
+// Options choose how an engine computes. The zero value is the fastest that the
+// build and the processor have, and as many workers as GOMAXPROCS.
 type Options struct {
-	BLAS     BLAS   // nil = gonum
-	BLASName string // for Info; "" = "gonum"
+	BLAS     BLAS   // nil = products of our own where the processor has AVX2 and FMA, gonum elsewhere
+	BLASName string // for Info
 	Threads  int    // 0 = GOMAXPROCS
 	Scalar   bool   // leave the vector kernels out
 
@@ -26,7 +25,13 @@ type Options struct {
 	// Memory is how many bytes count as fitting, 0 = what is free.
 	Temp   string
 	Memory int64
+
+	set string // instruction set of our own products; tests choose
 }
+
+// BuiltIn is how Info calls the products of our own, with the instruction set
+// behind it.
+const BuiltIn = "builtin"
 
 // Engine computes a model on the CPU. See [engine.Engine].
 type Engine struct {
@@ -64,8 +69,14 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
+	if sets := instructionSets(); o.BLAS == nil && o.set == "" && len(sets) > 0 {
+		o.set = sets[0]
+	}
 	if o.BLAS == nil {
 		o.BLAS, o.BLASName = gonum.Implementation{}, "gonum"
+	}
+	if o.set != "" {
+		o.BLASName = BuiltIn + " " + o.set
 	}
 	e := &Engine{model: m, options: o, kernels: scalarKernels(), grids: grid.NewCache(4 * engine.PlanLimit)}
 	if v := vectorKernels(); v != nil && !o.Scalar {
@@ -90,8 +101,11 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 }
 
 func (e *Engine) newProducts() products {
+	if e.options.set != "" {
+		return newTiledProducts(e.options.set)
+	}
 	_, isGonum := e.options.BLAS.(gonum.Implementation)
-	return products{blas: e.options.BLAS, panels: isGonum}
+	return &blasProducts{blas: e.options.BLAS, panels: isGonum}
 }
 
 // Info names the processor, the BLAS and the vector unit.

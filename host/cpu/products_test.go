@@ -19,10 +19,9 @@ func TestProducts(t *testing.T) {
 		}
 		return x
 	}
-	for _, panels := range []bool{true, false} {
-		p := products{blas: gonum.Implementation{}, panels: panels}
-		for _, m := range []int{1, 7, 63, 64, 65, 130} {
-			for _, n := range []int{1, 16, 191, 192, 193, 400} {
+	for name, p := range productsOf() {
+		for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 13, 63, 64, 65, 130} {
+			for _, n := range []int{1, 7, 8, 16, 24, 33, 80, 191, 192, 193, 400} {
 				const rows = 40
 				index := make([]int32, m)
 				for i := range index {
@@ -47,16 +46,15 @@ func TestProducts(t *testing.T) {
 				want := make([]float64, m*n)
 				for i := range m {
 					for j := range n {
-						want[i*n+j] = float64(out[i*n+j])
 						for k := range 6 {
 							want[i*n+j] += left(i, k) * float64(w[k*n+j])
 						}
 					}
 				}
-				p.rows(segments, m, w, n, out, true)
+				p.rows(segments, m, w, n, out)
 				for i, v := range want {
 					if math.Abs(float64(out[i])-v) > 1e-5 {
-						t.Fatalf("panels %v, %d × %d: rows[%d] = %v, want %v", panels, m, n, i, out[i], v)
+						t.Fatalf("%s, %d × %d: rows[%d] = %v, want %v", name, m, n, i, out[i], v)
 					}
 				}
 				z, sums := random(m*n), make([]float32, 6*n)
@@ -68,7 +66,7 @@ func TestProducts(t *testing.T) {
 							v += left(i, k) * float64(z[i*n+j])
 						}
 						if math.Abs(float64(sums[k*n+j])-v) > 1e-4 {
-							t.Fatalf("panels %v, %d × %d: outer[%d, %d] = %v, want %v", panels, m, n, k, j, sums[k*n+j], v)
+							t.Fatalf("%s, %d × %d: outer[%d, %d] = %v, want %v", name, m, n, k, j, sums[k*n+j], v)
 						}
 					}
 				}
@@ -77,11 +75,14 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-func TestProductOfNothing(t *testing.T) {
-	p := products{blas: gonum.Implementation{}}
-	out := []float32{1, 2}
-	p.multiply('N', 2, 1, 0, nil, 1, nil, 1, false, out, 1)
-	if out[0] != 0 || out[1] != 0 {
-		t.Errorf("a sum of nothing is %v", out)
+// productsOf lists every implementation that this processor can run.
+func productsOf() map[string]products {
+	all := map[string]products{
+		"gonum":        &blasProducts{blas: gonum.Implementation{}, panels: true},
+		"gonum, uncut": &blasProducts{blas: gonum.Implementation{}},
 	}
+	for _, set := range instructionSets() {
+		all[set] = newTiledProducts(set)
+	}
+	return all
 }

@@ -100,7 +100,7 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 		k.output(t)
 		k.additiveBack(t)
 	}
-	w.rows(append(w.segments[:0], segment{data: d.gates, stride: gp, width: gp, first: from}), t.n, d.backward, dp, left, false)
+	w.rows(append(w.segments[:0], segment{data: d.gates, stride: gp, width: gp, first: from}), t.n, d.backward, dp, left)
 }
 
 // collect adds up what arrives at h (from above and from the successors) and at
@@ -234,6 +234,6 @@ func (s *recurrentStage) inputGradient(task, worker int) {
 		for q := range s.dirs {
 			list = append(list, segment{data: s.dirs[q].gates, stride: gp, width: gp, index: s.dirs[q].input[from:end]})
 		}
-		w.rows(list, end-from, s.inputWeight, s.In, s.in.grad[from*s.In:end*s.In], false)
+		w.rows(list, end-from, s.inputWeight, s.In, s.in.grad[from*s.In:end*s.In])
 	}
 }

@@ -108,7 +108,7 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 	p, g := s.padded, s.Gates
 	gp := g * p
 	t := &w.tile
-	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, t.gates, false)
+	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, t.gates)
 
 	switch s.Cell {
 	case cellLayerNorm:
