@@ -150,7 +150,7 @@ func TestBadInput(t *testing.T) {
 		{"train --kernels sweep --device cpu", usage, "--kernels sweep goes with a GPU"},
 		{"bench --device gpu", failed, "no usable CUDA device"},
 		{"check --device gpu", failed, "no usable CUDA device"},
-		{"train --blas mkl", usage, "want auto, gonum, openblas"},
+		{"train --blas mkl", usage, "want auto, builtin, gonum, openblas"},
 
 		// Flags that do not go together.
 		{"train --epochs 3", usage, "--epochs goes with data that end"},

@@ -38,7 +38,7 @@ func (c *computeOptions) options() []option {
 		{name: "device", arg: "auto|cpu|gpu", group: "Machine", usage: "what computes; auto takes the first NVIDIA GPU that can, else the CPU, and says why; CUDA_VISIBLE_DEVICES chooses among GPUs", dest: &c.Device},
 		{name: "kernels", arg: "NAME", group: "Machine", usage: "kernels of mdlstm layers on the GPU: wavefront (a launch a diagonal), sweep (one for all), or auto, which decides by the shapes", dest: &c.Kernels},
 		{name: "threads", arg: "N", group: "Machine", usage: "processor cores to use, 0 = all; the results do not depend on it", dest: &c.Threads},
-		{name: "blas", arg: "NAME", group: "Machine", usage: "matrix products of the CPU: gonum, openblas, or auto, which takes openblas where it is built in", dest: &c.BLAS},
+		{name: "blas", arg: "NAME", group: "Machine", usage: "matrix products of the CPU: builtin (AVX2 or AVX-512), gonum (portable), openblas (where it was built in), or auto, the first of them that can", dest: &c.BLAS},
 	}
 }
 
@@ -53,7 +53,7 @@ func (c computeOptions) check() error {
 	if err := oneOf("kernels", c.Kernels, kernelFamilies); err != nil {
 		return err
 	}
-	if err := oneOf("blas", c.BLAS, []string{"auto", "gonum", "openblas"}); err != nil {
+	if err := oneOf("blas", c.BLAS, []string{"auto", "builtin", "gonum", "openblas"}); err != nil {
 		return err
 	}
 	if c.Kernels != "auto" && c.Device == "cpu" {
@@ -81,7 +81,10 @@ func (c computeOptions) find(s streams) (computer, error) {
 		return m, err
 	}
 	if _, _, ok := openblas.Implementation(); c.BLAS == "openblas" && !ok {
-		return m, errors.New("--blas openblas: this build has no OpenBLAS: use --blas gonum, or build with -tags openblas (needs a C compiler and libopenblas)")
+		return m, errors.New("--blas openblas: this build has no OpenBLAS: leave the flag out, or build with -tags openblas (needs a C compiler and libopenblas)")
+	}
+	if c.BLAS == "builtin" && cpu.BuiltIn() == "" {
+		return m, errors.New("--blas builtin: this processor has no AVX2 and FMA: use --blas gonum")
 	}
 	var err error
 	if c.Device != "cpu" {
@@ -109,7 +112,10 @@ func (m computer) open(model *nn.Model) (engine.Engine, error) {
 		return m.openGPU(model)
 	}
 	o := cpu.Options{Threads: m.asked.Threads, Temp: m.temp}
-	if blas, name, ok := openblas.Implementation(); ok && m.asked.BLAS != "gonum" {
+	switch blas, name, ok := openblas.Implementation(); {
+	case m.asked.BLAS == "gonum":
+		o.BLAS, o.BLASName = cpu.Gonum()
+	case m.asked.BLAS == "openblas", m.asked.BLAS == "auto" && cpu.BuiltIn() == "" && ok:
 		o.BLAS, o.BLASName = blas, name
 	}
 	return cpu.New(model, o)
@@ -147,10 +153,14 @@ func shortBLAS(name string) string {
 	return strings.Join(words[:min(len(words), 2)], " ")
 }
 
-// sameBLAS is the choice that continues a run to the same bits: gonum where the
-// run had it, else what this build has.
+// sameBLAS is the choice that continues a run to the same bits, where this build
+// has what the run had.
 func sameBLAS(i train.EngineInfo) string {
-	if i.Settings["blas"] == "gonum" {
+	had := i.Settings["blas"]
+	if _, _, ok := openblas.Implementation(); ok && strings.HasPrefix(had, "OpenBLAS") {
+		return "openblas"
+	}
+	if had == "gonum" {
 		return "gonum"
 	}
 	return "auto"

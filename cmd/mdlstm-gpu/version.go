@@ -3,9 +3,11 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"mdlstm-gpu/host/cpu"
 	"mdlstm-gpu/host/cpu/openblas"
 )
 
@@ -51,11 +53,15 @@ func builtFrom() string {
 	return commit + changed
 }
 
-// builtBLAS names the products that the build can choose from, the default
-// first.
+// builtBLAS names the products that build and processor can choose from, the
+// default first.
 func builtBLAS() string {
-	if _, name, ok := openblas.Implementation(); ok {
-		return shortBLAS(name) + ", gonum"
+	var names []string
+	if own := cpu.BuiltIn(); own != "" {
+		names = append(names, own)
 	}
-	return "gonum"
+	if _, name, ok := openblas.Implementation(); ok {
+		names = append(names, shortBLAS(name))
+	}
+	return strings.Join(append(names, "gonum"), ", ")
 }

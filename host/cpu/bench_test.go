@@ -27,13 +27,18 @@ func BenchmarkStep(b *testing.B) {
 		{"stable", grid.Shape{32, 256}, 16, 16, 16, 4},
 	} {
 		name := fmt.Sprintf("cell=%s/size=%s/B=%d/K=%d/H=%d/R=%d", c.cell, c.size, c.batch, c.inputs, c.hidden, c.directions)
-		b.Run("blas=gonum/"+name, func(b *testing.B) {
-			benchmarkStep(b, cpu.Options{}, c.cell, c.size, c.batch, c.inputs, c.hidden, c.directions)
-		})
-		if blas, version, ok := openblas.Implementation(); ok {
-			b.Run("blas=openblas/"+name, func(b *testing.B) {
-				benchmarkStep(b, cpu.Options{BLAS: blas, BLASName: version}, c.cell, c.size, c.batch, c.inputs, c.hidden, c.directions)
+		run := func(blas string, o cpu.Options) {
+			b.Run("blas="+blas+"/"+name, func(b *testing.B) {
+				benchmarkStep(b, o, c.cell, c.size, c.batch, c.inputs, c.hidden, c.directions)
 			})
+		}
+		if cpu.BuiltIn() != "" {
+			run("builtin", cpu.Options{})
+		}
+		portable, version := cpu.Gonum()
+		run("gonum", cpu.Options{BLAS: portable, BLASName: version})
+		if blas, version, ok := openblas.Implementation(); ok {
+			run("openblas", cpu.Options{BLAS: blas, BLASName: version})
 		}
 	}
 }

@@ -9,17 +9,21 @@ const (
 	maxStrands = 64
 	minStrands = 8 // with fewer, wavefronts are cut into lanes
 	maxSlots   = 8 // partial sums of weight gradients of a direction
+
+	fusedWeights = 1 << 16 // largest weights of a direction whose gradients stay in cache beside a tile
 )
 
 // cut is a layer's strands, and how many lanes each has.
 type cut struct {
 	strands []strand
+	groups  int // of samples: a strand for each and each direction
 	lanes   int
 }
 
 // strand is one direction of one group of samples.
 type strand struct {
 	direction int
+	group     int
 	from, to  int // samples
 	most      int // rows of its largest wavefront
 	rings     [2]ring
@@ -61,14 +65,14 @@ func (l *laneSums) flush() {
 func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 	mean := s.Rows / s.Wavefronts
 	groups := max(1, min(mean/laneRows, s.Samples, (maxStrands+directions-1)/directions))
+	c.groups = groups
 	c.lanes = max(1, min(mean/groups/laneRows, (minStrands+directions*groups-1)/(directions*groups)))
 
 	c.strands = growStrands(c.strands, directions*groups)
 	for i := range c.strands {
 		t := &c.strands[i]
-		group := i / directions
-		t.direction = i % directions
-		t.from, t.to = boundary(s, group, groups), boundary(s, group+1, groups)
+		t.group, t.direction = i/directions, i%directions
+		t.from, t.to = boundary(s, t.group, groups), boundary(s, t.group+1, groups)
 		rows := 0
 		for w := range s.Wavefronts {
 			lo, hi := s.Range(w, t.from, t.to)
@@ -138,9 +142,14 @@ type slots struct {
 }
 
 func (s *slots) set(sets, rows int) {
-	s.sets, s.rows = sets, rows
-	s.n = max(1, min(maxSlots, chunks(rows)))
-	s.sums = grow(s.sums, sets*s.n*s.size)
+	s.rows = rows
+	s.make(sets, max(1, min(maxSlots, chunks(rows))))
+}
+
+// make makes room for n slots in each set.
+func (s *slots) make(sets, n int) {
+	s.sets, s.n = sets, n
+	s.sums = grow(s.sums, sets*n*s.size)
 }
 
 func (s *slots) slot(set, k int) []float32 {

@@ -29,12 +29,7 @@ type denseStage struct {
 type denseScratch struct {
 	products
 	segments [1]segment
-	sums     []float32
 }
-
-// fewUnits is below how many units products are made of dots and multiples of
-// rows: a product of one column would be all overhead.
-const fewUnits = 8
 
 func newDenseStage(p *plan, index int, in *field, activation string) *denseStage {
 	e := p.e
@@ -48,7 +43,6 @@ func newDenseStage(p *plan, index int, in *field, activation string) *denseStage
 	s.scratch = make([]denseScratch, e.pool.workers)
 	for w := range s.scratch {
 		s.scratch[w].products = e.newProducts()
-		s.scratch[w].sums = make([]float32, s.slots.size)
 	}
 	s.forwardJob, s.backwardJob, s.gradientJob = s.forwardChunk, s.inputGradient, s.weightGradient
 	return s
@@ -93,20 +87,11 @@ func (s *denseStage) forward(*pass) {
 
 func (s *denseStage) forwardChunk(task, worker int) {
 	from, to := chunk(task, s.sched.Rows)
-	w, k, n := &s.scratch[worker], s.In, s.Out
+	w, n := &s.scratch[worker], s.Out
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		out := s.out.data[from*n : end*n]
-		if n < fewUnits {
-			for r := from; r < end; r++ {
-				x := s.in.data[r*k : (r+1)*k]
-				for u := range n {
-					out[(r-from)*n+u] = s.e.kernels.dot(x, s.weight[u*k:(u+1)*k])
-				}
-			}
-		} else {
-			w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out)
-		}
+		w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out)
 		s.activate(out, end-from)
 	}
 }
@@ -165,23 +150,10 @@ func (s *denseStage) weightGradient(task, worker int) {
 	first, last := s.slots.share(task)
 	for c := first; c < last; c++ {
 		from, to := chunk(c, s.sched.Rows)
-		clear(w.sums)
-		weights, biases := w.sums[:n*k], w.sums[n*k:]
-		for r := from; r < to; r++ {
-			s.e.kernels.add(biases, s.out.grad[r*n:(r+1)*n])
-		}
-		if n < fewUnits {
-			for r := from; r < to; r++ {
-				x := s.in.data[r*k : (r+1)*k]
-				for u, d := range s.out.grad[r*n : (r+1)*n] {
-					s.e.kernels.axpy(d, x, weights[u*k:(u+1)*k])
-				}
-			}
-		} else {
-			w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
-			w.outer(w.segments[:], to-from, s.in.data[from*k:], k, k, weights)
-		}
-		s.e.kernels.add(slot, w.sums)
+		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
+		w.outer(w.segments[:], to-from, s.in.data[from*k:], k, k, slot[:n*k])
+		w.segments[0] = segment{ones: true, width: 1}
+		w.outer(w.segments[:], to-from, s.out.grad[from*n:], n, n, slot[n*k:])
 	}
 }
 
@@ -207,16 +179,6 @@ func (s *denseStage) reduceInto(dst []float32, at int) {
 func (s *denseStage) inputGradient(task, worker int) {
 	from, to := chunk(task, s.sched.Rows)
 	w, k, n := &s.scratch[worker], s.In, s.Out
-	if n < fewUnits {
-		for r := from; r < to; r++ {
-			dx := s.in.grad[r*k : (r+1)*k]
-			clear(dx)
-			for u, d := range s.out.grad[r*n : (r+1)*n] {
-				s.e.kernels.axpy(d, s.weight[u*k:(u+1)*k], dx)
-			}
-		}
-		return
-	}
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}

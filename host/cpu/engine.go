@@ -29,9 +29,22 @@ type Options struct {
 	set string // instruction set of our own products; tests choose
 }
 
-// BuiltIn is how Info calls the products of our own, with the instruction set
+// builtIn is how Info calls the products of our own, with the instruction set
 // behind it.
-const BuiltIn = "builtin"
+const builtIn = "builtin"
+
+// BuiltIn names the products of our own as Info does, "" where the processor has
+// none of the instruction sets that they are written for: gonum's take their
+// place.
+func BuiltIn() string {
+	if sets := instructionSets(); len(sets) > 0 {
+		return builtIn + " " + sets[0]
+	}
+	return ""
+}
+
+// Gonum is gonum's BLAS, the portable choice for Options.BLAS.
+func Gonum() (b BLAS, name string) { return gonum.Implementation{}, "gonum" }
 
 // Engine computes a model on the CPU. See [engine.Engine].
 type Engine struct {
@@ -73,10 +86,10 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 		o.set = sets[0]
 	}
 	if o.BLAS == nil {
-		o.BLAS, o.BLASName = gonum.Implementation{}, "gonum"
+		o.BLAS, o.BLASName = Gonum()
 	}
 	if o.set != "" {
-		o.BLASName = BuiltIn + " " + o.set
+		o.BLASName = builtIn + " " + o.set
 	}
 	e := &Engine{model: m, options: o, kernels: scalarKernels(), grids: grid.NewCache(4 * engine.PlanLimit)}
 	if v := vectorKernels(); v != nil && !o.Scalar {

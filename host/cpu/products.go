@@ -18,7 +18,8 @@ type products interface {
 	rows(segments []segment, m int, b []float32, n int, out []float32)
 
 	// outer computes out += leftᵀ·z: left [m, k] from the segments, z [m, n] with
-	// rows stride apart, out [k, n].
+	// rows stride apart, out [k, n]. The sum over the m rows is made before it is
+	// added.
 	outer(segments []segment, m int, z []float32, stride, n int, out []float32)
 }
 

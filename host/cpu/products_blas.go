@@ -30,8 +30,9 @@ const (
 // rest to a BLAS.
 type blasProducts struct {
 	blas   BLAS
-	panels bool // cut every product to gonum's serial size
-	left   []float32
+	panels bool      // cut every product to gonum's serial size
+	left   []float32 // [m, k]
+	sums   []float32 // [k, n]
 }
 
 // gather copies m rows of the segments side by side into the scratch matrix
@@ -76,19 +77,23 @@ func gatherRows(dst []float32, stride int, s *segment, m int) {
 func (p *blasProducts) rows(segments []segment, m int, b []float32, n int, out []float32) {
 	k := width(segments)
 	left, lda := p.gather(segments, m, k)
-	p.multiply(blas.NoTrans, m, n, k, left, lda, b, n, 0, out, n)
+	p.multiply(blas.NoTrans, m, n, k, left, lda, b, n, out, n)
 }
 
 func (p *blasProducts) outer(segments []segment, m int, z []float32, stride, n int, out []float32) {
 	k := width(segments)
 	left, lda := p.gather(segments, m, k)
-	p.multiply(blas.Trans, k, n, m, left, lda, z, stride, 1, out, n)
+	if len(p.sums) < k*n {
+		p.sums = make([]float32, k*n)
+	}
+	p.multiply(blas.Trans, k, n, m, left, lda, z, stride, p.sums, n)
+	addScalar(out[:k*n], p.sums[:k*n])
 }
 
 func (p *blasProducts) multiply(ta blas.Transpose, m, n, k int, a []float32, lda int, b []float32, ldb int,
-	beta float32, c []float32, ldc int) {
+	c []float32, ldc int) {
 	if !p.panels {
-		p.blas.Sgemm(ta, blas.NoTrans, m, n, k, 1, a, lda, b, ldb, beta, c, ldc)
+		p.blas.Sgemm(ta, blas.NoTrans, m, n, k, 1, a, lda, b, ldb, 0, c, ldc)
 		return
 	}
 	for i := 0; i < m; i += gonumPanelRows {
@@ -99,7 +104,7 @@ func (p *blasProducts) multiply(ta blas.Transpose, m, n, k int, a []float32, lda
 		}
 		for j := 0; j < n; j += gonumPanelColumns {
 			columns := min(gonumPanelColumns, n-j)
-			p.blas.Sgemm(ta, blas.NoTrans, rows, columns, k, 1, a[from:], lda, b[j:], ldb, beta, c[i*ldc+j:], ldc)
+			p.blas.Sgemm(ta, blas.NoTrans, rows, columns, k, 1, a[from:], lda, b[j:], ldb, 0, c[i*ldc+j:], ldc)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type recurrentStage struct {
 	reverse                                                                                      bool // lockstep runs backward, from the last wavefront
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
+	fused       bool      // weight gradients are made tile by tile, a slot for each lane
 	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows
 	scratch     []recurrentScratch
 }
@@ -66,7 +67,6 @@ type recurrentScratch struct {
 	segments   []segment
 	tile       tile
 	h, dh, dcs []float32 // [tileRows, P]
-	sums       []float32 // one chunk of weight gradients
 
 	// For one tile: parts of the direction's arrays, or of memory of our own.
 	hat, inverse, cHat []float32
@@ -122,6 +122,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
+		s.fused = s.weightSlots.size <= fusedWeights
 	}
 	s.scratch = make([]recurrentScratch, e.pool.workers)
 	for w := range s.scratch {
@@ -136,7 +137,6 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 			continue
 		}
 		s.scratch[w].dh, s.scratch[w].dcs = make([]float32, tileRows*p), make([]float32, tileRows*p)
-		s.scratch[w].sums = make([]float32, s.weightSlots.size)
 	}
 	s.forwardJob, s.backwardJob, s.lockstepJob = s.forwardStrand, s.backwardStrand, s.lockstep
 	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
@@ -204,7 +204,11 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		}
 	}
 	s.cut.set(in, len(s.dirs), s.Axes*p, s.sumsSize())
-	s.weightSlots.set(len(s.dirs), t)
+	if s.fused {
+		s.weightSlots.make(len(s.dirs), s.cut.groups*s.cut.lanes)
+	} else {
+		s.weightSlots.set(len(s.dirs), t)
+	}
 	return in, nil
 }
 

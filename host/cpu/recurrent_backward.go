@@ -9,7 +9,9 @@ func (s *recurrentStage) backward(*pass) {
 	s.reverse = true
 	s.walk(s.backwardJob)
 	s.reverse = false
-	s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
+	if !s.fused {
+		s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
+	}
 	s.e.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
 	for q := range s.dirs {
 		s.reduceSums(q)
@@ -42,11 +44,14 @@ func (s *recurrentStage) backwardStrand(task, worker int) {
 
 func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 	from, to := s.lane(st, lane, t)
-	sums := &st.sums[lane]
+	sums, gp := &st.sums[lane], s.Gates*s.padded
 	if t == s.sched.Wavefronts-1 {
 		clear(sums.narrow)
 		clear(sums.wide)
 		sums.rows = 0
+		if s.fused {
+			clear(s.slot(st, lane))
+		}
 	}
 	here, _ := s.sched.Range(t, st.from, st.to)
 	behind := 0 // the last wavefront has no successors
@@ -55,7 +60,12 @@ func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 	}
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
-		s.backwardTile(st, sums, from, end, here, behind, t, &s.scratch[worker])
+		w := &s.scratch[worker]
+		s.backwardTile(st, sums, from, end, here, behind, t, w)
+		if s.fused { // while dz is in cache
+			d := &s.dirs[st.direction]
+			w.outer(s.inputs(w, d, st.direction, from, end, true), end-from, w.tile.gates, gp, gp, s.slot(st, lane))
+		}
 		sums.count(end - from)
 	}
 	if t == 0 {
@@ -137,7 +147,14 @@ func (s *recurrentStage) sumsSize() int {
 	return 0
 }
 
-// weightGradient adds up one slot: leftᵀ·dz over its chunks of rows.
+// slot is where a lane of a strand adds up its weight gradients.
+func (s *recurrentStage) slot(st *strand, lane int) []float32 {
+	return s.weightSlots.slot(st.direction, st.group*s.cut.lanes+lane)
+}
+
+// weightGradient adds up one slot: leftᵀ·dz over its chunks of rows. Weights
+// that are too large for the cache beside a tile take it, because many rows then
+// share one pass over them.
 func (s *recurrentStage) weightGradient(task, worker int) {
 	q, k := task/s.weightSlots.n, task%s.weightSlots.n
 	d, w := &s.dirs[q], &s.scratch[worker]
@@ -147,10 +164,8 @@ func (s *recurrentStage) weightGradient(task, worker int) {
 	first, last := s.weightSlots.share(k)
 	for c := first; c < last; c++ {
 		from, to := chunk(c, s.sched.Rows)
-		clear(w.sums)
 		s.before(w, d, from, to)
-		w.outer(s.inputs(w, d, q, from, to, true), to-from, d.gates[from*gp:], gp, gp, w.sums)
-		s.e.kernels.add(slot, w.sums)
+		w.outer(s.inputs(w, d, q, from, to, true), to-from, d.gates[from*gp:], gp, gp, slot)
 	}
 }
 

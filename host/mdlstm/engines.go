@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"mdlstm-gpu/host/cpu"
-	"mdlstm-gpu/host/cpu/openblas"
 	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/gpu"
@@ -83,9 +82,8 @@ func opener(net *nn.Model, device Device) (open func(threads int) (engine.Engine
 			}, 1, nil
 		}
 	}
-	blas, name, _ := openblas.Implementation() // nil: gonum
 	return func(threads int) (engine.Engine, error) {
-		return opened(cpu.New(net, cpu.Options{BLAS: blas, BLASName: name, Threads: threads}))
+		return opened(cpu.New(net, cpu.Options{Threads: threads}))
 	}, runtime.GOMAXPROCS(0), nil
 }
 
