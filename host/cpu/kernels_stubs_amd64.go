@@ -124,6 +124,11 @@ func outer5x2AVX2(base *float32, index *int32, stride uintptr, rows int, z *floa
 //go:noescape
 func outer6x2AVX2(base *float32, index *int32, stride uintptr, rows int, z *float32, ldz uintptr, out *float32, ldo uintptr, columns int)
 
+// peakAVX2 makes 12 vector multiply-adds a round: the limit that products are compared with.
+//
+//go:noescape
+func peakAVX2(rounds int)
+
 // rows1x1AVX512 computes blocks × 1 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
@@ -283,3 +288,8 @@ func outer7x2AVX512(base *float32, index *int32, stride uintptr, rows int, z *fl
 //
 //go:noescape
 func outer8x2AVX512(base *float32, index *int32, stride uintptr, rows int, z *float32, ldz uintptr, out *float32, ldo uintptr, columns int)
+
+// peakAVX512 makes 12 vector multiply-adds a round: the limit that products are compared with.
+//
+//go:noescape
+func peakAVX512(rounds int)

@@ -15,6 +15,7 @@ func main() {
 	ConstraintExpr("amd64")
 	for _, s := range []isa{avx2, avx512} {
 		s.products()
+		s.peak()
 	}
 	Generate()
 }
