@@ -70,7 +70,9 @@ func newWarper(rows, cols int) *warper {
 
 // warp writes src, deformed, to dst: both [rows, cols], not overlapping. It
 // draws the displacements down, row-major, then those to the right. Values are
-// interpolated between the four nearest pixels, 0 outside, and rounded.
+// interpolated between the four nearest pixels, 0 outside, and rounded; where the
+// nearest has no ink there is none, so that strokes keep their width and as many
+// pixels are background as in images that are not deformed.
 func (w *warper) warp(dst, src []byte, r *stream, d deformation) {
 	for _, shift := range w.shift {
 		for i := range shift {
@@ -140,7 +142,10 @@ func (w *warper) at(src []byte, y, x float32) byte {
 		}
 		return float32(src[row*w.cols+col])
 	}
+	if pixel(top+int(fy+0.5), left+int(fx+0.5)) == 0 {
+		return 0
+	}
 	upper := pixel(top, left)*(1-fx) + pixel(top, left+1)*fx
 	lower := pixel(top+1, left)*(1-fx) + pixel(top+1, left+1)*fx
-	return byte(upper*(1-fy) + lower*fy + 0.5)
+	return max(1, byte(upper*(1-fy)+lower*fy+0.5))
 }
