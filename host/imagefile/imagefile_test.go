@@ -235,7 +235,7 @@ func TestDecodeRefuses(t *testing.T) {
 	_, err = Decode(path, 1, Limits{Pixels: 5})
 	refused(t, err, "load "+path, "at most 5")
 	_, err = Decode(t.TempDir(), 1, Limits{})
-	refused(t, err, "load ", "folder")
+	refused(t, err, "load ", "not a regular file")
 	_, err = Decode("missing.png", 1, Limits{})
 	refused(t, err, "load missing.png", "no such file")
 }

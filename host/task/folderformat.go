@@ -12,6 +12,7 @@ import (
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/imagefile"
+	"mdlstm-gpu/host/nn/tensorfile"
 	"mdlstm-gpu/host/npy"
 )
 
@@ -95,7 +96,7 @@ func (volumes) axes() int    { return volumeAxes }
 func (volumes) list(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", folder, withoutPath(err))
+		return nil, fmt.Errorf("load %s: %w", folder, tensorfile.Reason(err))
 	}
 	var names []string
 	for _, e := range entries {

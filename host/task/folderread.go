@@ -18,6 +18,7 @@ import (
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // sample is a file and its mask.
@@ -42,7 +43,7 @@ type stamp struct {
 func stampOf(path string) (stamp, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{}, fmt.Errorf("load %s: %w", path, withoutPath(err))
+		return stamp{}, fmt.Errorf("load %s: %w", path, tensorfile.Reason(err))
 	}
 	return stamp{info.Size(), info.ModTime()}, nil
 }
