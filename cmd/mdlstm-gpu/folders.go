@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,14 +106,17 @@ func (d dataOptions) openFolders() (task.Split, error) {
 			return task.Split{}, usagef("--classes %w", err)
 		}
 	}
+	axes, open := 2, task.OpenImages
+	if d.Task == taskVolumes {
+		axes, open = 3, task.OpenVolumes
+	}
 	if d.Crop != "" {
 		if o.Crop, err = grid.ParseShape(d.Crop); err != nil {
 			return task.Split{}, usagef("--crop: %w", err)
 		}
-	}
-	axes, open := 2, task.OpenImages
-	if d.Task == taskVolumes {
-		axes, open = 3, task.OpenVolumes
+		if len(o.Crop) != axes {
+			return task.Split{}, usagef("--crop %s: %s have %d axes: give a length for each, such as %s", d.Crop, d.Task, axes, strings.Repeat("x64", axes)[1:])
+		}
 	}
 	if o.Flip, err = parseFlip(d.Flip, axes); err != nil {
 		return task.Split{}, err
@@ -134,8 +138,8 @@ func parseFlip(text string, axes int) ([]int, error) {
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		d, err := strconv.Atoi(part)
-		if err != nil {
-			return nil, usagef("--flip %.40q: want all, or axes such as 0,1", text)
+		if err != nil || d < 0 || d >= axes || slices.Contains(list, d) {
+			return nil, usagef("--flip %.40q: want all, or axes of 0 to %d such as 0,1, each once", text, axes-1)
 		}
 		list = append(list, d)
 	}

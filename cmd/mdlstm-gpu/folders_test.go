@@ -116,6 +116,20 @@ func TestImages(t *testing.T) {
 
 func within(a, b float64) bool { return a-b < 1e-5 && b-a < 1e-5 }
 
+// TestFoldersNameTheirFlags: a folder that cannot be listed.
+func TestFoldersNameTheirFlags(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictures(t, "photos", "labels", 3)
+	for line, want := range map[string]string{
+		"--images nope --masks labels":                                            "--images: load nope: no such file",
+		"--images photos --masks nope":                                            "--masks: load nope: no such file",
+		"--images photos --masks labels --valid-images nope --valid-masks labels": "--valid-images: load nope: no such file",
+		"--images photos --masks labels --valid-images photos --valid-masks nope": "--valid-masks: load nope: no such file",
+	} {
+		refused(t, do(append([]string{"train"}, strings.Fields(line)...)...), exitFailed, want)
+	}
+}
+
 // TestImagesFromModel: --init brings channels, and the ignored value unless it is
 // given.
 func TestImagesFromModel(t *testing.T) {

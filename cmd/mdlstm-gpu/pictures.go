@@ -17,14 +17,20 @@ import (
 // pictureFile is a file to predict and where its prediction goes.
 type pictureFile struct{ in, out, overlay string } // overlay "" = none
 
-// predictPictures writes a PNG for each picture. One that cannot be predicted ends
+// pictures writes a PNG for each picture. One that cannot be predicted ends
 // the command, or is skipped; one that cannot be written ends it. Files that were
 // written before are whole.
-func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder bool, open func() (*predictor, error), s streams) error {
-	if err := predictsPictures(m, o.overlay != ""); err != nil {
-		return fmt.Errorf("--model %s: %w", o.model, err)
+func (j *prediction) pictures(ctx context.Context) error {
+	if err := predictsPictures(j.m); err != nil {
+		return fmt.Errorf("--model %s: %w", j.model, err)
 	}
-	list, err := listPictures(o, folder)
+	if j.overlay != "" && j.m.Config.Loss != nn.CrossEntropy {
+		return usagef("--overlay %s: --model %s puts out no classes to lay over a picture: leave --overlay out", j.overlay, j.model)
+	}
+	if err := j.tiles.fits(2, "a picture"); err != nil {
+		return err
+	}
+	list, err := j.listPictures()
 	if err != nil {
 		return err
 	}
@@ -33,14 +39,14 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 		if errors.Is(err, context.Canceled) {
 			return err
 		}
-		if !o.skipBad && folder {
+		if !j.skipBad && j.folder {
 			return fmt.Errorf("%w: --skip-bad leaves it out", err)
 		}
-		if !o.skipBad {
+		if !j.skipBad {
 			return err
 		}
 		bad++
-		fmt.Fprintf(s.err, "skipped: %v\n", err)
+		fmt.Fprintf(j.s.err, "skipped: %v\n", err)
 		return nil
 	}
 	var good []pictureFile
@@ -52,12 +58,12 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 			return err
 		}
 	}
-	p, err := open()
+	p, err := j.open()
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	for _, dir := range foldersOf(o, folder) {
+	for _, dir := range j.outFolders() {
 		err := os.Mkdir(dir, 0o777)
 		if err == nil {
 			defer os.Remove(dir) // of a folder with files this does nothing
@@ -78,10 +84,10 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 	}
 	done := len(list) - bad
 	if done == 0 {
-		return fmt.Errorf("%s: no picture could be read", o.in)
+		return fmt.Errorf("%s: no picture could be read", j.in)
 	}
-	w := &printer{w: s.out}
-	text := fmt.Sprintf("%s: %s of %s", o.out, count(done, "prediction"), o.in)
+	w := &printer{w: j.s.out}
+	text := fmt.Sprintf("%s: %s of %s", j.out, count(done, "prediction"), j.in)
 	if bad > 0 {
 		text += fmt.Sprintf(", %d skipped", bad)
 	}
@@ -90,7 +96,7 @@ func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder 
 }
 
 // predictsPictures refuses models whose inputs or outputs are no pictures.
-func predictsPictures(m *nn.Model, overlay bool) error {
+func predictsPictures(m *nn.Model) error {
 	const advice = "give the pictures as a .npy file"
 	classes := m.Config.Loss == nn.CrossEntropy
 	if axes := m.Axes(); axes != nn.AnyAxes && axes != 2 {
@@ -107,35 +113,33 @@ func predictsPictures(m *nn.Model, overlay bool) error {
 	if n := m.Units(); !classes && n != 1 && n != 3 {
 		return fmt.Errorf("it puts out %d values, a picture has 1 (grey) or 3 (RGB): %s", n, advice)
 	}
-	if overlay && !classes {
-		return errors.New("it puts out no classes to lay over a picture: leave --overlay out")
-	}
 	return nil
 }
 
-func foldersOf(o predictOptions, folder bool) (dirs []string) {
-	if folder {
-		dirs = append(dirs, o.out)
+// outFolders are the folders to write into.
+func (j *prediction) outFolders() (dirs []string) {
+	if j.folder {
+		dirs = append(dirs, j.out)
 	}
-	if o.overlay != "" {
-		dirs = append(dirs, o.overlay)
+	if j.overlay != "" {
+		dirs = append(dirs, j.overlay)
 	}
 	return dirs
 }
 
 // listPictures names the files and refuses outputs that must not be written.
-func listPictures(o predictOptions, folder bool) ([]pictureFile, error) {
-	names := []string{filepath.Base(o.in)}
-	if folder {
+func (j *prediction) listPictures() ([]pictureFile, error) {
+	names := []string{filepath.Base(j.in)}
+	if j.folder {
 		var err error
-		if names, err = imagefile.List(o.in); err != nil {
+		if names, err = imagefile.List(j.in); err != nil {
 			return nil, err
 		}
-	} else if !strings.EqualFold(filepath.Ext(o.out), ".png") {
-		return nil, fmt.Errorf("--out %s: a picture's prediction is a PNG: name it with .png at its end", o.out)
+	} else if !strings.EqualFold(filepath.Ext(j.out), ".png") {
+		return nil, usagef("--out %s: a picture's prediction is a PNG: name it with .png at its end", j.out)
 	}
-	for flag, dir := range map[string]string{"out": o.out, "overlay": o.overlay} {
-		if dir == "" || flag == "out" && !folder {
+	for flag, dir := range map[string]string{"out": j.out, "overlay": j.overlay} {
+		if dir == "" || flag == "out" && !j.folder {
 			continue
 		}
 		info, err := os.Stat(dir)
@@ -150,17 +154,17 @@ func listPictures(o predictOptions, folder bool) ([]pictureFile, error) {
 	var list []pictureFile
 	for _, name := range names {
 		png := strings.TrimSuffix(name, filepath.Ext(name)) + ".png"
-		p := pictureFile{in: o.in, out: o.out}
-		if folder {
-			p.in, p.out = filepath.Join(o.in, name), filepath.Join(o.out, png)
+		p := pictureFile{in: j.in, out: j.out}
+		if j.folder {
+			p.in, p.out = filepath.Join(j.in, name), filepath.Join(j.out, png)
 		}
 		targets := []string{p.out}
-		if o.overlay != "" {
-			p.overlay = filepath.Join(o.overlay, png)
+		if j.overlay != "" {
+			p.overlay = filepath.Join(j.overlay, png)
 			targets = append(targets, p.overlay)
 		}
 		for _, target := range targets {
-			if err := checkOut(target, o.overwrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := checkOut(target, j.overwrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 			if sameFile(target, p.in) {
@@ -173,8 +177,8 @@ func listPictures(o predictOptions, folder bool) ([]pictureFile, error) {
 		}
 		list = append(list, p)
 	}
-	if !folder {
-		return list, checkOut(o.out, o.overwrite)
+	if !j.folder {
+		return list, checkOut(j.out, j.overwrite)
 	}
 	return list, nil
 }

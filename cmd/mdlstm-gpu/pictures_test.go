@@ -217,6 +217,8 @@ func TestPredictPicturesRefused(t *testing.T) {
 	saved(t, "sum.safetensors", nn.Config{Input: 1, Head: nn.Head{Units: 4, Activation: nn.Softmax}, Loss: nn.CrossEntropy, Layers: []nn.Layer{
 		{Type: nn.TypeMDLSTM, Cell: nn.CellPlain, Hidden: 2, Directions: []string{"++"}}, {Type: nn.TypeSum, Axis: new(int)},
 	}})
+	saved(t, "dense.safetensors", nn.Config{Input: 3, Head: nn.Head{Units: 1, Activation: nn.Linear}, Loss: nn.MSE,
+		Layers: []nn.Layer{{Type: nn.TypeDense, Units: 2, Activation: nn.Tanh}}})
 	photo(t, "a.png", 4, 4, 3, 8)
 	array(t, "x.npy", 1, 4, 4, 3)
 	for _, dir := range []string{"none", "twins", "broken"} {
@@ -237,7 +239,7 @@ func TestPredictPicturesRefused(t *testing.T) {
 		{"--model m.safetensors --in broken --out masks --skip-bad", exitFailed, "broken: no picture could be read"},
 		{"--model m.safetensors --in broken --out masks", exitFailed, ": --skip-bad leaves it out"},
 		{"--model m.safetensors --in missing.png --out o.png", exitFailed, "load missing.png: no such file"},
-		{"--model m.safetensors --in a.png --out o.npy", exitFailed, "--out o.npy: a picture's prediction is a PNG"},
+		{"--model m.safetensors --in a.png --out o.npy", exitUsage, "--out o.npy: a picture's prediction is a PNG"},
 		{"--model m.safetensors --in a.png --out a.png --overwrite", exitFailed, "it is the picture itself"},
 		{"--model m.safetensors --in twins --out twins --overwrite", exitFailed, "it is the picture itself"},
 		{"--model m.safetensors --in a.png --out no/where.png", exitFailed, "--out no/where.png"},
@@ -245,7 +247,10 @@ func TestPredictPicturesRefused(t *testing.T) {
 		{"--model m.safetensors --in twins --out a.png", exitFailed, "--out a.png: it is a file, want a folder"},
 		{"--model m.safetensors --in a.png --out o.png --batch 2", exitUsage, "--batch goes with arrays"},
 		{"--model m.safetensors --in x.npy --out o.npy --skip-bad", exitUsage, "--skip-bad goes with pictures"},
-		{"--model grey.safetensors --in a.png --out o.png --overlay seen", exitFailed, "no classes to lay over"},
+		{"--model grey.safetensors --in a.png --out o.png --overlay seen", exitUsage, "no classes to lay over"},
+		{"--model m.safetensors --in a.png --out o.png --tile 4", exitUsage, "--tile 4: the model takes 2 axes: give a size for each"},
+		{"--model dense.safetensors --in a.png --out o.png --tile 4x4x4", exitUsage, "--tile 4x4x4: a picture has 2 axes: give a size for each"},
+		{"--model dense.safetensors --in x.npy --out o.npy --tile 4", exitUsage, "--tile 4: x.npy has 2 axes: give a size for each"},
 		{"--model two.safetensors --in a.png --out o.png", exitFailed, "--model two.safetensors: it takes 2 channels"},
 		{"--model five.safetensors --in a.png --out o.png", exitFailed, "it puts out 5 values"},
 		{"--model sum.safetensors --in a.png --out o.png", exitFailed, "its output is no picture"},

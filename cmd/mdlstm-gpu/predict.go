@@ -97,51 +97,62 @@ func runPredict(ctx context.Context, o predictOptions, set given, s streams) err
 			return err
 		}
 	}
-	m, params, err := loadModel(o.model)
-	if err != nil {
+	j := prediction{predictOptions: o, folder: folder, s: s}
+	if j.m, j.params, err = loadModel(o.model); err != nil {
 		return err
 	}
-	var tiles *tiling
 	if set["tile"] {
-		if tiles, err = newTiling(m, o.tile, o.overlap); err != nil {
+		if j.tiles, err = newTiling(j.m, o.tile, o.overlap); err != nil {
 			return err
 		}
 	}
-	open := func() (*predictor, error) { return newPredictor(o, m, params, tiles, s) }
 	if pictures {
-		return predictPictures(ctx, o, m, folder, open, s)
+		return j.pictures(ctx)
 	}
-	return predictArrays(ctx, o, m, open, s)
+	return j.array(ctx)
 }
 
-// predictArrays writes the outputs of all samples as one array.
-func predictArrays(ctx context.Context, o predictOptions, m *nn.Model, open func() (*predictor, error), s streams) (err error) {
-	src, err := task.NewArrays(task.ArraysOptions{X: o.in, Sizes: o.sizes, Batch: max(o.batch, 1), Mapped: true})
+// prediction is what is to be predicted, and with which model.
+type prediction struct {
+	predictOptions
+	folder bool // --in is one
+	m      *nn.Model
+	params []float32
+	tiles  *tiling // nil: exact
+	s      streams
+}
+
+// array writes the outputs of all samples of an array as one array.
+func (j *prediction) array(ctx context.Context) (err error) {
+	src, err := task.NewArrays(task.ArraysOptions{X: j.in, Sizes: j.sizes, Batch: max(j.batch, 1), Mapped: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	if err := src.Check(m); err != nil {
+	if err := src.Check(j.m); err != nil {
 		return err
 	}
-	p, err := open()
+	if err := j.tiles.fits(len(src.Grid()), j.in); err != nil {
+		return err
+	}
+	p, err := j.open()
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	padded, err := m.OutputShape(src.Grid())
+	padded, err := j.m.OutputShape(src.Grid())
 	if err != nil {
 		return err
 	}
-	shape := append(append([]int{src.Spec().Samples}, padded...), m.Units())
-	err = npy.Create(o.out, shape, func(out []float32) error {
-		return p.array(ctx, src, o, out, padded)
+	shape := append(append([]int{src.Spec().Samples}, padded...), j.m.Units())
+	err = npy.Create(j.out, shape, func(out []float32) error {
+		return p.array(ctx, src, j.predictOptions, out, padded)
 	})
 	if err != nil {
 		return err
 	}
-	w := &printer{w: s.out}
-	w.line("%s: %s of %s", o.out, shapeText(shape), count(shape[0], "sample"))
+	w := &printer{w: j.s.out}
+	w.line("%s: %s of %s", j.out, shapeText(shape), count(shape[0], "sample"))
 	return w.err
 }
 
@@ -253,23 +264,23 @@ type predictor struct {
 	batch    engine.Batch
 }
 
-func newPredictor(o predictOptions, m *nn.Model, params []float32, tiles *tiling, s streams) (*predictor, error) {
-	c, err := o.computeOptions.find(s)
+func (j *prediction) open() (*predictor, error) {
+	c, err := j.computeOptions.find(j.s)
 	if err != nil {
 		return nil, err
 	}
-	c.temp = o.temp
-	e, err := c.open(m)
+	c.temp = j.temp
+	e, err := c.open(j.m)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.SetParameters(params); err != nil {
+	if err := e.SetParameters(j.params); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	if tiles != nil {
-		fmt.Fprintf(s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(tiles.overlap, "cell"))
+	if j.tiles != nil {
+		fmt.Fprintf(j.s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(j.tiles.overlap, "cell"))
 	}
-	return &predictor{e: e, units: m.Units(), tiles: tiles, computer: c}, nil
+	return &predictor{e: e, units: j.m.Units(), tiles: j.tiles, computer: c}, nil
 }
 
 func (p *predictor) close() { _ = p.e.Close() }

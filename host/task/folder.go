@@ -139,7 +139,7 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 		return Split{}, err
 	}
 	if o.ValidInputs != "" {
-		r.classes = o.Classes
+		r.classes, r.flags = o.Classes, "valid-"
 		if files, err = r.read(o.ValidInputs, o.ValidMasks); err != nil {
 			return Split{}, err
 		}

@@ -67,6 +67,7 @@ type reading struct {
 	ignore  *int
 	skip    bool // leave bad samples out
 	memory  *budget
+	flags   string // what the names of the folders' flags begin with: "" or "valid-"
 	say     func(folder string, samples int) // may be nil
 }
 
@@ -101,11 +102,11 @@ func (r reading) read(inputs, masks string) (*folder, error) {
 func (r reading) pair(f *folder, inputs, masks string) ([]sample, error) {
 	names, err := r.format.list(inputs)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--%s%s: %w", r.flags, r.format.task(), err)
 	}
 	maskNames, err := r.format.list(masks)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--%smasks: %w", r.flags, err)
 	}
 	maskOf := map[string]string{}
 	for _, name := range maskNames {
