@@ -19,6 +19,11 @@ func TestCompare(t *testing.T) {
 		t.Errorf("got files %q, want %q", got, want)
 	}
 	page := read(t, "c", reportFile)
+	for where, text := range map[string]string{"table": out, "page": page} {
+		if !strings.Contains(text, "osses: means of the last 4 steps") {
+			t.Errorf("the %s does not say of how many steps its losses are means", where)
+		}
+	}
 	for _, model := range models {
 		if !strings.Contains(out, "\n"+model+" ") {
 			t.Errorf("the table %q lacks %s", out, model)

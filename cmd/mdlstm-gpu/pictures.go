@@ -92,6 +92,9 @@ func (j *prediction) pictures(ctx context.Context) error {
 		text += fmt.Sprintf(", %d skipped", bad)
 	}
 	w.line("%s", text)
+	if j.overlay != "" {
+		w.line("%s: %s", j.overlay, count(done, "overlay"))
+	}
 	return w.err
 }
 

@@ -117,7 +117,7 @@ func TestPredictFolder(t *testing.T) {
 	writeFile(t, "photos/c.jpg", b.Bytes())
 	writeFile(t, "photos/notes.txt", []byte("not a picture"))
 	args := []string{"predict", "--device", "cpu", "--model", "m.safetensors", "--in", "photos"}
-	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos\n" {
+	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos\nseen/: 3 overlays\n" {
 		t.Errorf("it said %q", out)
 	}
 	want := []string{"a.png", "b.png", "c.png"}

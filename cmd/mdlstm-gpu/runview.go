@@ -28,9 +28,6 @@ const (
 	reportFile = "report.html"
 )
 
-// lastSteps is how many steps at the end the losses of a run are averaged over.
-const lastSteps = 50
-
 // runView is a run as a report shows it.
 type runView struct {
 	dir      string

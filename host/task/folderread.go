@@ -67,7 +67,7 @@ type reading struct {
 	ignore  *int
 	skip    bool // leave bad samples out
 	memory  *budget
-	flags   string // what the names of the folders' flags begin with: "" or "valid-"
+	flags   string                           // what the names of the folders' flags begin with: "" or "valid-"
 	say     func(folder string, samples int) // may be nil
 }
 
