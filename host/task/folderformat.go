@@ -139,15 +139,15 @@ func (volumes) mask(path string) (mask, error) {
 	if err != nil {
 		return mask{}, fmt.Errorf("load %w", err)
 	}
-	values, err := a.Ints()
-	switch {
-	case err != nil:
+	if err := a.CheckInts(); err != nil {
 		return mask{}, fmt.Errorf("load %s: class numbers: %w", path, err)
-	case len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0):
+	}
+	if len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0) {
 		return mask{}, fmt.Errorf("load %s: shape %v, want [depth, height, width] as its volume has", path, a.Shape)
 	}
-	m := mask{a.Shape, make([]int32, len(values)), a.SHA256}
-	for i, v := range values {
+	m := mask{a.Shape, make([]int32, len(a.Data)), a.SHA256}
+	for i := range m.values {
+		v := a.Int(i)
 		if v < math.MinInt32 || v > math.MaxInt32 {
 			return m, fmt.Errorf("load %s: cell %v is %d, want class numbers within 32 bits", path, coordinates(i, a.Shape), v)
 		}
