@@ -148,7 +148,7 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 	if len(valid) > 0 {
 		part, err := newFolder(files, o, valid, false)
 		if err != nil {
-			return Split{}, err
+			return Split{}, fmt.Errorf("validation data: %w", err)
 		}
 		s.Valid = part
 	}
@@ -170,7 +170,9 @@ func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Fold
 		maps.DeleteFunc(f.numbers, func(value, _ int32) bool { return int(value) == *o.IgnoreIndex })
 	}
 	f.sizes = make([]grid.Shape, len(members))
+	counted := int64(0)
 	for i, member := range members {
+		counted += files.samples[member].counted
 		size := files.samples[member].size
 		if train && o.Crop != nil {
 			size = slices.Clone(size)
@@ -179,6 +181,10 @@ func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Fold
 			}
 		}
 		f.sizes[i] = size
+	}
+	if counted == 0 {
+		return nil, fmt.Errorf("load %s: no cell of the %d masks of this part has a class, all are the ignored value %d: draw another part with --seed or --valid, or give masks with classes",
+			files.masks, len(members), *o.IgnoreIndex)
 	}
 	var bucket []grid.Shape
 	if o.Bucket {

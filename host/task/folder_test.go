@@ -475,6 +475,47 @@ func TestFolderChanged(t *testing.T) {
 	}
 }
 
+// TestPartWithoutClasses: samples whose cells are all ignored are no part.
+func TestPartWithoutClasses(t *testing.T) {
+	ignored := 9
+	fill := func(t *testing.T, counts func(i int) bool) FolderOptions {
+		d := newDirs(t)
+		for i := range 6 {
+			d.pair(t, fmt.Sprint(i), 3, 3, 2)
+			if !counts(i) {
+				store(t, d.masks, fmt.Sprint(i)+".png", pngOf(t, grey(3, 3, func(int) byte { return 9 })))
+			}
+		}
+		o := d.options()
+		o.Valid, o.IgnoreIndex = "2", &ignored
+		return o
+	}
+	s, err := OpenImages(fill(t, func(int) bool { return true }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(i int) bool { return slices.Contains(s.Valid.(*Folder).members, i) }
+	_, err = OpenImages(fill(t, in))
+	checkError(t, err, "no cell of the 4 masks of this part has a class, all are the ignored value 9")
+	_, err = OpenImages(fill(t, func(i int) bool { return !in(i) }))
+	checkError(t, err, "validation data: load ")
+}
+
+// TestReadAgain: a picture that is not kept gives the same values again, and its
+// file is hashed the first time only.
+func TestReadAgain(t *testing.T) {
+	d := several(t, 1)
+	f := images(t, d.options(), 3)
+	s := &f.files.samples[0]
+	in, m, err := s.read(f.files.format)
+	if err != nil || in.hash != [32]byte{} || m.hash != [32]byte{} {
+		t.Errorf("hashed again: %x, %x (error %v)", in.hash, m.hash, err)
+	}
+	if !slices.Equal(in.x, s.x) || !slices.Equal(m.values, s.values) {
+		t.Error("other values the second time")
+	}
+}
+
 // TestBudget: what does not fit is not kept, and works all the same.
 func TestBudget(t *testing.T) {
 	var b budget

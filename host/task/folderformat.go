@@ -28,7 +28,8 @@ type format interface {
 	mask(path string) (mask, error)
 }
 
-// input is a sample's values x [*size, channels], and the hash of its file.
+// input is a sample's values x [*size, channels], and the hash of its file; zero
+// where reading does not bring it along.
 type input struct {
 	size     grid.Shape
 	channels int
@@ -36,7 +37,8 @@ type input struct {
 	hash     [32]byte
 }
 
-// mask is a sample's values [*size] as the file has them, and the file's hash.
+// mask is a sample's values [*size] as the file has them, and the file's hash, as
+// in input.
 type mask struct {
 	size   grid.Shape
 	values []int32
@@ -55,8 +57,7 @@ func (channels pictures) input(path string) (input, error) {
 	if err != nil {
 		return input{}, err
 	}
-	hash, err := hashFile(path)
-	return input{grid.Shape{m.Height, m.Width}, m.Channels, m.Pix, hash}, err
+	return input{size: grid.Shape{m.Height, m.Width}, channels: m.Channels, x: m.Pix}, nil
 }
 
 func (pictures) mask(path string) (mask, error) {
@@ -64,8 +65,7 @@ func (pictures) mask(path string) (mask, error) {
 	if err != nil {
 		return mask{}, err
 	}
-	hash, err := hashFile(path)
-	return mask{grid.Shape{m.Height, m.Width}, m.Values, hash}, err
+	return mask{size: grid.Shape{m.Height, m.Width}, values: m.Values}, nil
 }
 
 // hashFile is the SHA-256 of a file that was read just before, most often out of

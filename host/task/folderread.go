@@ -27,6 +27,7 @@ type sample struct {
 	path, mask string
 	size       grid.Shape
 	stamps     [2]stamp // of both files when they were read first
+	counted    int64    // cells of the mask that count
 
 	// x [*size, channels] and values [*size] of the mask; nil where the memory
 	// for kept samples was used up: then they are read again when needed.
@@ -51,6 +52,7 @@ func stampOf(path string) (stamp, error) {
 // folder is what lies in a folder of samples and one of masks.
 type folder struct {
 	format   format
+	masks    string // the folder of the masks
 	samples  []sample
 	channels int
 	counts   map[int32]int64 // cells of each value, without the ignored one
@@ -76,7 +78,7 @@ type reading struct {
 // reading its samples. As many samples stay in memory as the budget allows: an
 // epoch needs each once, so one is as good as another.
 func (r reading) read(inputs, masks string) (*folder, error) {
-	f := &folder{format: r.format, counts: map[int32]int64{}}
+	f := &folder{format: r.format, masks: masks, counts: map[int32]int64{}}
 	pairs, err := r.pair(f, inputs, masks)
 	if err != nil {
 		return nil, err
@@ -160,6 +162,11 @@ func (r reading) one(s sample) (got result) {
 	got.channels, got.hashes = in.channels, [2][32]byte{in.hash, m.hash}
 	got.sample.size = in.size
 	for i, path := range []string{s.path, s.mask} {
+		if got.hashes[i] == [32]byte{} { // only here, not when it is read again
+			if got.hashes[i], got.err = hashFile(path); got.err != nil {
+				return got
+			}
+		}
 		if got.sample.stamps[i], got.err = stampOf(path); got.err != nil {
 			return got
 		}
@@ -167,6 +174,7 @@ func (r reading) one(s sample) (got result) {
 	if got.err = r.count(&got, m); got.err != nil {
 		return got
 	}
+	got.sample.counted = int64(len(m.values)) - got.ignored
 	if r.memory.take(4 * int64(len(in.x)+len(m.values))) {
 		got.sample.x, got.sample.values = in.x, m.values
 	}
