@@ -165,6 +165,9 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if err != nil {
 		return err
 	}
+	if score.Loss.Weight == 0 { // ignored cells were refused before
+		return fmt.Errorf("%s: no target counts: the model gives the weight 0 to each class that occurs: measure it on data with other classes", o.what())
+	}
 	var pictures []string
 	if set["out"] {
 		if pictures, err = g.write(o.out, score, o.what()); err != nil {
