@@ -5,11 +5,14 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"mdlstm-gpu/host/imagefile"
 	"mdlstm-gpu/host/train"
 )
 
@@ -115,6 +118,64 @@ func TestImages(t *testing.T) {
 }
 
 func within(a, b float64) bool { return a-b < 1e-5 && b-a < 1e-5 }
+
+// TestMasksAsTrained: a run's predicted masks have the values and the palette of the
+// masks that it was trained on, a bare model's the numbers of the classes.
+func TestMasksAsTrained(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictures(t, "photos", "grey", 4)
+	if err := os.Mkdir("coloured", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	red := color.RGBA{255, 0, 0, 255}
+	colours := color.Palette{color.Black, color.White, color.White, red}
+	for _, name := range files(t, "grey") {
+		mask, err := imagefile.DecodeMask(filepath.Join("grey", name), imagefile.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range mask.Values {
+			mask.Values[i] = min(1+mask.Values[i], 3)
+		}
+		mask.Palette = colours
+		if err := imagefile.WriteMask(filepath.Join("coloured", name), mask); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for masks, c := range map[string]struct {
+		values  []int32
+		palette color.Palette
+		said    string
+	}{
+		"grey":     {[]int32{0, 255}, nil, "the values of the training masks, 0, 255"},
+		"coloured": {[]int32{1, 3}, color.Palette{color.RGBA{A: 255}, color.RGBA{255, 255, 255, 255}, color.RGBA{A: 255}, red}, "the values of the training masks, 1, 3"},
+	} {
+		t.Run(masks, func(t *testing.T) {
+			must(t, "train", "--images", "photos", "--masks", masks, "--cell", "stable", "--hidden", "4", "--directions", "all", "--batch", "4", "--epochs", "60", "--lr", "0.05", "--out", "run-"+masks)
+			out := must(t, "predict", "--model", "run-"+masks, "--in", "photos", "--out", "out-"+masks)
+			if want := "out-" + masks + ": 4 predictions of photos with " + c.said + "\n"; out != want {
+				t.Errorf("it said %q, want %q", out, want)
+			}
+			found := map[int32]bool{}
+			for _, name := range files(t, "photos") {
+				got, err := imagefile.DecodeMask(filepath.Join("out-"+masks, name), imagefile.Limits{})
+				if err != nil || !slices.Equal(got.Palette, c.palette) {
+					t.Errorf("%s: got the palette %v (error %v), want %v", name, got.Palette, err, c.palette)
+				}
+				for _, v := range got.Values {
+					found[v] = true
+				}
+			}
+			if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, c.values) {
+				t.Errorf("got the values %v, want %v", got, c.values)
+			}
+			writeFile(t, "alone.safetensors", []byte(read(t, "run-"+masks, modelFile)))
+			if out := must(t, "predict", "--model", "alone.safetensors", "--in", "photos/00.png", "--out", "alone.png", "--overwrite"); !strings.HasSuffix(out, "with class numbers 0 to 1\n") {
+				t.Errorf("a bare model: it said %q", out)
+			}
+		})
+	}
+}
 
 // TestFoldersNameTheirFlags: a folder that cannot be listed.
 func TestFoldersNameTheirFlags(t *testing.T) {

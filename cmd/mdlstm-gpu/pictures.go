@@ -88,6 +88,9 @@ func (j *prediction) pictures(ctx context.Context) error {
 	}
 	w := &printer{w: j.s.out}
 	text := fmt.Sprintf("%s: %s of %s", j.out, count(done, "prediction"), j.in)
+	if j.m.Config.Loss == nn.CrossEntropy {
+		text += " with " + p.form.String()
+	}
 	if bad > 0 {
 		text += fmt.Sprintf(", %d skipped", bad)
 	}
@@ -231,39 +234,18 @@ func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32)
 	if m.Config.Loss != nn.CrossEntropy {
 		return imagefile.Write(file.out, &imagefile.Image{Height: result[0], Width: result[1], Channels: p.units, Pix: out, Bits: img.Bits})
 	}
-	mask, err := largestClass(out, result, p.units)
+	numbers, err := largestClasses(out, result, p.units)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file.in, err)
 	}
-	if p.units <= 256 {
-		err = imagefile.WriteMask(file.out, mask, imagefile.Palette(p.units))
-	} else {
-		err = imagefile.WriteMask(file.out, mask, nil)
-	}
-	if err != nil || file.overlay == "" {
+	mask := &imagefile.Mask{Height: result[0], Width: result[1], Values: p.form.values(numbers), Palette: p.form.palette}
+	if err := imagefile.WriteMask(file.out, mask); err != nil || file.overlay == "" {
 		return err
 	}
+	mask.Values = numbers
 	over, err := imagefile.Overlay(img, mask.Enlarge([2]int(m.Windows(2)), img.Height, img.Width))
 	if err != nil {
 		return err
 	}
 	return imagefile.Write(file.overlay, over)
-}
-
-// largestClass is the class with the largest share in each cell, the first of
-// equal ones.
-func largestClass(out []float32, size []int, classes int) (*imagefile.Mask, error) {
-	mask := &imagefile.Mask{Height: size[0], Width: size[1], Values: make([]int32, product(size))}
-	for i := range mask.Values {
-		shares := out[i*classes:][:classes]
-		for class, v := range shares {
-			if v != v {
-				return nil, fmt.Errorf("the model puts out NaN at row %d, column %d", i/size[1], i%size[1])
-			}
-			if v > shares[mask.Values[i]] {
-				mask.Values[i] = int32(class)
-			}
-		}
-	}
-	return mask, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -67,8 +68,12 @@ func TestPredictPictureAgreesWithArray(t *testing.T) {
 			}
 			must(t, "predict", "--device", "cpu", "--model", "m.safetensors", "--in", "x.npy", "--out", "y.npy", "--overwrite")
 			out := must(t, "predict", "--device", "cpu", "--model", "m.safetensors", "--in", "in.png", "--out", "out.png", "--overwrite")
-			if out != "out.png: 1 prediction of in.png\n" {
-				t.Errorf("it said %q", out)
+			want := "out.png: 1 prediction of in.png\n"
+			if c.loss == nn.CrossEntropy {
+				want = fmt.Sprintf("out.png: 1 prediction of in.png with class numbers 0 to %d\n", c.units-1)
+			}
+			if out != want {
+				t.Errorf("it said %q, want %q", out, want)
 			}
 			y := loaded(t, "y.npy").Data
 			if c.loss != nn.CrossEntropy {
@@ -117,7 +122,7 @@ func TestPredictFolder(t *testing.T) {
 	writeFile(t, "photos/c.jpg", b.Bytes())
 	writeFile(t, "photos/notes.txt", []byte("not a picture"))
 	args := []string{"predict", "--device", "cpu", "--model", "m.safetensors", "--in", "photos"}
-	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos\nseen/: 3 overlays\n" {
+	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos with class numbers 0 to 3\nseen/: 3 overlays\n" {
 		t.Errorf("it said %q", out)
 	}
 	want := []string{"a.png", "b.png", "c.png"}
@@ -180,7 +185,7 @@ func TestPredictBadPictures(t *testing.T) {
 				t.Errorf("it said %q, want %q in it", r.err, c.want)
 			}
 			r = do(append(args, "--in", folder, "--out", out, "--skip-bad", "--overwrite")...)
-			if want := out + ": 2 predictions of " + folder + ", 1 skipped\n"; r.code != exitDone || r.out != want || !strings.Contains(r.err, "skipped: load "+filepath.Join(folder, name)) {
+			if want := out + ": 2 predictions of " + folder + " with class numbers 0 to 3, 1 skipped\n"; r.code != exitDone || r.out != want || !strings.Contains(r.err, "skipped: load "+filepath.Join(folder, name)) {
 				t.Errorf("exit code %d, %q, %q, want %q and the file's name", r.code, r.out, r.err, want)
 			}
 			if got := files(t, out); !slices.Equal(got, []string{"a.png", "z.png"}) {

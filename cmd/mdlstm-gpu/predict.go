@@ -49,7 +49,8 @@ func predictCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "predict", brief: "run a model on arrays or pictures",
 		about: "Computes a model's outputs, after the head's activation, for NumPy arrays, PNG and JPEG pictures.\n\n" +
-			"Of a picture in 0..1, grey or RGB as the model wants, it writes a PNG: for classes the largest one of each pixel, as indices of a palette; one unit becomes grey, three RGB.\n\n" +
+			"Of a picture in 0..1, grey or RGB as the model wants, it writes a PNG: for classes the largest one of each pixel; one unit becomes grey, three RGB. " +
+			"The model of a run writes classes as the values that its training masks have, with their palette if they have one; a model file alone writes their numbers, as indices of a palette.\n\n" +
 			"Results are exact, whatever the size: what does not fit into memory lies in a temporary file. --tile is faster then, but no tile sees beyond its overlap.",
 		examples: []string{
 			"predict --model runs/mine/model.safetensors --in X.npy --out Y.npy",
@@ -101,6 +102,9 @@ func runPredict(ctx context.Context, o predictOptions, set given, s streams) err
 	if j.m, j.params, err = loadModel(o.model); err != nil {
 		return err
 	}
+	if j.form, err = maskFormOf(o.model, j.m); err != nil {
+		return fmt.Errorf("--model %s: %w", o.model, err)
+	}
 	if set["tile"] {
 		if j.tiles, err = newTiling(j.m, o.tile, o.overlap); err != nil {
 			return err
@@ -118,7 +122,8 @@ type prediction struct {
 	folder bool // --in is one
 	m      *nn.Model
 	params []float32
-	tiles  *tiling // nil: exact
+	tiles  *tiling  // nil: exact
+	form   maskForm // of predicted masks
 	s      streams
 }
 
@@ -257,6 +262,7 @@ type predictor struct {
 	e        engine.Engine
 	units    int
 	tiles    *tiling // nil: exact
+	form     maskForm
 	computer computer
 	said     bool
 	x        []float32 // packed inputs
@@ -280,7 +286,7 @@ func (j *prediction) open() (*predictor, error) {
 	if j.tiles != nil {
 		fmt.Fprintf(j.s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(j.tiles.overlap, "cell"))
 	}
-	return &predictor{e: e, units: j.m.Units(), tiles: j.tiles, computer: c}, nil
+	return &predictor{e: e, units: j.m.Units(), tiles: j.tiles, form: j.form, computer: c}, nil
 }
 
 func (p *predictor) close() { _ = p.e.Close() }

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"image/color"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/imagefile"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -226,7 +228,8 @@ func (f *Folder) Name() string { return f.files.format.task() }
 func (f *Folder) Spec() Spec { return f.spec }
 
 // Settings returns the folders and all options in use, the classes that were
-// found too; those that are off are missing.
+// found too, and where the masks have a palette their colours; options that are off
+// are missing.
 func (f *Folder) Settings() map[string]string {
 	o := f.options
 	settings := map[string]string{
@@ -239,6 +242,9 @@ func (f *Folder) Settings() map[string]string {
 	}
 	if f.Name() == "images" {
 		settings["channels"] = strconv.Itoa(o.Channels)
+	}
+	if f.files.palette != nil {
+		settings["palette"] = f.colours()
 	}
 	if o.ValidInputs != "" {
 		settings["valid-"+f.Name()], settings["valid-masks"] = o.ValidInputs, o.ValidMasks
@@ -258,6 +264,21 @@ func (f *Folder) Settings() map[string]string {
 		settings["skip-bad"] = "true"
 	}
 	return settings
+}
+
+// colours are those that the masks have for the classes, as [ParseColours] reads
+// them; a value that no mask has may be beyond their palette, and gets one of ours.
+func (f *Folder) colours() string {
+	parts, ours := make([]string, len(f.classes)), imagefile.Palette(len(f.classes))
+	for i, class := range f.classes {
+		c := ours[i]
+		if class.Value >= 0 && int(class.Value) < len(f.files.palette) {
+			c = f.files.palette[class.Value]
+		}
+		rgb := color.NRGBAModel.Convert(c).(color.NRGBA)
+		parts[i] = fmt.Sprintf("%02x%02x%02x", rgb.R, rgb.G, rgb.B)
+	}
+	return strings.Join(parts, ",")
 }
 
 // Hash is the SHA-256 of the names of all samples of the folders, this part's or

@@ -3,6 +3,7 @@ package task
 import (
 	"crypto/sha256"
 	"fmt"
+	"image/color"
 	"io"
 	"math"
 	"os"
@@ -40,9 +41,10 @@ type input struct {
 // mask is a sample's values [*size] as the file has them, and the file's hash, as
 // in input.
 type mask struct {
-	size   grid.Shape
-	values []int32
-	hash   [32]byte
+	size    grid.Shape
+	values  []int32
+	palette color.Palette // of a picture; nil where it is grey
+	hash    [32]byte
 }
 
 // pictures are PNG and JPEG files with so many channels, masks PNG only.
@@ -65,7 +67,7 @@ func (pictures) mask(path string) (mask, error) {
 	if err != nil {
 		return mask{}, err
 	}
-	return mask{size: grid.Shape{m.Height, m.Width}, values: m.Values}, nil
+	return mask{size: grid.Shape{m.Height, m.Width}, values: m.Values, palette: m.Palette}, nil
 }
 
 // hashFile is the SHA-256 of a file that was read just before, most often out of
@@ -145,7 +147,7 @@ func (volumes) mask(path string) (mask, error) {
 	if len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0) {
 		return mask{}, fmt.Errorf("load %s: shape %v, want [depth, height, width] as its volume has", path, a.Shape)
 	}
-	m := mask{a.Shape, make([]int32, len(a.Data)), a.SHA256}
+	m := mask{size: a.Shape, values: make([]int32, len(a.Data)), hash: a.SHA256}
 	for i := range m.values {
 		v := a.Int(i)
 		if v < math.MinInt32 || v > math.MaxInt32 {

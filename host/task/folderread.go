@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"image/color"
 	"io/fs"
 	"maps"
 	"os"
@@ -57,6 +58,7 @@ type folder struct {
 	channels int
 	counts   map[int32]int64 // cells of each value, without the ignored one
 	ignored  int64           // cells of the ignored value
+	palette  color.Palette   // of the masks, the longest one; nil where they are grey
 	hash     string
 	skipped  []error  // why each bad sample was left out
 	unused   []string // masks without a sample
@@ -146,6 +148,7 @@ type result struct {
 	sample   sample
 	channels int
 	hashes   [2][32]byte
+	palette  color.Palette
 	counts   map[int32]int64
 	ignored  int64
 	err      error
@@ -160,7 +163,7 @@ func (r reading) one(s sample) (got result) {
 		return got
 	}
 	got.channels, got.hashes = in.channels, [2][32]byte{in.hash, m.hash}
-	got.sample.size = in.size
+	got.sample.size, got.palette = in.size, m.palette
 	for i, path := range []string{s.path, s.mask} {
 		if got.hashes[i] == [32]byte{} { // only here, not when it is read again
 			if got.hashes[i], got.err = hashFile(path); got.err != nil {
@@ -258,6 +261,9 @@ func (r reading) gather(f *folder, inputs string, results []result) error {
 			f.counts[value] += n
 		}
 		f.ignored += got.ignored
+		if len(got.palette) > len(f.palette) {
+			f.palette = got.palette
+		}
 		fmt.Fprintf(sum, "%q %x %x\n", got.sample.name, got.hashes[0], got.hashes[1])
 	}
 	f.hash = hex.EncodeToString(sum.Sum(nil))
