@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
 )
@@ -282,6 +283,20 @@ func classesText(f *task.Folder) string {
 
 // folderPaths are the settings that are paths.
 var folderPaths = []string{"images", "volumes", "masks", "valid-images", "valid-volumes", "valid-masks"}
+
+// folderCommands measure and use a run on its own folders, so that they work as
+// they are.
+func folderCommands(dir string, s train.Settings) (measure, use report.Command) {
+	measure = report.Command{What: "Measure the model on its validation samples", Line: fmt.Sprintf("%s eval --model %s", program, quote(dir))}
+	if s.Data["valid"] == "" && s.Data["valid-masks"] == "" {
+		measure.What, measure.Line = "Measure the model on the samples that it was trained on", measure.Line+" --part "+partTrain
+	}
+	use = report.Command{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in %s --out %s", program, quote(dir), quote(s.Data[s.Task]), quote(filepath.Join(dir, "predicted")))}
+	if s.Data["skip-bad"] != "" {
+		use.Line += " --skip-bad"
+	}
+	return measure, use
+}
 
 // folderText is a folder's task in a few words.
 func folderText(s train.Settings) string {

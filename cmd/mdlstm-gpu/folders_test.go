@@ -69,10 +69,7 @@ func TestImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	photos, err := filepath.Abs("photos")
-	if err != nil {
-		t.Fatal(err)
-	}
+	photos := abs(t, "photos")
 	data := record.Settings.Data
 	if data["images"] != photos || data["classes"] != "dark=0,bright=255" || data["valid"] != "0.25" || data["crop"] != "5x5" || data["flip"] != "0,1" {
 		t.Errorf("recorded %v", data)
@@ -117,7 +114,41 @@ func TestImages(t *testing.T) {
 	refused(t, do("train", "--resume", "whole", "--steps", "9"), exitFailed, "photos/07.png: ")
 }
 
+func abs(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func within(a, b float64) bool { return a-b < 1e-5 && b-a < 1e-5 }
+
+// TestNextCommandsOfImages: what a training prints works as it is.
+func TestNextCommandsOfImages(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pictures(t, "my photos", "labels", 4)
+	flags := []string{"train", "--images", "my photos", "--masks", "labels", "--hidden", "2", "--batch", "2", "--steps", "2"}
+	for name, c := range map[string]struct {
+		flags []string
+		part  string
+	}{
+		"alone":          {nil, "train, 4 samples"},
+		"with valid":     {[]string{"--valid", "1"}, "valid, 1 sample"},
+		"with own valid": {[]string{"--valid-images", "my photos", "--valid-masks", "labels"}, "valid, 4 samples"},
+	} {
+		outputs := mustNext(t, must(t, append(append(slices.Clone(flags), c.flags...), "--out", name)...))
+		if !strings.HasPrefix(outputs[0], "part           "+c.part+"\n") {
+			t.Errorf("%s: eval said %q, want the part %s", name, outputs[0], c.part)
+		}
+		if got := files(t, filepath.Join(name, "predicted")); len(got) != 4 {
+			t.Errorf("%s: predicted %v", name, got)
+		}
+	}
+	writeFile(t, "my photos/bad.png", nil)
+	mustNext(t, must(t, append(flags, "--skip-bad", "--out", "skips")...))
+}
 
 // TestMasksAsTrained: a run's predicted masks have the values and the palette of the
 // masks that it was trained on, a bare model's the numbers of the classes.
@@ -216,12 +247,21 @@ func TestVolumes(t *testing.T) {
 		array(t, fmt.Sprintf("scans/%d.npy", i), depth, 3, 4)
 		classes := make([]int64, cells)
 		for j := range classes {
-			classes[j] = int64(j % 3)
+			classes[j] = int64(10 * (j % 3))
 		}
 		integers(t, fmt.Sprintf("labels/%d.npy", i), classes, depth, 3, 4)
 	}
-	must(t, "train", "--volumes", "scans", "--masks", "labels", "--valid", "1", "--flip", "0,2", "--crop", "2x3x3", "--ignore-index", "2",
-		"--hidden", "2", "--batch", "2", "--steps", "3", "--threads", "1", "--out", "run")
+	outputs := mustNext(t, must(t, "train", "--volumes", "scans", "--masks", "labels", "--valid", "1", "--flip", "0,2", "--crop", "2x3x3", "--ignore-index", "20",
+		"--hidden", "2", "--batch", "2", "--steps", "3", "--threads", "1", "--out", "run"))
+	if !strings.HasSuffix(outputs[1], "/predicted: 4 predictions of "+abs(t, "scans")+" with the values of the training masks, 0, 10\n") {
+		t.Errorf("it said %q", outputs[1])
+	}
+	for _, name := range files(t, "scans") {
+		values, err := loaded(t, filepath.Join("run/predicted", name)).Ints()
+		if err != nil || len(values) != len(loaded(t, filepath.Join("scans", name)).Data) || slices.ContainsFunc(values, func(v int64) bool { return v != 0 && v != 10 }) {
+			t.Errorf("%s: got %v (error %v), want 0 or 10 for each cell", name, values, err)
+		}
+	}
 	// A ready configuration of arrays takes the folders of the command line.
 	must(t, "train", "--config", "volume-3d", "--volumes", "scans", "--masks", "labels", "--dry-run")
 	if r := do("train", "--config", "volume-3d", "--masks", "labels"); r.code != exitUsage || !strings.Contains(r.err, "--masks goes with --task images or volumes") {

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -14,12 +11,7 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// pictureFile is a file to predict and where its prediction goes.
-type pictureFile struct{ in, out, overlay string } // overlay "" = none
-
-// pictures writes a PNG for each picture. One that cannot be predicted ends
-// the command, or is skipped; one that cannot be written ends it. Files that were
-// written before are whole.
+// pictures writes a PNG for each picture.
 func (j *prediction) pictures(ctx context.Context) error {
 	if err := predictsPictures(j.m); err != nil {
 		return fmt.Errorf("--model %s: %w", j.model, err)
@@ -30,75 +22,23 @@ func (j *prediction) pictures(ctx context.Context) error {
 	if err := j.tiles.fits(2, "a picture"); err != nil {
 		return err
 	}
-	list, err := j.listPictures()
-	if err != nil {
-		return err
+	if !j.folder && !strings.EqualFold(filepath.Ext(j.out), ".png") {
+		return usagef("--out %s: a picture's prediction is a PNG: name it with .png at its end", j.out)
 	}
-	bad := 0
-	skip := func(err error) error {
-		if errors.Is(err, context.Canceled) {
+	return j.files(ctx, fileKind{
+		noun: "picture", ending: ".png", list: imagefile.List,
+		stat: func(path string) error {
+			_, err := imagefile.Stat(path, imagefile.Limits{})
 			return err
-		}
-		if !j.skipBad && j.folder {
-			return fmt.Errorf("%w: --skip-bad leaves it out", err)
-		}
-		if !j.skipBad {
-			return err
-		}
-		bad++
-		fmt.Fprintf(j.s.err, "skipped: %v\n", err)
-		return nil
-	}
-	var good []pictureFile
-	for _, p := range list { // headers first: most faults are found before any work
-		_, err := imagefile.Stat(p.in, imagefile.Limits{})
-		if err == nil {
-			good = append(good, p)
-		} else if err := skip(err); err != nil {
-			return err
-		}
-	}
-	p, err := j.open()
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	for _, dir := range j.outFolders() {
-		err := os.Mkdir(dir, 0o777)
-		if err == nil {
-			defer os.Remove(dir) // of a folder with files this does nothing
-		} else if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	for _, file := range good {
-		img, out, err := p.picture(ctx, file.in)
-		if err == nil {
-			err = p.store(file, img, out)
-		} else {
-			err = skip(err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	done := len(list) - bad
-	if done == 0 {
-		return fmt.Errorf("%s: no picture could be read", j.in)
-	}
-	w := &printer{w: j.s.out}
-	text := fmt.Sprintf("%s: %s of %s", j.out, count(done, "prediction"), j.in)
-	if j.m.Config.Loss == nn.CrossEntropy {
-		text += " with " + p.form.String()
-	}
-	if bad > 0 {
-		text += fmt.Sprintf(", %d skipped", bad)
-	}
-	w.line("%s", text)
-	if j.overlay != "" {
-		w.line("%s: %s", j.overlay, count(done, "overlay"))
-	}
-	return w.err
+		},
+		predict: func(ctx context.Context, p *predictor, f predictedFile) error {
+			img, out, err := p.picture(ctx, f.in)
+			if err != nil {
+				return &inputError{err}
+			}
+			return p.store(f, img, out)
+		},
+	})
 }
 
 // predictsPictures refuses models whose inputs or outputs are no pictures.
@@ -120,82 +60,6 @@ func predictsPictures(m *nn.Model) error {
 		return fmt.Errorf("it puts out %d values, a picture has 1 (grey) or 3 (RGB): %s", n, advice)
 	}
 	return nil
-}
-
-// outFolders are the folders to write into.
-func (j *prediction) outFolders() (dirs []string) {
-	if j.folder {
-		dirs = append(dirs, j.out)
-	}
-	if j.overlay != "" {
-		dirs = append(dirs, j.overlay)
-	}
-	return dirs
-}
-
-// listPictures names the files and refuses outputs that must not be written.
-func (j *prediction) listPictures() ([]pictureFile, error) {
-	names := []string{filepath.Base(j.in)}
-	if j.folder {
-		var err error
-		if names, err = imagefile.List(j.in); err != nil {
-			return nil, err
-		}
-	} else if !strings.EqualFold(filepath.Ext(j.out), ".png") {
-		return nil, usagef("--out %s: a picture's prediction is a PNG: name it with .png at its end", j.out)
-	}
-	for flag, dir := range map[string]string{"out": j.out, "overlay": j.overlay} {
-		if dir == "" || flag == "out" && !j.folder {
-			continue
-		}
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			return nil, fmt.Errorf("--%s %s: it is a file, want a folder", flag, dir)
-		}
-		if _, err := os.Stat(filepath.Dir(filepath.Clean(dir))); err != nil {
-			return nil, fmt.Errorf("--%s %s: its folder: %w", flag, dir, err)
-		}
-	}
-	taken := map[string]string{} // by whom
-	var list []pictureFile
-	for _, name := range names {
-		png := strings.TrimSuffix(name, filepath.Ext(name)) + ".png"
-		p := pictureFile{in: j.in, out: j.out}
-		if j.folder {
-			p.in, p.out = filepath.Join(j.in, name), filepath.Join(j.out, png)
-		}
-		targets := []string{p.out}
-		if j.overlay != "" {
-			p.overlay = filepath.Join(j.overlay, png)
-			targets = append(targets, p.overlay)
-		}
-		for _, target := range targets {
-			if err := checkOut(target, j.overwrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
-			}
-			if sameFile(target, p.in) {
-				return nil, fmt.Errorf("--out %s: it is the picture itself: choose another name", target)
-			}
-			if other := taken[filepath.Clean(target)]; other != "" {
-				return nil, fmt.Errorf("%s and %s would both be written to %s: rename one, or choose another folder", other, p.in, target)
-			}
-			taken[filepath.Clean(target)] = p.in
-		}
-		list = append(list, p)
-	}
-	if !j.folder {
-		return list, checkOut(j.out, j.overwrite)
-	}
-	return list, nil
-}
-
-func sameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
 }
 
 // picture reads and predicts one file.
@@ -225,7 +89,7 @@ func (p *predictor) picture(ctx context.Context, path string) (img *imagefile.Im
 }
 
 // store writes the prediction of a picture.
-func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32) error {
+func (p *predictor) store(file predictedFile, img *imagefile.Image, out []float32) error {
 	m := p.e.Model()
 	result, err := m.OutputShape(grid.Shape{img.Height, img.Width})
 	if err != nil {

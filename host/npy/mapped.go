@@ -82,7 +82,7 @@ func Create(path string, shape []int, fill func(data []float32) error) error {
 	}
 	var failed error
 	err := tensorfile.AtomicFile(path, func(f *os.File) error {
-		header := encodeHeader(shape)
+		header := encodeHeader("<f4", shape)
 		if _, err := f.Write(header); err != nil || n == 0 {
 			return err
 		}

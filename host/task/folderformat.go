@@ -95,7 +95,11 @@ const volumeAxes = 3
 func (volumes) task() string { return "volumes" }
 func (volumes) axes() int    { return volumeAxes }
 
-func (volumes) list(folder string) ([]string, error) {
+func (volumes) list(folder string) ([]string, error) { return ListVolumes(folder) }
+
+// ListVolumes returns the names of the .npy files in a folder, in order; not those
+// in folders inside it, nor hidden ones. A folder without any is an error.
+func ListVolumes(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", folder, tensorfile.Reason(err))

@@ -145,7 +145,10 @@ func (a *Arrays) countClasses() (int, error) {
 // check is Check.
 func (a *Arrays) check(f fit) error {
 	cure := fmt.Sprintf("give an array [samples, grid …, %d] for this model, or train one for this array", f.input)
-	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.x.Shape), a.spec, cure); err != nil {
+	if a.options.Axes > 0 {
+		cure = ranks(a.options.Axes)
+	}
+	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.shape), a.spec, cure); err != nil {
 		return err
 	}
 	out, err := f.output(a.grid)
