@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -126,4 +127,20 @@ func TestPredictVolumesRefused(t *testing.T) {
 	if got := files(t, "o"); !slices.Equal(got, []string{"a.npy"}) {
 		t.Errorf("o holds %v", got)
 	}
+}
+
+// TestRoomBeyondEverything: outputs that neither memory nor disk holds are refused.
+func TestRoomBeyondEverything(t *testing.T) {
+	if machine.FreeMemory() == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	p := &predictor{computer: computer{temp: t.TempDir()}}
+	if _, _, err := p.room(1 << 50); err == nil {
+		t.Error("there is room for 4 PiB")
+	}
+	data, release, err := p.room(6)
+	if err != nil || len(data) != 6 {
+		t.Fatalf("got %d values (error %v), want 6", len(data), err)
+	}
+	release()
 }
