@@ -64,9 +64,10 @@ func command(s spec, options []option, action func(ctx *cli.Context, set given) 
 		if first := ctx.Args().First(); ctx.NArg() > 0 && s.args == "" {
 			return asUsage(strayArgument(first, options), s.name)
 		}
-		for _, arg := range ctx.Args().Slice() {
-			if strings.HasPrefix(arg, "-") && arg != "-" {
-				return asUsage(usagef("flag %s stands behind an argument: flags go first", arg), s.name)
+		for i, arg := range ctx.Args().Slice() {
+			if flag, _, _ := strings.Cut(arg, "="); strings.HasPrefix(arg, "-") && arg != "-" {
+				return asUsage(usagef("flag %s stands behind the argument %q: flags go first, as in %s %s %s … %s",
+					flag, ctx.Args().Get(i-1), program, s.name, flag, s.args), s.name)
 			}
 		}
 		set, err := assign(ctx, options)

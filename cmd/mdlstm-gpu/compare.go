@@ -280,12 +280,13 @@ func writeComparison(dir string, c report.Comparison, s streams) error {
 	out.line("%-*s  %10s  %12s  %12s  %10s", width, "model", "parameters", "overall loss", "relevant loss", "a step")
 	for _, r := range c.Runs {
 		relevant := "-"
-		if v := lastMean(r.Log.Relevant); !math.IsNaN(v) {
+		if v, _ := report.FinalLoss(r.Log.Relevant); !math.IsNaN(v) {
 			relevant = formatLoss(v)
 		}
-		out.line("%-*s  %10d  %12s  %13s  %10s", width, r.Model, r.Parameters, formatLoss(lastMean(r.Log.Overall)), relevant, formatMillis(median(r.Log.Seconds)))
+		overall, _ := report.FinalLoss(r.Log.Overall)
+		out.line("%-*s  %10d  %12s  %13s  %10s", width, r.Model, r.Parameters, formatLoss(overall), relevant, formatMillis(median(r.Log.Seconds)))
 	}
-	out.line("(losses: means of the last %d steps; a step: median)", lastSteps)
+	out.line("(losses: means of %s; a step: median)", report.FinalSteps(c.Runs))
 	out.line("report  %s", filepath.Join(dir, reportFile))
 	return out.err
 }

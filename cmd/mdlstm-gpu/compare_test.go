@@ -19,6 +19,11 @@ func TestCompare(t *testing.T) {
 		t.Errorf("got files %q, want %q", got, want)
 	}
 	page := read(t, "c", reportFile)
+	for where, text := range map[string]string{"table": out, "page": page} {
+		if !strings.Contains(text, "osses: means of the last 4 steps") {
+			t.Errorf("the %s does not say of how many steps its losses are means", where)
+		}
+	}
 	for _, model := range models {
 		if !strings.Contains(out, "\n"+model+" ") {
 			t.Errorf("the table %q lacks %s", out, model)
@@ -57,17 +62,11 @@ func TestCompareInterrupted(t *testing.T) {
 	}
 	ran := 0
 	for line := range strings.Lines(r.err) {
-		command, ok := strings.CutPrefix(strings.TrimSpace(line), program+" ")
-		if !ok {
+		if !strings.HasPrefix(strings.TrimSpace(line), program+" ") {
 			continue
 		}
 		ran++
-		// A shell's words: only the folder has a space.
-		args := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(command, "'", ""), "c d", "c~d"))
-		for i := range args {
-			args[i] = strings.ReplaceAll(args[i], "~", " ")
-		}
-		must(t, args...)
+		must(t, words(t, line)...)
 	}
 	if ran != 4 {
 		t.Errorf("got %d commands, want 4: %q", ran, r.err)

@@ -116,6 +116,9 @@ func (d *dataOptions) check(set given) error {
 	if d.Channels < 1 {
 		return usagef("--channels %d: must be at least 1", d.Channels)
 	}
+	if d.Task == taskImages && d.Channels != 1 && d.Channels != 3 {
+		return usagef("--channels %d: pictures have 1 (grey) or 3 (RGB)", d.Channels)
+	}
 	if d.Task == taskArrays && d.X == "" {
 		return usagef("--task arrays needs --x X.npy")
 	}

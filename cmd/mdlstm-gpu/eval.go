@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -164,12 +165,21 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	if err != nil {
 		return err
 	}
+	if score.Loss.Weight == 0 { // ignored cells were refused before
+		return fmt.Errorf("%s: no target counts: the model gives the weight 0 to each class that occurs: measure it on data with other classes", o.what())
+	}
+	var pictures []string
 	if set["out"] {
-		if err := g.write(o.out, score, o.what()); err != nil {
+		if pictures, err = g.write(o.out, score, o.what()); err != nil {
 			return err
 		}
 	}
-	return o.print(s.out, src, m, score, n)
+	if err := o.print(s.out, src, m, score, n); err != nil || pictures == nil {
+		return err
+	}
+	w := &printer{w: s.out}
+	w.line("pictures       %s: %s", o.out, strings.Join(pictures, ", "))
+	return w.err
 }
 
 // fillFrom takes from a run's settings the data that the user did not name.

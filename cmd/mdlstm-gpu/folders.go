@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
 )
@@ -105,14 +107,17 @@ func (d dataOptions) openFolders() (task.Split, error) {
 			return task.Split{}, usagef("--classes %w", err)
 		}
 	}
+	axes, open := 2, task.OpenImages
+	if d.Task == taskVolumes {
+		axes, open = 3, task.OpenVolumes
+	}
 	if d.Crop != "" {
 		if o.Crop, err = grid.ParseShape(d.Crop); err != nil {
 			return task.Split{}, usagef("--crop: %w", err)
 		}
-	}
-	axes, open := 2, task.OpenImages
-	if d.Task == taskVolumes {
-		axes, open = 3, task.OpenVolumes
+		if len(o.Crop) != axes {
+			return task.Split{}, usagef("--crop %s: %s have %d axes: give a length for each, such as %s", d.Crop, d.Task, axes, strings.Repeat("x64", axes)[1:])
+		}
 	}
 	if o.Flip, err = parseFlip(d.Flip, axes); err != nil {
 		return task.Split{}, err
@@ -134,8 +139,8 @@ func parseFlip(text string, axes int) ([]int, error) {
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		d, err := strconv.Atoi(part)
-		if err != nil {
-			return nil, usagef("--flip %.40q: want all, or axes such as 0,1", text)
+		if err != nil || d < 0 || d >= axes || slices.Contains(list, d) {
+			return nil, usagef("--flip %.40q: want all, or axes of 0 to %d such as 0,1, each once", text, axes-1)
 		}
 		list = append(list, d)
 	}
@@ -278,6 +283,20 @@ func classesText(f *task.Folder) string {
 
 // folderPaths are the settings that are paths.
 var folderPaths = []string{"images", "volumes", "masks", "valid-images", "valid-volumes", "valid-masks"}
+
+// folderCommands measure and use a run on its own folders, so that they work as
+// they are.
+func folderCommands(dir string, s train.Settings) (measure, use report.Command) {
+	measure = report.Command{What: "Measure the model on its validation samples", Line: fmt.Sprintf("%s eval --model %s", program, quote(dir))}
+	if s.Data["valid"] == "" && s.Data["valid-masks"] == "" {
+		measure.What, measure.Line = "Measure the model on the samples that it was trained on", measure.Line+" --part "+partTrain
+	}
+	use = report.Command{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in %s --out %s", program, quote(dir), quote(s.Data[s.Task]), quote(filepath.Join(dir, "predicted")))}
+	if s.Data["skip-bad"] != "" {
+		use.Line += " --skip-bad"
+	}
+	return measure, use
+}
 
 // folderText is a folder's task in a few words.
 func folderText(s train.Settings) string {

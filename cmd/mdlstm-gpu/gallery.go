@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,8 +136,8 @@ func (g *gallery) confusions(score train.Score, what string) (labels, cells *rep
 	return labels, cells
 }
 
-// write draws the pictures into a new folder.
-func (g *gallery) write(dir string, score train.Score, what string) error {
+// write draws the pictures into a new folder and names them.
+func (g *gallery) write(dir string, score train.Score, what string) (names []string, err error) {
 	pictures := map[string]func() ([]byte, error){}
 	if sheet := g.sheet(what); sheet != nil {
 		pictures["sheet.png"] = func() ([]byte, error) { return report.SheetPNG(*sheet) }
@@ -153,9 +154,9 @@ func (g *gallery) write(dir string, score train.Score, what string) error {
 		pictures[name] = func() ([]byte, error) { return report.ConfusionPNG(*cells) }
 	}
 	if len(pictures) == 0 {
-		return fmt.Errorf("--out %s: nothing to draw: no classes, and no samples on a 2-D grid of 1 or 3 channels: leave --out out", dir)
+		return nil, fmt.Errorf("--out %s: nothing to draw: no classes, and no samples on a 2-D grid of 1 or 3 channels: leave --out out", dir)
 	}
-	return writePictures(dir, pictures)
+	return slices.Sorted(maps.Keys(pictures)), writePictures(dir, pictures)
 }
 
 // writePictures makes the folder when all is drawn, so that an error leaves

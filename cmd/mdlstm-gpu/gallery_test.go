@@ -133,7 +133,7 @@ func TestEvalPictures(t *testing.T) {
 		}
 	}
 	with := must(t, "eval", "--model", "run", "--out", "pictures")
-	if without := must(t, "eval", "--model", "run"); with != without {
+	if without := must(t, "eval", "--model", "run") + "pictures       pictures: cell_confusion.png, confusion.png, sheet.png\n"; with != without {
 		t.Errorf("with --out %q, without %q", with, without)
 	}
 	for _, name := range []string{"confusion.png", "cell_confusion.png", "sheet.png"} {

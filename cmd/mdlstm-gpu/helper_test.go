@@ -110,6 +110,38 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 	}
 }
 
+// words are those of a command line as a shell splits it, without the program; only
+// quoted ones have spaces.
+func words(t *testing.T, line string) []string {
+	t.Helper()
+	rest, ok := strings.CutPrefix(strings.TrimSpace(line), program+" ")
+	if !ok {
+		t.Fatalf("%q is no command line of %s", line, program)
+	}
+	var list []string
+	for i, part := range strings.Split(rest, "'") {
+		if i%2 == 1 {
+			list = append(list, part)
+		} else {
+			list = append(list, strings.Fields(part)...)
+		}
+	}
+	return list
+}
+
+// mustNext runs what stands below "Next:" in a training's summary.
+func mustNext(t *testing.T, out string) (outputs []string) {
+	t.Helper()
+	_, next, ok := strings.Cut(out, "\nNext:\n")
+	if !ok {
+		t.Fatalf("no next commands in %q", out)
+	}
+	for line := range strings.Lines(next) {
+		outputs = append(outputs, must(t, words(t, line)...))
+	}
+	return outputs
+}
+
 // files lists what is in a folder, hidden names too.
 func files(t *testing.T, dir string) []string {
 	t.Helper()

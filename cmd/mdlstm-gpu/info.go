@@ -202,6 +202,8 @@ func (o infoOptions) shapes(m *nn.Model, set given) ([]grid.Shape, error) {
 	switch {
 	case err != nil:
 		return nil, usagef("--size: %w", err)
+	case m.Axes() != nn.AnyAxes && m.Axes() != len(size):
+		return nil, usagef("--size %s: the model takes %s: give a length for each", text, axesOf(m.Axes()))
 	case batch < 1:
 		return nil, usagef("--batch %d: must be at least 1 sample", batch)
 	case size.Cells() > grid.MaxRows/batch:

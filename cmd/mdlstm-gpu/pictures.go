@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -14,83 +11,38 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// pictureFile is a file to predict and where its prediction goes.
-type pictureFile struct{ in, out, overlay string } // overlay "" = none
-
-// predictPictures writes a PNG for each picture. One that cannot be predicted ends
-// the command, or is skipped; one that cannot be written ends it. Files that were
-// written before are whole.
-func predictPictures(ctx context.Context, o predictOptions, m *nn.Model, folder bool, open func() (*predictor, error), s streams) error {
-	if err := predictsPictures(m, o.overlay != ""); err != nil {
-		return fmt.Errorf("--model %s: %w", o.model, err)
+// pictures writes a PNG for each picture.
+func (j *prediction) pictures(ctx context.Context) error {
+	if err := predictsPictures(j.m); err != nil {
+		return fmt.Errorf("--model %s: %w", j.model, err)
 	}
-	list, err := listPictures(o, folder)
-	if err != nil {
+	if j.overlay != "" && j.m.Config.Loss != nn.CrossEntropy {
+		return usagef("--overlay %s: --model %s puts out no classes to lay over a picture: leave --overlay out", j.overlay, j.model)
+	}
+	if err := j.tiles.fits(2, "a picture"); err != nil {
 		return err
 	}
-	bad := 0
-	skip := func(err error) error {
-		if errors.Is(err, context.Canceled) {
+	if !j.folder && !strings.EqualFold(filepath.Ext(j.out), ".png") {
+		return usagef("--out %s: a picture's prediction is a PNG: name it with .png at its end", j.out)
+	}
+	return j.files(ctx, fileKind{
+		noun: "picture", ending: ".png", list: imagefile.List,
+		stat: func(path string) error {
+			_, err := imagefile.Stat(path, imagefile.Limits{})
 			return err
-		}
-		if !o.skipBad && folder {
-			return fmt.Errorf("%w: --skip-bad leaves it out", err)
-		}
-		if !o.skipBad {
-			return err
-		}
-		bad++
-		fmt.Fprintf(s.err, "skipped: %v\n", err)
-		return nil
-	}
-	var good []pictureFile
-	for _, p := range list { // headers first: most faults are found before any work
-		_, err := imagefile.Stat(p.in, imagefile.Limits{})
-		if err == nil {
-			good = append(good, p)
-		} else if err := skip(err); err != nil {
-			return err
-		}
-	}
-	p, err := open()
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	for _, dir := range foldersOf(o, folder) {
-		err := os.Mkdir(dir, 0o777)
-		if err == nil {
-			defer os.Remove(dir) // of a folder with files this does nothing
-		} else if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	for _, file := range good {
-		img, out, err := p.picture(ctx, file.in)
-		if err == nil {
-			err = p.store(file, img, out)
-		} else {
-			err = skip(err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	done := len(list) - bad
-	if done == 0 {
-		return fmt.Errorf("%s: no picture could be read", o.in)
-	}
-	w := &printer{w: s.out}
-	text := fmt.Sprintf("%s: %s of %s", o.out, count(done, "prediction"), o.in)
-	if bad > 0 {
-		text += fmt.Sprintf(", %d skipped", bad)
-	}
-	w.line("%s", text)
-	return w.err
+		},
+		predict: func(ctx context.Context, p *predictor, f predictedFile) error {
+			img, out, err := p.picture(ctx, f.in)
+			if err != nil {
+				return &inputError{err}
+			}
+			return p.store(f, img, out)
+		},
+	})
 }
 
 // predictsPictures refuses models whose inputs or outputs are no pictures.
-func predictsPictures(m *nn.Model, overlay bool) error {
+func predictsPictures(m *nn.Model) error {
 	const advice = "give the pictures as a .npy file"
 	classes := m.Config.Loss == nn.CrossEntropy
 	if axes := m.Axes(); axes != nn.AnyAxes && axes != 2 {
@@ -107,85 +59,7 @@ func predictsPictures(m *nn.Model, overlay bool) error {
 	if n := m.Units(); !classes && n != 1 && n != 3 {
 		return fmt.Errorf("it puts out %d values, a picture has 1 (grey) or 3 (RGB): %s", n, advice)
 	}
-	if overlay && !classes {
-		return errors.New("it puts out no classes to lay over a picture: leave --overlay out")
-	}
 	return nil
-}
-
-func foldersOf(o predictOptions, folder bool) (dirs []string) {
-	if folder {
-		dirs = append(dirs, o.out)
-	}
-	if o.overlay != "" {
-		dirs = append(dirs, o.overlay)
-	}
-	return dirs
-}
-
-// listPictures names the files and refuses outputs that must not be written.
-func listPictures(o predictOptions, folder bool) ([]pictureFile, error) {
-	names := []string{filepath.Base(o.in)}
-	if folder {
-		var err error
-		if names, err = imagefile.List(o.in); err != nil {
-			return nil, err
-		}
-	} else if !strings.EqualFold(filepath.Ext(o.out), ".png") {
-		return nil, fmt.Errorf("--out %s: a picture's prediction is a PNG: name it with .png at its end", o.out)
-	}
-	for flag, dir := range map[string]string{"out": o.out, "overlay": o.overlay} {
-		if dir == "" || flag == "out" && !folder {
-			continue
-		}
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			return nil, fmt.Errorf("--%s %s: it is a file, want a folder", flag, dir)
-		}
-		if _, err := os.Stat(filepath.Dir(filepath.Clean(dir))); err != nil {
-			return nil, fmt.Errorf("--%s %s: its folder: %w", flag, dir, err)
-		}
-	}
-	taken := map[string]string{} // by whom
-	var list []pictureFile
-	for _, name := range names {
-		png := strings.TrimSuffix(name, filepath.Ext(name)) + ".png"
-		p := pictureFile{in: o.in, out: o.out}
-		if folder {
-			p.in, p.out = filepath.Join(o.in, name), filepath.Join(o.out, png)
-		}
-		targets := []string{p.out}
-		if o.overlay != "" {
-			p.overlay = filepath.Join(o.overlay, png)
-			targets = append(targets, p.overlay)
-		}
-		for _, target := range targets {
-			if err := checkOut(target, o.overwrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
-			}
-			if sameFile(target, p.in) {
-				return nil, fmt.Errorf("--out %s: it is the picture itself: choose another name", target)
-			}
-			if other := taken[filepath.Clean(target)]; other != "" {
-				return nil, fmt.Errorf("%s and %s would both be written to %s: rename one, or choose another folder", other, p.in, target)
-			}
-			taken[filepath.Clean(target)] = p.in
-		}
-		list = append(list, p)
-	}
-	if !folder {
-		return list, checkOut(o.out, o.overwrite)
-	}
-	return list, nil
-}
-
-func sameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
 }
 
 // picture reads and predicts one file.
@@ -215,7 +89,7 @@ func (p *predictor) picture(ctx context.Context, path string) (img *imagefile.Im
 }
 
 // store writes the prediction of a picture.
-func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32) error {
+func (p *predictor) store(file predictedFile, img *imagefile.Image, out []float32) error {
 	m := p.e.Model()
 	result, err := m.OutputShape(grid.Shape{img.Height, img.Width})
 	if err != nil {
@@ -224,39 +98,18 @@ func (p *predictor) store(file pictureFile, img *imagefile.Image, out []float32)
 	if m.Config.Loss != nn.CrossEntropy {
 		return imagefile.Write(file.out, &imagefile.Image{Height: result[0], Width: result[1], Channels: p.units, Pix: out, Bits: img.Bits})
 	}
-	mask, err := largestClass(out, result, p.units)
+	numbers, err := largestClasses(out, result, p.units)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file.in, err)
 	}
-	if p.units <= 256 {
-		err = imagefile.WriteMask(file.out, mask, imagefile.Palette(p.units))
-	} else {
-		err = imagefile.WriteMask(file.out, mask, nil)
-	}
-	if err != nil || file.overlay == "" {
+	mask := &imagefile.Mask{Height: result[0], Width: result[1], Values: p.form.values(numbers), Palette: p.form.palette}
+	if err := imagefile.WriteMask(file.out, mask); err != nil || file.overlay == "" {
 		return err
 	}
+	mask.Values = numbers
 	over, err := imagefile.Overlay(img, mask.Enlarge([2]int(m.Windows(2)), img.Height, img.Width))
 	if err != nil {
 		return err
 	}
 	return imagefile.Write(file.overlay, over)
-}
-
-// largestClass is the class with the largest share in each cell, the first of
-// equal ones.
-func largestClass(out []float32, size []int, classes int) (*imagefile.Mask, error) {
-	mask := &imagefile.Mask{Height: size[0], Width: size[1], Values: make([]int32, product(size))}
-	for i := range mask.Values {
-		shares := out[i*classes:][:classes]
-		for class, v := range shares {
-			if v != v {
-				return nil, fmt.Errorf("the model puts out NaN at row %d, column %d", i/size[1], i%size[1])
-			}
-			if v > shares[mask.Values[i]] {
-				mask.Values[i] = int32(class)
-			}
-		}
-	}
-	return mask, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -67,8 +68,12 @@ func TestPredictPictureAgreesWithArray(t *testing.T) {
 			}
 			must(t, "predict", "--device", "cpu", "--model", "m.safetensors", "--in", "x.npy", "--out", "y.npy", "--overwrite")
 			out := must(t, "predict", "--device", "cpu", "--model", "m.safetensors", "--in", "in.png", "--out", "out.png", "--overwrite")
-			if out != "out.png: 1 prediction of in.png\n" {
-				t.Errorf("it said %q", out)
+			want := "out.png: 1 prediction of in.png\n"
+			if c.loss == nn.CrossEntropy {
+				want = fmt.Sprintf("out.png: 1 prediction of in.png with class numbers 0 to %d\n", c.units-1)
+			}
+			if out != want {
+				t.Errorf("it said %q, want %q", out, want)
 			}
 			y := loaded(t, "y.npy").Data
 			if c.loss != nn.CrossEntropy {
@@ -117,7 +122,7 @@ func TestPredictFolder(t *testing.T) {
 	writeFile(t, "photos/c.jpg", b.Bytes())
 	writeFile(t, "photos/notes.txt", []byte("not a picture"))
 	args := []string{"predict", "--device", "cpu", "--model", "m.safetensors", "--in", "photos"}
-	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos\n" {
+	if out := must(t, append(args, "--out", "masks", "--overlay", "seen/")...); out != "masks: 3 predictions of photos with class numbers 0 to 3\nseen/: 3 overlays\n" {
 		t.Errorf("it said %q", out)
 	}
 	want := []string{"a.png", "b.png", "c.png"}
@@ -180,7 +185,7 @@ func TestPredictBadPictures(t *testing.T) {
 				t.Errorf("it said %q, want %q in it", r.err, c.want)
 			}
 			r = do(append(args, "--in", folder, "--out", out, "--skip-bad", "--overwrite")...)
-			if want := out + ": 2 predictions of " + folder + ", 1 skipped\n"; r.code != exitDone || r.out != want || !strings.Contains(r.err, "skipped: load "+filepath.Join(folder, name)) {
+			if want := out + ": 2 predictions of " + folder + " with class numbers 0 to 3, 1 skipped\n"; r.code != exitDone || r.out != want || !strings.Contains(r.err, "skipped: load "+filepath.Join(folder, name)) {
 				t.Errorf("exit code %d, %q, %q, want %q and the file's name", r.code, r.out, r.err, want)
 			}
 			if got := files(t, out); !slices.Equal(got, []string{"a.png", "z.png"}) {
@@ -217,6 +222,8 @@ func TestPredictPicturesRefused(t *testing.T) {
 	saved(t, "sum.safetensors", nn.Config{Input: 1, Head: nn.Head{Units: 4, Activation: nn.Softmax}, Loss: nn.CrossEntropy, Layers: []nn.Layer{
 		{Type: nn.TypeMDLSTM, Cell: nn.CellPlain, Hidden: 2, Directions: []string{"++"}}, {Type: nn.TypeSum, Axis: new(int)},
 	}})
+	saved(t, "dense.safetensors", nn.Config{Input: 3, Head: nn.Head{Units: 1, Activation: nn.Linear}, Loss: nn.MSE,
+		Layers: []nn.Layer{{Type: nn.TypeDense, Units: 2, Activation: nn.Tanh}}})
 	photo(t, "a.png", 4, 4, 3, 8)
 	array(t, "x.npy", 1, 4, 4, 3)
 	for _, dir := range []string{"none", "twins", "broken"} {
@@ -237,7 +244,7 @@ func TestPredictPicturesRefused(t *testing.T) {
 		{"--model m.safetensors --in broken --out masks --skip-bad", exitFailed, "broken: no picture could be read"},
 		{"--model m.safetensors --in broken --out masks", exitFailed, ": --skip-bad leaves it out"},
 		{"--model m.safetensors --in missing.png --out o.png", exitFailed, "load missing.png: no such file"},
-		{"--model m.safetensors --in a.png --out o.npy", exitFailed, "--out o.npy: a picture's prediction is a PNG"},
+		{"--model m.safetensors --in a.png --out o.npy", exitUsage, "--out o.npy: a picture's prediction is a PNG"},
 		{"--model m.safetensors --in a.png --out a.png --overwrite", exitFailed, "it is the picture itself"},
 		{"--model m.safetensors --in twins --out twins --overwrite", exitFailed, "it is the picture itself"},
 		{"--model m.safetensors --in a.png --out no/where.png", exitFailed, "--out no/where.png"},
@@ -245,7 +252,10 @@ func TestPredictPicturesRefused(t *testing.T) {
 		{"--model m.safetensors --in twins --out a.png", exitFailed, "--out a.png: it is a file, want a folder"},
 		{"--model m.safetensors --in a.png --out o.png --batch 2", exitUsage, "--batch goes with arrays"},
 		{"--model m.safetensors --in x.npy --out o.npy --skip-bad", exitUsage, "--skip-bad goes with pictures"},
-		{"--model grey.safetensors --in a.png --out o.png --overlay seen", exitFailed, "no classes to lay over"},
+		{"--model grey.safetensors --in a.png --out o.png --overlay seen", exitUsage, "no classes to lay over"},
+		{"--model m.safetensors --in a.png --out o.png --tile 4", exitUsage, "--tile 4: the model takes 2 axes: give a size for each"},
+		{"--model dense.safetensors --in a.png --out o.png --tile 4x4x4", exitUsage, "--tile 4x4x4: a picture has 2 axes: give a size for each"},
+		{"--model dense.safetensors --in x.npy --out o.npy --tile 4", exitUsage, "--tile 4: x.npy has 2 axes: give a size for each"},
 		{"--model two.safetensors --in a.png --out o.png", exitFailed, "--model two.safetensors: it takes 2 channels"},
 		{"--model five.safetensors --in a.png --out o.png", exitFailed, "it puts out 5 values"},
 		{"--model sum.safetensors --in a.png --out o.png", exitFailed, "its output is no picture"},

@@ -35,31 +35,34 @@ func predictCommand(s streams) *cli.Command {
 	o := predictOptions{computeOptions: defaultCompute()}
 	options := append([]option{
 		{name: "model", arg: "MODEL", usage: "model file, or the folder of a run (its best model where it was validated, else the newest)", dest: &o.model},
-		{name: "in", arg: "X", usage: "inputs: an array [samples, grid …, channels], .npy or .npz (file.npz:name for one of several), a picture, or a folder of pictures", dest: &o.in},
+		{name: "in", arg: "X", usage: "inputs: an array [samples, grid …, channels], .npy or .npz (file.npz:name for one of several), a picture, a volume [depth, height, width] or [depth, height, width, channels], or a folder of pictures or volumes", dest: &o.in},
 		{name: "sizes", arg: "S.npy", usage: "true size of every sample [samples, axes], where they differ", dest: &o.sizes},
-		{name: "out", arg: "Y", usage: "outputs: an array [samples, grid …, units], float32, 0 beyond a sample's size; a .png file, or a folder", dest: &o.out},
+		{name: "out", arg: "Y", usage: "outputs: an array [samples, grid …, units], float32, 0 beyond a sample's size; a .png file of a picture; of a volume a mask [depth, height, width] for classes, else [depth, height, width, units]; or a folder", dest: &o.out},
 		{name: "overwrite", usage: "replace files that exist", dest: &o.overwrite},
 		{name: "batch", arg: "N", usage: "samples of an array computed at once; takes memory, changes no result beyond rounding; 16, or fewer of large ones, by default", dest: &o.batch},
 		{name: "overlay", arg: "DIR", group: "Pictures", usage: "also write every picture with its classes' colours laid over it", dest: &o.overlay},
-		{name: "skip-bad", group: "Pictures", usage: "go on after a picture that cannot be read, and count it", dest: &o.skipBad},
+		{name: "skip-bad", group: "Pictures", usage: "of folders: go on after a picture or volume that cannot be read, and count it", dest: &o.skipBad},
 		{name: "temp", arg: "DIR", group: "Large inputs", usage: "folder of the temporary file that takes what memory does not hold (CPU; else TMPDIR)", dest: &o.temp},
 		{name: "tile", arg: "256x256", group: "Large inputs", usage: "an approximation: predict tiles of this size, each by itself", dest: &o.tile},
 		{name: "overlap", arg: "N", group: "Large inputs", usage: "cells around a tile that it sees beside its own", dest: &o.overlap},
 	}, o.computeOptions.options()...)
 	return command(spec{
-		name: "predict", brief: "run a model on arrays or pictures",
-		about: "Computes a model's outputs, after the head's activation, for NumPy arrays, PNG and JPEG pictures.\n\n" +
-			"Of a picture in 0..1, grey or RGB as the model wants, it writes a PNG: for classes the largest one of each pixel, as indices of a palette; one unit becomes grey, three RGB.\n\n" +
+		name: "predict", brief: "run a model on arrays, pictures or volumes",
+		about: "Computes a model's outputs, after the head's activation, for NumPy arrays, PNG and JPEG pictures, and volumes in .npy files.\n\n" +
+			"Of a picture in 0..1, grey or RGB as the model wants, it writes a PNG: for classes the largest one of each pixel; one unit becomes grey, three RGB. " +
+			"The model of a run writes classes as the values that its training masks have, with their palette if they have one; a model file alone writes their numbers, as indices of a palette. Volumes are the same in .npy files, for a model of three axes.\n\n" +
 			"Results are exact, whatever the size: what does not fit into memory lies in a temporary file. --tile is faster then, but no tile sees beyond its overlap.",
 		examples: []string{
 			"predict --model runs/mine/model.safetensors --in X.npy --out Y.npy",
 			"predict --model runs/mine --in a.npz:x --sizes a.npz:s --out Y.npy",
 			"predict --model runs/mine --in photos/ --out masks/ --overlay seen/",
+			"predict --model runs/scans --in scans/ --out masks/",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runPredict(ctx.Context, o, set, s) })
 }
 
-func (o *predictOptions) check(set given, pictures bool) error {
+// check refuses what makes no sense with any input.
+func (o *predictOptions) check(set given) error {
 	for _, flag := range []string{"model", "in", "out"} {
 		if !set[flag] {
 			return usagef("--%s is missing", flag)
@@ -71,77 +74,127 @@ func (o *predictOptions) check(set given, pictures bool) error {
 	if set["overlap"] && !set["tile"] {
 		return usagef("--overlap goes with --tile")
 	}
-	for _, flag := range []string{"sizes", "batch"} {
-		if set[flag] && pictures {
-			return usagef("--%s goes with arrays, --in %s is no array", flag, o.in)
-		}
-	}
-	for _, flag := range []string{"overlay", "skip-bad"} {
-		if set[flag] && !pictures {
-			return usagef("--%s goes with pictures, --in %s is none, nor a folder of them", flag, o.in)
-		}
-	}
 	return o.computeOptions.check()
 }
 
-// runPredict predicts arrays or pictures.
+// checkSingle refuses flags of arrays with many samples for files with one.
+func (o *predictOptions) checkSingle(set given) error {
+	for _, flag := range []string{"sizes", "batch"} {
+		if set[flag] {
+			return usagef("--%s goes with arrays of several samples, --in %s is none", flag, o.in)
+		}
+	}
+	return nil
+}
+
+// runPredict predicts arrays, pictures or volumes.
 func runPredict(ctx context.Context, o predictOptions, set given, s streams) error {
 	info, err := os.Stat(o.in)
 	folder := err == nil && info.IsDir()
-	pictures := folder || imagefile.Named(o.in)
-	if err := o.check(set, pictures); err != nil {
+	array := !folder && !imagefile.Named(o.in)
+	if err := o.check(set); err != nil {
 		return err
 	}
-	if !pictures {
+	if set["skip-bad"] && array {
+		return usagef("--skip-bad goes with pictures and folders, --in %s is none", o.in)
+	}
+	if array {
 		if err := checkOut(o.out, o.overwrite); err != nil {
 			return err
 		}
 	}
-	m, params, err := loadModel(o.model)
-	if err != nil {
+	j := prediction{predictOptions: o, folder: folder, s: s}
+	if j.m, j.params, err = loadModel(o.model); err != nil {
 		return err
 	}
-	var tiles *tiling
+	if j.form, err = maskFormOf(o.model, j.m); err != nil {
+		return fmt.Errorf("--model %s: %w", o.model, err)
+	}
 	if set["tile"] {
-		if tiles, err = newTiling(m, o.tile, o.overlap); err != nil {
+		if j.tiles, err = newTiling(j.m, o.tile, o.overlap); err != nil {
 			return err
 		}
 	}
-	open := func() (*predictor, error) { return newPredictor(o, m, params, tiles, s) }
-	if pictures {
-		return predictPictures(ctx, o, m, folder, open, s)
+	volumes := folder && j.takesVolumes()
+	if set["overlay"] && (array || volumes) {
+		return usagef("--overlay goes with pictures, --in %s is none, nor a folder of them", o.in)
 	}
-	return predictArrays(ctx, o, m, open, s)
+	if array {
+		return j.array(ctx, set)
+	}
+	if err := o.checkSingle(set); err != nil {
+		return err
+	}
+	if volumes {
+		return j.volumes(ctx)
+	}
+	return j.pictures(ctx)
 }
 
-// predictArrays writes the outputs of all samples as one array.
-func predictArrays(ctx context.Context, o predictOptions, m *nn.Model, open func() (*predictor, error), s streams) (err error) {
-	src, err := task.NewArrays(task.ArraysOptions{X: o.in, Sizes: o.sizes, Batch: max(o.batch, 1), Mapped: true})
+// prediction is what is to be predicted, and with which model.
+type prediction struct {
+	predictOptions
+	folder bool // --in is one
+	m      *nn.Model
+	params []float32
+	tiles  *tiling  // nil: exact
+	form   maskForm // of predicted masks
+	s      streams
+}
+
+// array writes the outputs of all samples of an array as one array; where the model
+// takes three axes the array may be one volume alone.
+func (j *prediction) array(ctx context.Context, set given) (err error) {
+	options := task.ArraysOptions{X: j.in, Sizes: j.sizes, Batch: max(j.batch, 1), Mapped: true}
+	if j.m.Axes() == volumeAxes {
+		options.Axes = volumeAxes
+	}
+	src, err := task.NewArrays(options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	if err := src.Check(m); err != nil {
+	if src.Single() {
+		if err := j.checkSingle(set); err != nil {
+			return err
+		}
+	}
+	if err := src.Check(j.m); err != nil {
 		return err
 	}
-	p, err := open()
+	if err := j.tiles.fits(len(src.Grid()), j.in); err != nil {
+		return err
+	}
+	p, err := j.open()
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	padded, err := m.OutputShape(src.Grid())
+	w := &printer{w: j.s.out}
+	if src.Single() {
+		shape, err := p.volume(ctx, src, j.in, j.out)
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%s: %s of 1 volume", j.out, shapeText(shape))
+		if j.m.Config.Loss == nn.CrossEntropy {
+			text += " with " + p.form.String()
+		}
+		w.line("%s", text)
+		return w.err
+	}
+	padded, err := j.m.OutputShape(src.Grid())
 	if err != nil {
 		return err
 	}
-	shape := append(append([]int{src.Spec().Samples}, padded...), m.Units())
-	err = npy.Create(o.out, shape, func(out []float32) error {
-		return p.array(ctx, src, o, out, padded)
+	shape := append(append([]int{src.Spec().Samples}, padded...), j.m.Units())
+	err = npy.Create(j.out, shape, func(out []float32) error {
+		return p.array(ctx, src, j.predictOptions, out, padded)
 	})
 	if err != nil {
 		return err
 	}
-	w := &printer{w: s.out}
-	w.line("%s: %s of %s", o.out, shapeText(shape), count(shape[0], "sample"))
+	w.line("%s: %s of %s", j.out, shapeText(shape), count(shape[0], "sample"))
 	return w.err
 }
 
@@ -246,6 +299,7 @@ type predictor struct {
 	e        engine.Engine
 	units    int
 	tiles    *tiling // nil: exact
+	form     maskForm
 	computer computer
 	said     bool
 	x        []float32 // packed inputs
@@ -253,23 +307,23 @@ type predictor struct {
 	batch    engine.Batch
 }
 
-func newPredictor(o predictOptions, m *nn.Model, params []float32, tiles *tiling, s streams) (*predictor, error) {
-	c, err := o.computeOptions.find(s)
+func (j *prediction) open() (*predictor, error) {
+	c, err := j.computeOptions.find(j.s)
 	if err != nil {
 		return nil, err
 	}
-	c.temp = o.temp
-	e, err := c.open(m)
+	c.temp = j.temp
+	e, err := c.open(j.m)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.SetParameters(params); err != nil {
+	if err := e.SetParameters(j.params); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	if tiles != nil {
-		fmt.Fprintf(s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(tiles.overlap, "cell"))
+	if j.tiles != nil {
+		fmt.Fprintf(j.s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(j.tiles.overlap, "cell"))
 	}
-	return &predictor{e: e, units: m.Units(), tiles: tiles, computer: c}, nil
+	return &predictor{e: e, units: j.m.Units(), tiles: j.tiles, form: j.form, computer: c}, nil
 }
 
 func (p *predictor) close() { _ = p.e.Close() }

@@ -11,6 +11,7 @@ import (
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
+	"mdlstm-gpu/host/nn/tensorfile"
 	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
 )
@@ -126,10 +127,7 @@ func (p *prepared) load(o *trainOptions, set given) error {
 // with the length of its header, whose first byte may be a brace too; so this is
 // for files that could not be read.
 func isJSON(path string) bool {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe would wait
-		return false
-	}
-	f, err := os.Open(path)
+	f, _, err := tensorfile.OpenRegular(path)
 	if err != nil {
 		return false
 	}

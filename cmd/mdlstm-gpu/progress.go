@@ -103,7 +103,11 @@ func (p *progress) step(s train.Progress) {
 
 // parts are a step in words, the most wanted first.
 func (p *progress) parts(s train.Progress, now time.Time) []string {
-	parts := []string{fmt.Sprintf("%d/%d", s.Step+1, p.total), "loss " + formatLoss(s.Loss)}
+	loss := "loss " + formatLoss(s.Loss)
+	if math.IsNaN(s.Loss) {
+		loss = "no target counts"
+	}
+	parts := []string{fmt.Sprintf("%d/%d", s.Step+1, p.total), loss}
 	if !math.IsNaN(s.Relevant) {
 		parts = append(parts, "relevant "+formatLoss(s.Relevant))
 	}

@@ -29,6 +29,14 @@ func TestProgressPlain(t *testing.T) {
 	}
 }
 
+// TestProgressWithoutTargets: a step of ignored cells has no loss.
+func TestProgressWithoutTargets(t *testing.T) {
+	p := &progress{total: 4}
+	if got, want := p.text(train.Progress{Loss: math.NaN(), Relevant: math.NaN()}, time.Unix(1, 0)), "step 1/4  no target counts  "; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q first", got, want)
+	}
+}
+
 // TestProgressFits: the text beside the bar keeps to its room, the most wanted
 // first.
 func TestProgressFits(t *testing.T) {

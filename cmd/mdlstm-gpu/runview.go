@@ -28,9 +28,6 @@ const (
 	reportFile = "report.html"
 )
 
-// lastSteps is how many steps at the end the losses of a run are averaged over.
-const lastSteps = 50
-
 // runView is a run as a report shows it.
 type runView struct {
 	dir      string
@@ -319,9 +316,6 @@ func nextCommands(dir string, s train.Settings, longer string) []report.Command 
 	if s.Task == taskArrays {
 		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --x X.npy --y Y.npy%s", program, model, sizes)}
 	}
-	if ofFolders(s.Task) {
-		measure = report.Command{What: "Measure the model on other samples", Line: fmt.Sprintf("%s eval --model %s --%s DIR --masks DIR", program, model, s.Task)}
-	}
 	if s.Task == taskMNIST {
 		measure.Line = fmt.Sprintf("%s eval --model %s", program, quote(dir))
 	}
@@ -330,8 +324,8 @@ func nextCommands(dir string, s train.Settings, longer string) []report.Command 
 		extend = report.Command{What: "Continue the training", Line: fmt.Sprintf("%s train --resume %s", program, quote(dir))}
 	}
 	use := report.Command{What: "Use the model", Line: fmt.Sprintf("%s predict --model %s --in X.npy%s --out Y.npy", program, model, sizes)}
-	if s.Task == taskImages {
-		use.Line = fmt.Sprintf("%s predict --model %s --in DIR --out DIR", program, model)
+	if ofFolders(s.Task) {
+		measure, use = folderCommands(dir, s)
 	}
 	return []report.Command{
 		measure,

@@ -13,7 +13,8 @@ import (
 )
 
 // stackLayer is a layer of a stack as a user writes it: an item of --layers or a
-// table [[layers]] of a configuration file, whose keys are those of a model file.
+// table [[layers]] of a configuration file, whose keys are those of a model file;
+// only here a sum may leave out its axis.
 type stackLayer struct {
 	Type string `toml:"type"`
 
@@ -30,10 +31,7 @@ type stackLayer struct {
 	Bias       *bool  `toml:"bias"`
 
 	Window []int `toml:"window"`
-	Axis   *int  `toml:"axis"`
-
-	// all is a sum over every axis that is left.
-	all bool
+	Axis   *int  `toml:"axis"` // of a sum; nil for all axes that are left
 }
 
 // headTable is the table [head] of a configuration file; what it leaves out
@@ -107,8 +105,6 @@ func parseLayer(item string) (l stackLayer, err error) {
 		return l, fmt.Errorf("want %s", itemForm(l.Type, places))
 	case l.Type == nn.TypeDense && !seen["activation"]:
 		l.Activation = nn.Tanh
-	case l.Type == nn.TypeSum:
-		l.all = !seen["axis"]
 	}
 	return l, nil
 }
@@ -197,7 +193,7 @@ func layers(stack []stackLayer, axes int, where func(item int, key string) strin
 			}
 		case s.Directions != nil && (s.Type == nn.TypeDense || s.Type == nn.TypeSum):
 			return nil, nil, usagef("%s: directions go with an mdlstm layer", where(i, "directions"))
-		case s.all:
+		case s.Type == nn.TypeSum && s.Axis == nil:
 			l.Axis = new(int)
 			if count = axes; axes < 1 {
 				return nil, nil, usagef("%s: no axis is left to sum over", where(i, "type"))

@@ -255,6 +255,14 @@ func TestConfigWithLayers(t *testing.T) {
 	if record, err := train.ReadRecord("short"); err != nil || len(record.Settings.Model.Layers) != 1 {
 		t.Errorf("%+v, %v", record.Settings.Model, err)
 	}
+	// A sum without an axis takes all of them, as --layers "sum" does.
+	write("steps = 2\n[[layers]]\ntype = \"dense\"\nunits = 3\nactivation = \"tanh\"\n[[layers]]\ntype = \"sum\"\n")
+	array(t, "X.npy", 2, 2, 3, 1)
+	array(t, "Y.npy", 2, 1)
+	must(t, "train", "--config", "c.toml", "--x", "X.npy", "--y", "Y.npy", "--device", "cpu", "--out", "sums")
+	if record, err := train.ReadRecord("sums"); err != nil || len(record.Settings.Model.Layers) != 3 || *record.Settings.Model.Layers[2].Axis != 0 {
+		t.Errorf("%+v, %v", record.Settings.Model, err)
+	}
 	for _, c := range []struct{ old, new, want string }{
 		{"hidden = 2", "hiden = 2", `c.toml:6: no key "hiden" in layers: want activation,`},
 		{"hidden = 2", `hidden = "2"`, `c.toml:6: key "hidden": want a whole number`},

@@ -62,16 +62,6 @@ func upper(key string) string {
 	return strings.ToUpper(key[:1]) + key[1:]
 }
 
-// lastMean is the mean of a column's last steps, NaN without any.
-func lastMean(column []float64) float64 {
-	last := column[max(0, len(column)-lastSteps):]
-	sum := 0.0
-	for _, v := range last {
-		sum += v
-	}
-	return sum / float64(len(last))
-}
-
 // median of some numbers, NaN without any.
 func median(values []float64) float64 {
 	if len(values) == 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/nn"
@@ -26,33 +25,39 @@ func newTiling(m *nn.Model, text string, overlap int) (*tiling, error) {
 		return nil, usagef("--overlap %d: want 0 to %d cells", overlap, 1<<20)
 	}
 	if m.Config.View != nn.ViewGrid {
-		return nil, fmt.Errorf("--tile: the model reads a sample as lines (view %s), which tiles would cut: leave --tile out", m.Config.View)
+		return nil, usagef("--tile: the model reads a sample as lines (view %s), which tiles would cut: leave --tile out", m.Config.View)
 	}
 	if want := m.Axes(); want != nn.AnyAxes && want != len(tile) {
-		return nil, fmt.Errorf("--tile %s: the model takes %d axes: give a size for each", text, want)
+		return nil, usagef("--tile %s: the model takes %d axes: give a size for each", text, want)
 	}
 	for i := range m.Stages {
 		s := &m.Stages[i]
 		if s.Type == nn.TypeSum {
-			return nil, fmt.Errorf("--tile: %s sums over an axis, which takes the whole sample: leave --tile out", s.Name)
+			return nil, usagef("--tile: %s sums over an axis, which takes the whole sample: leave --tile out", s.Name)
 		}
 	}
 	t := &tiling{tile: tile, overlap: overlap, window: m.Windows(len(tile))}
 	for d, cells := range t.window {
 		if tile[d]%cells != 0 || overlap%cells != 0 {
-			return nil, fmt.Errorf("--tile %s --overlap %d: the model's windows make %d cells of axis %d one: give multiples of %d", text, overlap, cells, d, cells)
+			return nil, usagef("--tile %s --overlap %d: the model's windows make %d cells of axis %d one: give multiples of %d", text, overlap, cells, d, cells)
 		}
 	}
 	return t, nil
+}
+
+// fits refuses tiles of another number of axes than what is predicted has, which
+// what names. A model of dense layers alone takes any.
+func (t *tiling) fits(axes int, what string) error {
+	if t != nil && len(t.tile) != axes {
+		return usagef("--tile %s: %s has %s: give a size for each", t.tile, what, axesOf(axes))
+	}
+	return nil
 }
 
 // tiled predicts a sample of a size at the beginning of x [*in, K] tile by tile
 // into the beginning of out [*padded, units].
 func (p *predictor) tiled(ctx context.Context, x []float32, in, size []int, out []float32, padded []int) error {
 	t := p.tiles
-	if len(size) != len(t.tile) {
-		return fmt.Errorf("--tile %s: %d axes, the sample has %d", t.tile, len(t.tile), len(size))
-	}
 	k, axes := p.e.Model().Config.Input, len(size)
 	at := make([]int, axes) // the tile's first cell
 	for {

@@ -149,10 +149,15 @@ func (t *training) summary(out io.Writer) error {
 	p := &printer{w: out}
 	settings := t.run.Settings()
 	p.line("%s on %s: %d steps, %s a step", settings.Name, taskText(settings), log.Len(), formatMillis(median(log.Seconds)))
-	if relevant := lastMean(log.Relevant); !math.IsNaN(relevant) {
-		p.line("relevant loss  %s  (mean of the last %s)", formatLoss(relevant), count(min(log.Len(), lastSteps), "step"))
+	overall, n := report.FinalLoss(log.Overall)
+	if relevant, _ := report.FinalLoss(log.Relevant); !math.IsNaN(relevant) {
+		p.line("relevant loss  %s  (mean of the last %s)", formatLoss(relevant), count(n, "step"))
 	}
-	p.line("overall loss   %s  (mean of the last %s)", formatLoss(lastMean(log.Overall)), count(min(log.Len(), lastSteps), "step"))
+	if math.IsNaN(overall) {
+		p.line("overall loss   none: in the last %s no target counts", count(n, "step"))
+	} else {
+		p.line("overall loss   %s  (mean of the last %s)", formatLoss(overall), count(n, "step"))
+	}
 	model := modelFile
 	if best, ok := t.run.Best(); ok {
 		model = bestFile

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/report"
 )
 
@@ -20,6 +21,18 @@ func classArrays(t *testing.T, n int) {
 		classes[i] = int64(i % 17 / 6)
 	}
 	integers(t, "Y.npy", classes, n, 3, 3)
+}
+
+// TestEvalWithoutTargets: nothing to measure is an error, not NaN.
+func TestEvalWithoutTargets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	saved(t, "m.safetensors", nn.Config{Input: 1, Loss: nn.CrossEntropy, ClassWeights: []float64{0, 1}, IgnoreIndex: ptr(2),
+		Head: nn.Head{Units: 2, Activation: nn.Softmax}, Layers: []nn.Layer{{Type: nn.TypeDense, Units: 2, Activation: nn.Tanh}}})
+	array(t, "x.npy", 1, 2, 2, 1)
+	for class, want := range map[int64]string{0: "arrays: no target counts: the model gives the weight 0", 2: "y.npy: no target counts: each is the ignore_index 2"} {
+		integers(t, "y.npy", []int64{class, class, class, class}, 1, 2, 2)
+		refused(t, do("eval", "--model", "m.safetensors", "--x", "x.npy", "--y", "y.npy", "--device", "cpu"), exitFailed, want)
+	}
 }
 
 func TestTrainValidates(t *testing.T) {

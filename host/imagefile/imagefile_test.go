@@ -153,12 +153,12 @@ func TestMaskRoundTrip(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mask.png")
-			if err := WriteMask(path, &Mask{2, 3, c.values}, c.palette); err != nil {
+			if err := WriteMask(path, &Mask{2, 3, c.values, c.palette}); err != nil {
 				t.Fatal(err)
 			}
 			m, err := DecodeMask(path, Limits{})
-			if err != nil || m.Height != 2 || m.Width != 3 || !slices.Equal(m.Values, c.values) {
-				t.Errorf("got %+v (error %v), want %v", m, err, c.values)
+			if err != nil || m.Height != 2 || m.Width != 3 || !slices.Equal(m.Values, c.values) || !slices.Equal(m.Palette, c.palette) {
+				t.Errorf("got %+v (error %v), want %v and %v", m, err, c.values, c.palette)
 			}
 		})
 	}
@@ -235,7 +235,7 @@ func TestDecodeRefuses(t *testing.T) {
 	_, err = Decode(path, 1, Limits{Pixels: 5})
 	refused(t, err, "load "+path, "at most 5")
 	_, err = Decode(t.TempDir(), 1, Limits{})
-	refused(t, err, "load ", "folder")
+	refused(t, err, "load ", "not a regular file")
 	_, err = Decode("missing.png", 1, Limits{})
 	refused(t, err, "load missing.png", "no such file")
 }
@@ -272,17 +272,17 @@ func TestWriteRefuses(t *testing.T) {
 	refused(t, Write(path, &Image{1, 2, 2, make([]float32, 4), 8}), "write "+path, "2 channels")
 	refused(t, Write(path, &Image{1, 2, 1, make([]float32, 4), 8}), "write "+path, "4 values")
 	refused(t, Write(path, &Image{1, 2, 1, make([]float32, 2), 7}), "write "+path, "7 bits")
-	refused(t, WriteMask(path, &Mask{1, 2, []int32{0, 3}}, Palette(3)), "write "+path, "class 3, want 0 to 2")
-	refused(t, WriteMask(path, &Mask{1, 2, []int32{0, -1}}, nil), "write "+path, "class -1")
-	refused(t, WriteMask(path, &Mask{1, 2, []int32{0}}, nil), "write "+path, "1 values")
-	refused(t, WriteMask(path, &Mask{1, 1, []int32{0}}, Palette(257)), "write "+path, "257")
+	refused(t, WriteMask(path, &Mask{1, 2, []int32{0, 3}, Palette(3)}), "write "+path, "class 3, want 0 to 2")
+	refused(t, WriteMask(path, &Mask{1, 2, []int32{0, -1}, nil}), "write "+path, "class -1")
+	refused(t, WriteMask(path, &Mask{1, 2, []int32{0}, nil}), "write "+path, "1 values")
+	refused(t, WriteMask(path, &Mask{1, 1, []int32{0}, Palette(257)}), "write "+path, "257")
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 0 {
 		t.Errorf("the folder holds %v (error %v), want nothing", entries, err)
 	}
 }
 
 func TestEnlargeAndOverlay(t *testing.T) {
-	small := &Mask{2, 2, []int32{0, 1, 2, 0}}
+	small := &Mask{Height: 2, Width: 2, Values: []int32{0, 1, 2, 0}}
 	large := small.Enlarge([2]int{2, 1}, 3, 2)
 	if want := []int32{0, 1, 0, 1, 2, 0}; !slices.Equal(large.Values, want) {
 		t.Errorf("enlarged %v, want %v", large.Values, want)

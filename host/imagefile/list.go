@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // Named says whether a file's name ends as a picture's does: .png, .jpg, .jpeg
@@ -19,7 +21,7 @@ func Named(path string) bool {
 func List(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", folder, reason(err))
+		return nil, fmt.Errorf("load %s: %w", folder, tensorfile.Reason(err))
 	}
 	var names []string
 	for _, e := range entries {

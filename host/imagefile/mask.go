@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 )
 
 // Mask is a picture of class numbers: Values [Height, Width] row-major.
 type Mask struct {
 	Height, Width int
 	Values        []int32
+	// Palette has the colours of a file whose pixels are indices; nil for one of
+	// grey values.
+	Palette color.Palette
 }
 
 // DecodeMask reads the class numbers of a PNG: the index of a palette, or the
@@ -42,6 +46,7 @@ func decodeMask(path string, limits Limits) (*Mask, error) {
 	m := &Mask{Height: f.size.Height, Width: f.size.Width}
 	m.Values = make([]int32, m.Height*m.Width)
 	if p, ok := img.(*image.Paletted); ok {
+		m.Palette = p.Palette
 		for y := range m.Height {
 			for x, v := range p.Pix[y*p.Stride:][:m.Width] {
 				m.Values[y*m.Width+x] = int32(v)

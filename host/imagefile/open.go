@@ -9,10 +9,10 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"io/fs"
 	"os"
 
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // MaxPixels is the largest picture that is read where [Limits] says nothing:
@@ -64,24 +64,18 @@ const (
 )
 
 func open(path string, limits Limits) (*file, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, reason(err)
-	}
+	opened, length, err := tensorfile.OpenRegular(path)
 	switch {
-	case info.IsDir():
-		return nil, errors.New("is a folder, want a PNG or JPEG file")
-	case !info.Mode().IsRegular(): // its length is what a size is checked against
-		return nil, errors.New("is not a regular file, want a PNG or JPEG file")
-	case info.Size() == 0:
+	case errors.Is(err, tensorfile.ErrNotRegular):
+		return nil, fmt.Errorf("is %w, want a PNG or JPEG file", err)
+	case err != nil:
+		return nil, err
+	case length == 0:
+		opened.Close()
 		return nil, errors.New("the file is empty")
 	}
-	opened, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
 	f := &file{File: opened}
-	if err := f.readHeader(info.Size(), limits); err != nil {
+	if err := f.readHeader(length, limits); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -92,10 +86,10 @@ func (f *file) readHeader(length int64, limits Limits) error {
 	var head [26]byte // to the colour type of a PNG
 	n, err := io.ReadFull(f, head[:])
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return reason(err)
+		return tensorfile.Reason(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return reason(err)
+		return tensorfile.Reason(err)
 	}
 	var config image.Config
 	switch {
@@ -112,7 +106,7 @@ func (f *file) readHeader(length int64, limits Limits) error {
 		return damaged(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return reason(err)
+		return tensorfile.Reason(err)
 	}
 	f.size, f.model = Size{config.Height, config.Width}, config.ColorModel
 	return f.checkSize(length, limits)
@@ -173,13 +167,4 @@ func damaged(err error) error {
 		return errors.New("the file ends too early: it is truncated")
 	}
 	return fmt.Errorf("the file is damaged, or of a kind that is not read: %w", err)
-}
-
-// reason strips the path that callers name anyway.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -81,27 +81,27 @@ func (m *Image) picture() image.Image {
 	return p
 }
 
-// WriteMask writes class numbers as PNG: indices of a palette of up to 256
-// colours, so that viewers show colours and NumPy sees the numbers; without a
-// palette (nil) grey values of 8 bits, or of 16 where a number is above 255.
-func WriteMask(path string, m *Mask, palette color.Palette) error {
-	img, err := m.picture(palette)
+// WriteMask writes class numbers as PNG: indices of the mask's palette of up to
+// 256 colours, so that viewers show colours and NumPy sees the numbers; without a
+// palette grey values of 8 bits, or of 16 where a number is above 255.
+func WriteMask(path string, m *Mask) error {
+	img, err := m.picture()
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return encode(path, img)
 }
 
-func (m *Mask) picture(palette color.Palette) (image.Image, error) {
+func (m *Mask) picture() (image.Image, error) {
 	if err := checkSize(m.Height, m.Width, 1, len(m.Values)); err != nil {
 		return nil, err
 	}
-	if len(palette) > 256 {
-		return nil, fmt.Errorf("a palette of %d colours, want at most 256", len(palette))
+	if len(m.Palette) > 256 {
+		return nil, fmt.Errorf("a palette of %d colours, want at most 256", len(m.Palette))
 	}
 	limit, top := int32(1<<16), int32(0)
-	if palette != nil {
-		limit = int32(len(palette))
+	if m.Palette != nil {
+		limit = int32(len(m.Palette))
 	}
 	for i, v := range m.Values {
 		if v < 0 || v >= limit {
@@ -121,8 +121,8 @@ func (m *Mask) picture(palette color.Palette) (image.Image, error) {
 	for i, v := range m.Values {
 		pix[i] = uint8(v)
 	}
-	if palette != nil {
-		return &image.Paletted{Pix: pix, Stride: m.Width, Rect: bounds, Palette: palette}, nil
+	if m.Palette != nil {
+		return &image.Paletted{Pix: pix, Stride: m.Width, Rect: bounds, Palette: m.Palette}, nil
 	}
 	return &image.Gray{Pix: pix, Stride: m.Width, Rect: bounds}, nil
 }

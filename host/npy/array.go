@@ -39,18 +39,30 @@ type Array struct {
 // Ints returns the values of an array of integers, exact up to 64 bits, in a new
 // slice. It is an error when the file held floats.
 func (a *Array) Ints() ([]int64, error) {
-	if a.Kind != Int {
-		return nil, fmt.Errorf("holds %s, want integers: save it with .astype(numpy.int64)", a.DType)
+	if err := a.CheckInts(); err != nil {
+		return nil, err
 	}
 	ints := make([]int64, len(a.Data))
-	if a.exact != nil {
-		copy(ints, a.exact)
-		return ints, nil
-	}
-	for i, v := range a.Data {
-		ints[i] = int64(v)
+	for i := range ints {
+		ints[i] = a.Int(i)
 	}
 	return ints, nil
+}
+
+// CheckInts says whether the file held integers: only then Int has a meaning.
+func (a *Array) CheckInts() error {
+	if a.Kind != Int {
+		return fmt.Errorf("holds %s, want integers: save it with .astype(numpy.int64)", a.DType)
+	}
+	return nil
+}
+
+// Int is value i of Data, exact up to 64 bits, of an array of integers.
+func (a *Array) Int(i int) int64 {
+	if a.exact != nil {
+		return a.exact[i]
+	}
+	return int64(a.Data[i])
 }
 
 // product is the number of values of a shape; ok is false when it is above limit

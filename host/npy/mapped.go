@@ -30,16 +30,12 @@ func Open(path string) (*Array, error) {
 // openMapped returns nil for whatever Read shall look at: files of other kinds,
 // and those at fault.
 func openMapped(path string) (*Array, error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, nil
-	}
-	f, err := os.Open(path)
+	f, size, err := tensorfile.OpenRegular(path)
 	if err != nil {
 		return nil, nil
 	}
 	defer f.Close() // the mapping stays
-	h, start, err := readHeader(bufio.NewReader(f), info.Size())
+	h, start, err := readHeader(bufio.NewReader(f), size)
 	if err != nil || h.descr != "<f4" || h.fortran && len(h.shape) > 1 || start%4 != 0 {
 		return nil, nil
 	}
@@ -47,7 +43,7 @@ func openMapped(path string) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, shape, err := h.fits(d, info.Size()-start)
+	n, shape, err := h.fits(d, size-start)
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -86,7 +82,7 @@ func Create(path string, shape []int, fill func(data []float32) error) error {
 	}
 	var failed error
 	err := tensorfile.AtomicFile(path, func(f *os.File) error {
-		header := encodeHeader(shape)
+		header := encodeHeader("<f4", shape)
 		if _, err := f.Write(header); err != nil || n == 0 {
 			return err
 		}

@@ -17,7 +17,7 @@ func TestReadBeyondMemory(t *testing.T) {
 		t.Skip("this system does not say how much memory is free")
 	}
 	path := filepath.Join(t.TempDir(), "x.npy")
-	header := encodeHeader([]int{1, 1 << 18, 1 << 22, 1})
+	header := encodeHeader("<f4", []int{1, 1 << 18, 1 << 22, 1})
 	if err := os.WriteFile(path, header, 0o666); err != nil {
 		t.Fatal(err)
 	}

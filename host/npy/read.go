@@ -9,10 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"strings"
 
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 const magic = "\x93NUMPY"
@@ -30,36 +30,22 @@ func Read(path string) (*Array, error) {
 
 func read(path string) (*Array, error) {
 	file, key := path, ""
-	info, err := os.Stat(path)
+	f, size, err := tensorfile.OpenRegular(file)
 	if i := strings.LastIndex(path, ".npz:"); errors.Is(err, fs.ErrNotExist) && i >= 0 {
 		file, key = path[:i+len(".npz")], path[i+len(".npz:"):]
-		info, err = os.Stat(file)
 		if key == "" {
 			return nil, errors.New("names no array behind the colon: want file.npz:name")
 		}
+		f, size, err = tensorfile.OpenRegular(file)
+	}
+	if errors.Is(err, tensorfile.ErrNotRegular) {
+		return nil, fmt.Errorf("is %w: want a .npy or .npz file", err)
 	}
 	if err != nil {
-		return nil, reason(err)
-	}
-	// Its size is what every length is checked against: pipes have none.
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file: want a .npy or .npz file")
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, reason(err)
+		return nil, err
 	}
 	defer f.Close()
-	return decode(f, info.Size(), key)
-}
-
-// reason strips the path that Read names anyway.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return decode(f, size, key)
 }
 
 // decode reads a .npy or .npz file of size bytes.

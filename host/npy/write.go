@@ -21,18 +21,33 @@ func Write(path string, shape []int, data []float32) error {
 	return tensorfile.AtomicWrite(path, func(w io.Writer) error { return Encode(w, shape, data) })
 }
 
+// WriteInts is [Write] for int32.
+func WriteInts(path string, shape []int, data []int32) error {
+	if err := checkShape(shape, len(data)); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return tensorfile.AtomicWrite(path, func(w io.Writer) error {
+		return encode(w, encodeHeader("<i4", shape), len(data), func(i int) uint32 { return uint32(data[i]) })
+	})
+}
+
 // Encode writes to w what [Write] writes to a file.
 func Encode(w io.Writer, shape []int, data []float32) error {
 	if err := checkShape(shape, len(data)); err != nil {
 		return err
 	}
-	if _, err := w.Write(encodeHeader(shape)); err != nil {
+	return encode(w, encodeHeader("<f4", shape), len(data), func(i int) uint32 { return math.Float32bits(data[i]) })
+}
+
+// encode writes a header and the bits of n values.
+func encode(w io.Writer, header []byte, n int, bits func(i int) uint32) error {
+	if _, err := w.Write(header); err != nil {
 		return err
 	}
 	buf := make([]byte, 0, 1<<15)
-	for i, v := range data {
-		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
-		if len(buf) == cap(buf) || i == len(data)-1 {
+	for i := range n {
+		buf = binary.LittleEndian.AppendUint32(buf, bits(i))
+		if len(buf) == cap(buf) || i == n-1 {
 			if _, err := w.Write(buf); err != nil {
 				return err
 			}
@@ -55,7 +70,7 @@ func checkShape(shape []int, values int) error {
 
 // encodeHeader is all in front of the values. Spaces fill it up to a multiple
 // of 64 bytes, so that the values can be mapped, as NumPy does.
-func encodeHeader(shape []int) []byte {
+func encodeHeader(descr string, shape []int) []byte {
 	var dims strings.Builder
 	for i, length := range shape {
 		if i > 0 {
@@ -67,7 +82,7 @@ func encodeHeader(shape []int) []byte {
 	if len(shape) > 1 {
 		tuple = strings.TrimSuffix(tuple, ",")
 	}
-	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", tuple)
+	text := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, tuple)
 	const fixed = len(magic) + 4
 	for (fixed+len(text)+1)%64 != 0 {
 		text += " "

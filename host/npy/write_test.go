@@ -49,6 +49,28 @@ func TestWriteRead(t *testing.T) {
 }
 
 // TestWriteAsNumPy wants NumPy's own file, byte for byte.
+func TestWriteInts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "y.npy")
+	want := []int64{0, -1, math.MaxInt32, math.MinInt32, 255, 7}
+	data := make([]int32, len(want))
+	for i, v := range want {
+		data[i] = int32(v)
+	}
+	if err := WriteInts(path, []int{2, 3}, data); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Ints(); err != nil || !slices.Equal(got, want) || !slices.Equal(a.Shape, []int{2, 3}) || a.DType != "int32" {
+		t.Errorf("got %v of %s, shape %v (error %v), want %v", got, a.DType, a.Shape, err, want)
+	}
+	if err := WriteInts(path, []int{2, 2}, data); err == nil {
+		t.Error("6 values fit the shape [2 2]")
+	}
+}
+
 func TestWriteAsNumPy(t *testing.T) {
 	want, err := os.ReadFile("testdata/f4.npy")
 	if err != nil {

@@ -46,6 +46,7 @@ type result struct{ Name, Value, Note string }
 
 type comparisonTable struct {
 	Columns []string // beside the run
+	Steps   string   // which ones the losses are means of
 	Source  string   // of the published figures, "" = none are shown
 	Rows    []comparisonRow
 }
@@ -179,11 +180,11 @@ func (r Run) warnings(prefix string) (list []string) {
 
 // results are the figures that a reader looks for first.
 func (r Run) results() []result {
-	overall, n := finalLoss(r.Log.Overall)
+	overall, n := FinalLoss(r.Log.Overall)
 	note := "mean of the last " + counted(n, "step")
 	var list []result
 	if anyNumber(r.Log.Relevant) {
-		relevant, _ := finalLoss(r.Log.Relevant)
+		relevant, _ := FinalLoss(r.Log.Relevant)
 		list = append(list, result{"Relevant loss", formatLoss(relevant), note})
 	}
 	if n > 0 {
@@ -255,7 +256,7 @@ func (c Comparison) table() *comparisonTable {
 		{"Time per step", func(r Run) string { return medianText(r.Log.Seconds) }, func(p Published) string { return p.StepTime }},
 		{"Params", func(r Run) string { return positiveText(r.Parameters) }, func(p Published) string { return p.Parameters }},
 	}
-	t := &comparisonTable{}
+	t := &comparisonTable{Steps: FinalSteps(c.Runs)}
 	styles := stylesOf(c.Runs)
 	for i, r := range c.Runs {
 		row := comparisonRow{Name: strings.SplitAfter(r.label(), "_"), Colour: styles[i].colour, Dash: styles[i].dash}
@@ -294,7 +295,7 @@ func finalText(values []float64) string {
 	if !anyNumber(values) {
 		return ""
 	}
-	v, _ := finalLoss(values)
+	v, _ := FinalLoss(values)
 	return formatLoss(v)
 }
 

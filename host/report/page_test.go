@@ -146,8 +146,8 @@ func TestRunPageShowsTheRun(t *testing.T) {
 		t.Error(err)
 	}
 	text := strings.ReplaceAll(string(html), "&#43;", "+") // in base64
-	overall, _ := finalLoss(r.Log.Overall)
-	relevant, _ := finalLoss(r.Log.Relevant)
+	overall, _ := FinalLoss(r.Log.Overall)
+	relevant, _ := FinalLoss(r.Log.Relevant)
 	for _, want := range []string{
 		"<title>MD_LSTM on diagonal, 8x8</title>", "runs/MD_LSTM-1", "stopped at step 199", "7 bytes",
 		"<dt>Overall loss</dt><dd>" + formatLoss(overall), "<dt>Relevant loss</dt><dd>" + formatLoss(relevant), "mean of the last 50 steps",
@@ -282,7 +282,7 @@ func TestComparisonPage(t *testing.T) {
 	if err := checkPage([]byte(html)); err != nil {
 		t.Error(err)
 	}
-	relevant, _ := finalLoss(c.Runs[2].Log.Relevant)
+	relevant, _ := FinalLoss(c.Runs[2].Log.Relevant)
 	for _, want := range []string{
 		"Comparison on diagonal", "<small>0.0150</small>", "<small>5.7 ms</small>", "the seed", "3,000", "HORIZONTAL_<wbr>SD_<wbr>LSTM",
 		"<td>" + formatLoss(relevant) + "<small>0.0095</small></td>",

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -10,17 +11,37 @@ import (
 // the seed's published figures do.
 const lastSteps = 50
 
-// finalLoss is the mean of the last steps; NaN or infinite when one of them is,
-// NaN when there are none. n is how many steps were averaged.
-func finalLoss(values []float64) (mean float64, n int) {
-	n = min(len(values), lastSteps)
-	if n == 0 {
-		return math.NaN(), 0
+// FinalLoss is the mean of a column over the last steps, without those that have
+// no value (NaN), as a step has none whose targets all do not count; NaN when none
+// has one, not finite when one of them is infinite. n is how many steps these
+// last ones are.
+func FinalLoss(values []float64) (mean float64, n int) {
+	last := values[max(0, len(values)-lastSteps):]
+	with := 0.0
+	for _, v := range last {
+		if !math.IsNaN(v) {
+			with++
+			mean += (v - mean) / with
+		}
 	}
-	for i, v := range values[len(values)-n:] {
-		mean += (v - mean) / float64(i+1)
+	if with == 0 {
+		mean = math.NaN()
 	}
-	return mean, n
+	return mean, len(last)
+}
+
+// FinalSteps says which steps the final losses of some runs, at least one, are
+// means of: "the last 50 steps".
+func FinalSteps(runs []Run) string {
+	fewest, most := lastSteps, 0
+	for _, r := range runs {
+		_, n := FinalLoss(r.Log.Overall)
+		fewest, most = min(fewest, n), max(most, n)
+	}
+	if fewest < most {
+		return fmt.Sprintf("the last %d to %d steps", fewest, most)
+	}
+	return "the last " + counted(most, "step")
 }
 
 // finiteMean is the mean of the finite values, NaN when there are none. It does

@@ -18,17 +18,37 @@ func TestFinalLoss(t *testing.T) {
 	}{
 		{"the last 50 of 100", ramp, 74.5, 50},
 		{"fewer than 50", ramp[:3], 1, 3},
-		{"NaN among the last", append([]float64{1}, math.NaN()), math.NaN(), 2},
+		{"NaN among the last", []float64{1, math.NaN(), 4}, 2.5, 3},
+		{"only NaN", []float64{math.NaN()}, math.NaN(), 1},
 		{"none", nil, math.NaN(), 0},
 		{"huge", []float64{1e308, 1e308}, 1e308, 2},
 	} {
-		got, n := finalLoss(c.values)
+		got, n := FinalLoss(c.values)
 		if n != c.n || !(math.Abs(got-c.want) <= 1e-12*math.Abs(c.want) || math.IsNaN(got) && math.IsNaN(c.want)) {
 			t.Errorf("%s: %g of %d, want %g of %d", c.name, got, n, c.want, c.n)
 		}
 	}
-	if got, _ := finalLoss([]float64{1, math.Inf(1), 1}); !math.IsNaN(got) && !math.IsInf(got, 0) {
+	if got, _ := FinalLoss([]float64{1, math.Inf(1), 1}); !math.IsNaN(got) && !math.IsInf(got, 0) {
 		t.Errorf("infinity among the last: %g", got)
+	}
+}
+
+func TestFinalSteps(t *testing.T) {
+	of := func(steps ...int) (runs []Run) {
+		for _, n := range steps {
+			runs = append(runs, Run{Log: Columns{Overall: make([]float64, n)}})
+		}
+		return runs
+	}
+	for _, c := range []struct {
+		runs []Run
+		want string
+	}{
+		{of(100, 50), "the last 50 steps"}, {of(4, 4), "the last 4 steps"}, {of(1), "the last 1 step"}, {of(4, 100), "the last 4 to 50 steps"},
+	} {
+		if got := FinalSteps(c.runs); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ type ArraysOptions struct {
 	// samples' sizes [B, D]; paths as [npy.Read] takes them. Y and Sizes may be
 	// empty: no targets, and all samples as large as the array.
 	X, Y, Sizes string
+	// Axes of the grid, where X may also be one sample alone, [*grid, K] or, of one
+	// channel, [*grid]; 0 for [B, *grid, K] only.
+	Axes int
 	// Mapped says that X may be larger than memory: it is mapped where that is
 	// possible ([npy.Open]), and its samples may have any size. Hash does not hold
 	// for it then; read it sample by sample (Sample), and Close it in the end.
@@ -51,6 +54,8 @@ type ArraysOptions struct {
 type Arrays struct {
 	options ArraysOptions
 	x, y    *npy.Array // y nil without targets
+	shape   []int      // of x as the file has it
+	single  bool       // x is one sample alone
 	grid    grid.Shape // of x, the largest size
 	sizes   []grid.Shape
 	spec    Spec
@@ -126,6 +131,10 @@ func (a *Arrays) readInputs() error {
 		return err
 	}
 	a.x = x
+	a.shape = x.Shape
+	if err := a.takeSingle(); err != nil {
+		return errors.Join(err, a.Close())
+	}
 	if err := a.checkInputs(); err != nil {
 		return errors.Join(err, a.Close())
 	}
@@ -133,6 +142,40 @@ func (a *Arrays) readInputs() error {
 	a.spec = Spec{Axes: len(a.grid), Input: x.Shape[len(x.Shape)-1]}
 	return nil
 }
+
+// takeSingle gives a sample that stands alone the axes that it lacks.
+func (a *Arrays) takeSingle() error {
+	x, axes := a.x, a.options.Axes
+	if axes == 0 {
+		return nil
+	}
+	switch len(x.Shape) {
+	case axes + 2:
+		return nil
+	case axes + 1:
+		x.Shape = append([]int{1}, x.Shape...)
+	case axes:
+		x.Shape = append(append([]int{1}, x.Shape...), 1)
+	default:
+		return fmt.Errorf("%s: shape %v has %d axes: %s", a.options.X, x.Shape, len(x.Shape), ranks(axes))
+	}
+	a.single = true
+	return nil
+}
+
+// ranks says what the number of axes of an array means where one sample may stand
+// alone.
+func ranks(axes int) string {
+	grid := "grid …"
+	if axes == volumeAxes {
+		grid = "depth, height, width"
+	}
+	return fmt.Sprintf("%d axes are one sample of one channel [%s], %d one sample [%s, channels], %d several [samples, %s, channels]",
+		axes, grid, axes+1, grid, axes+2, grid)
+}
+
+// Single says whether X is one sample alone.
+func (a *Arrays) Single() bool { return a.single }
 
 // checkInputs looks at the shape of the inputs.
 func (a *Arrays) checkInputs() error {
@@ -143,7 +186,7 @@ func (a *Arrays) checkInputs() error {
 	case axes-2 > grid.MaxAxes:
 		return fmt.Errorf("%s: shape %v has a grid of %d axes, want at most %d", path, x.Shape, axes-2, grid.MaxAxes)
 	case slices.Contains(x.Shape, 0):
-		return fmt.Errorf("%s: shape %v has no values: give at least one sample, cell and channel", path, x.Shape)
+		return fmt.Errorf("%s: shape %v has no values: give at least one sample, cell and channel", path, a.shape)
 	}
 	return nil
 }

@@ -312,6 +312,48 @@ func TestNewArraysRefuses(t *testing.T) {
 	}
 }
 
+// TestArraysSingle: one sample alone, by the number of axes of the array.
+func TestArraysSingle(t *testing.T) {
+	one, two := model(t, 1, 1, "linear", "mse"), model(t, 2, 1, "linear", "mse")
+	for _, c := range []struct {
+		shape  []int
+		model  *nn.Model
+		single bool
+		want   string // of an error
+	}{
+		{[]int{2, 3, 4}, one, true, ""},
+		{[]int{2, 3, 4, 2}, two, true, ""},
+		{[]int{2, 3, 4, 1, 1}, one, false, ""},
+		{[]int{2, 3, 4}, two, true, "shape [2 3 4] has 1 channels, the model wants 2: 3 axes are one sample of one channel [depth, height, width], 4 one"},
+		{[]int{2, 3, 4, 5}, one, true, "shape [2 3 4 5] has 5 channels, the model wants 1: 3 axes are"},
+		{[]int{2, 3}, one, true, "shape [2 3] has 2 axes: 3 axes are one sample"},
+		{[]int{1, 1, 1, 1, 1, 1}, one, true, "shape [1 1 1 1 1 1] has 6 axes: 3 axes are"},
+		{[]int{2, 0, 4}, one, true, "shape [2 0 4] has no values"},
+	} {
+		cells := 1
+		for _, n := range c.shape {
+			cells *= n
+		}
+		a, err := NewArrays(ArraysOptions{X: write(t, c.shape, counting(cells)), Batch: 1, Axes: 3})
+		if err == nil {
+			err = a.Check(c.model)
+		}
+		if c.want != "" {
+			checkError(t, err, c.want)
+			continue
+		}
+		if err != nil || a.Single() != c.single || len(a.Grid()) != 3 {
+			t.Errorf("%v: single %v, grid %v (error %v)", c.shape, a.Single(), a.Grid(), err)
+			continue
+		}
+		if c.single {
+			if x, size := a.Sample(0); len(x) != cells || !size.Equal(grid.Shape{2, 3, 4}) {
+				t.Errorf("%v: a sample of %v, %d values", c.shape, size, len(x))
+			}
+		}
+	}
+}
+
 func TestArraysCheckRefuses(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
 	x := write(t, []int{1, 2, 3, 1}, counting(6))

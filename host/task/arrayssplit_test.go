@@ -1,10 +1,12 @@
 package task
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/nn"
 )
 
 func TestPartOf(t *testing.T) {
@@ -96,6 +98,59 @@ func TestArraysSplit(t *testing.T) {
 	}
 	if _, other := parts(2); slices.Equal(other, valid) {
 		t.Errorf("the same part with another seed: %v", other)
+	}
+}
+
+// TestArraysPartWithoutTargets: samples none of whose targets count are no part.
+func TestArraysPartWithoutTargets(t *testing.T) {
+	const samples = 10
+	x, nan := write(t, []int{samples, 2, 1}, counting(2*samples)), float32(math.NaN())
+	for name, c := range map[string]struct {
+		y     func(counts func(sample int) bool) string
+		model *nn.Model
+		want  string
+	}{
+		"classes": {func(counts func(int) bool) string {
+			classes := make([]int64, 2*samples)
+			for i := range classes {
+				if !counts(i / 2) {
+					classes[i] = 2
+				}
+			}
+			return writeInts(t, []int{samples, 2}, classes)
+		}, model(t, 1, 2, "softmax", "cross_entropy", ignore(2)), "the ignore_index 2: give classes"},
+		"values": {func(counts func(int) bool) string {
+			values := counting(2 * samples)
+			for i := range values {
+				if !counts(i / 2) {
+					values[i] = nan
+				}
+			}
+			return write(t, []int{samples, 2, 1}, values)
+		}, model(t, 1, 1, "linear", "mse"), "NaN: give values"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			two := 2
+			open := func(counts func(int) bool) Split {
+				s, err := OpenArrays(ArraysOptions{X: x, Y: c.y(counts), Batch: 4, Seed: 1, IgnoreIndex: &two}, ArraysValid{Part: "3"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			all := open(func(int) bool { return true })
+			valid := all.Valid.(*Arrays).used
+			if err := all.Check(c.model); err != nil {
+				t.Error(err)
+			}
+			if a, b := all.Train.(*Arrays).targets.y, all.Valid.(*Arrays).targets.y; a != b {
+				t.Error("the parts have the targets twice")
+			}
+			in := func(sample int) bool { return slices.Contains(valid, sample) }
+			checkError(t, open(func(b int) bool { return !in(b) }).Check(c.model), "validation data: ")
+			checkError(t, open(func(b int) bool { return !in(b) }).Check(c.model), "no target of the 3 samples of this part counts: each is "+c.want)
+			checkError(t, open(in).Check(c.model), "no target of the 7 samples of this part counts")
+		})
 	}
 }
 

@@ -1,8 +1,10 @@
 package task
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"image/color"
 	"maps"
 	"slices"
 	"strconv"
@@ -73,6 +75,20 @@ func (c Classes) String() string {
 		return strconv.Itoa(len(c))
 	}
 	return strings.Join(parts, ",")
+}
+
+// ParseColours reads a colour for each class, as [Folder.Settings] has them under
+// "palette": red, green and blue in hexadecimal, "2b2d42,e69f00".
+func ParseColours(text string) (color.Palette, error) {
+	var list color.Palette
+	for part := range strings.SplitSeq(text, ",") {
+		rgb, err := hex.DecodeString(part)
+		if err != nil || len(rgb) != 3 {
+			return nil, fmt.Errorf("%.40q: want a colour such as 2b2d42", part)
+		}
+		list = append(list, color.RGBA{rgb[0], rgb[1], rgb[2], 0xff})
+	}
+	return list, nil
 }
 
 // Names are those of the classes, in their order.

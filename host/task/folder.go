@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"image/color"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/imagefile"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -139,7 +141,7 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 		return Split{}, err
 	}
 	if o.ValidInputs != "" {
-		r.classes = o.Classes
+		r.classes, r.flags = o.Classes, "valid-"
 		if files, err = r.read(o.ValidInputs, o.ValidMasks); err != nil {
 			return Split{}, err
 		}
@@ -148,7 +150,7 @@ func openFolders(f format, o FolderOptions) (Split, error) {
 	if len(valid) > 0 {
 		part, err := newFolder(files, o, valid, false)
 		if err != nil {
-			return Split{}, err
+			return Split{}, fmt.Errorf("validation data: %w", err)
 		}
 		s.Valid = part
 	}
@@ -170,7 +172,9 @@ func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Fold
 		maps.DeleteFunc(f.numbers, func(value, _ int32) bool { return int(value) == *o.IgnoreIndex })
 	}
 	f.sizes = make([]grid.Shape, len(members))
+	counted := int64(0)
 	for i, member := range members {
+		counted += files.samples[member].counted
 		size := files.samples[member].size
 		if train && o.Crop != nil {
 			size = slices.Clone(size)
@@ -179,6 +183,10 @@ func newFolder(files *folder, o FolderOptions, members []int, train bool) (*Fold
 			}
 		}
 		f.sizes[i] = size
+	}
+	if counted == 0 {
+		return nil, fmt.Errorf("load %s: no cell of the %d masks of this part has a class, all are the ignored value %d: draw another part with --seed or --valid, or give masks with classes",
+			files.masks, len(members), *o.IgnoreIndex)
 	}
 	var bucket []grid.Shape
 	if o.Bucket {
@@ -220,7 +228,8 @@ func (f *Folder) Name() string { return f.files.format.task() }
 func (f *Folder) Spec() Spec { return f.spec }
 
 // Settings returns the folders and all options in use, the classes that were
-// found too; those that are off are missing.
+// found too, and where the masks have a palette their colours; options that are off
+// are missing.
 func (f *Folder) Settings() map[string]string {
 	o := f.options
 	settings := map[string]string{
@@ -233,6 +242,9 @@ func (f *Folder) Settings() map[string]string {
 	}
 	if f.Name() == "images" {
 		settings["channels"] = strconv.Itoa(o.Channels)
+	}
+	if f.files.palette != nil {
+		settings["palette"] = f.colours()
 	}
 	if o.ValidInputs != "" {
 		settings["valid-"+f.Name()], settings["valid-masks"] = o.ValidInputs, o.ValidMasks
@@ -252,6 +264,21 @@ func (f *Folder) Settings() map[string]string {
 		settings["skip-bad"] = "true"
 	}
 	return settings
+}
+
+// colours are those that the masks have for the classes, as [ParseColours] reads
+// them; a value that no mask has may be beyond their palette, and gets one of ours.
+func (f *Folder) colours() string {
+	parts, ours := make([]string, len(f.classes)), imagefile.Palette(len(f.classes))
+	for i, class := range f.classes {
+		c := ours[i]
+		if class.Value >= 0 && int(class.Value) < len(f.files.palette) {
+			c = f.files.palette[class.Value]
+		}
+		rgb := color.NRGBAModel.Convert(c).(color.NRGBA)
+		parts[i] = fmt.Sprintf("%02x%02x%02x", rgb.R, rgb.G, rgb.B)
+	}
+	return strings.Join(parts, ",")
 }
 
 // Hash is the SHA-256 of the names of all samples of the folders, this part's or

@@ -17,6 +17,7 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/imagefile"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/npy"
 )
@@ -472,6 +473,79 @@ func TestFolderChanged(t *testing.T) {
 			test.change(t, d)
 			checkError(t, f.Batch(0, &engine.Batch{}), test.want)
 		})
+	}
+}
+
+// TestPartWithoutClasses: samples whose cells are all ignored are no part.
+func TestPartWithoutClasses(t *testing.T) {
+	ignored := 9
+	fill := func(t *testing.T, counts func(i int) bool) FolderOptions {
+		d := newDirs(t)
+		for i := range 6 {
+			d.pair(t, fmt.Sprint(i), 3, 3, 2)
+			if !counts(i) {
+				store(t, d.masks, fmt.Sprint(i)+".png", pngOf(t, grey(3, 3, func(int) byte { return 9 })))
+			}
+		}
+		o := d.options()
+		o.Valid, o.IgnoreIndex = "2", &ignored
+		return o
+	}
+	s, err := OpenImages(fill(t, func(int) bool { return true }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(i int) bool { return slices.Contains(s.Valid.(*Folder).members, i) }
+	_, err = OpenImages(fill(t, in))
+	checkError(t, err, "no cell of the 4 masks of this part has a class, all are the ignored value 9")
+	_, err = OpenImages(fill(t, func(i int) bool { return !in(i) }))
+	checkError(t, err, "validation data: load ")
+}
+
+// TestPaletteOfMasks: the colours of the classes are kept, those of the longest
+// palette where masks have several.
+func TestPaletteOfMasks(t *testing.T) {
+	d := several(t, 2)
+	paletted := func(colours color.Palette, values ...uint8) []byte {
+		m := image.NewPaletted(image.Rect(0, 0, 3, 2), colours)
+		copy(m.Pix, values)
+		return pngOf(t, m)
+	}
+	d.pair(t, "00", 2, 3, 2)
+	d.pair(t, "01", 2, 3, 2)
+	red, green, blue := color.RGBA{255, 0, 0, 255}, color.RGBA{0, 255, 0, 255}, color.RGBA{0, 0, 255, 255}
+	store(t, d.masks, "00.png", paletted(color.Palette{red, green}, 0, 1, 0, 1))
+	store(t, d.masks, "01.png", paletted(color.Palette{red, green, blue}, 2, 2))
+	o := d.options()
+	o.Classes = Classes{{"a", 0}, {"c", 2}, {"b", 1}, {"d", 9}}
+	ours := imagefile.Palette(4)[3].(color.RGBA)
+	want := fmt.Sprintf("ff0000,0000ff,00ff00,%02x%02x%02x", ours.R, ours.G, ours.B)
+	text := images(t, o, 4).Settings()["palette"]
+	if text != want {
+		t.Errorf("got %s, want %s", text, want)
+	}
+	if got, err := ParseColours(text); err != nil || !slices.Equal(got, color.Palette{red, blue, green, ours}) {
+		t.Errorf("read as %v (error %v)", got, err)
+	}
+	for _, bad := range []string{"", "ff00", "ff0000,", "red"} {
+		if _, err := ParseColours(bad); err == nil {
+			t.Errorf("%q counts as colours", bad)
+		}
+	}
+}
+
+// TestReadAgain: a picture that is not kept gives the same values again, and its
+// file is hashed the first time only.
+func TestReadAgain(t *testing.T) {
+	d := several(t, 1)
+	f := images(t, d.options(), 3)
+	s := &f.files.samples[0]
+	in, m, err := s.read(f.files.format)
+	if err != nil || in.hash != [32]byte{} || m.hash != [32]byte{} {
+		t.Errorf("hashed again: %x, %x (error %v)", in.hash, m.hash, err)
+	}
+	if !slices.Equal(in.x, s.x) || !slices.Equal(m.values, s.values) {
+		t.Error("other values the second time")
 	}
 }
 

@@ -3,6 +3,7 @@ package task
 import (
 	"crypto/sha256"
 	"fmt"
+	"image/color"
 	"io"
 	"math"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/imagefile"
+	"mdlstm-gpu/host/nn/tensorfile"
 	"mdlstm-gpu/host/npy"
 )
 
@@ -27,7 +29,8 @@ type format interface {
 	mask(path string) (mask, error)
 }
 
-// input is a sample's values x [*size, channels], and the hash of its file.
+// input is a sample's values x [*size, channels], and the hash of its file; zero
+// where reading does not bring it along.
 type input struct {
 	size     grid.Shape
 	channels int
@@ -35,11 +38,13 @@ type input struct {
 	hash     [32]byte
 }
 
-// mask is a sample's values [*size] as the file has them, and the file's hash.
+// mask is a sample's values [*size] as the file has them, and the file's hash, as
+// in input.
 type mask struct {
-	size   grid.Shape
-	values []int32
-	hash   [32]byte
+	size    grid.Shape
+	values  []int32
+	palette color.Palette // of a picture; nil where it is grey
+	hash    [32]byte
 }
 
 // pictures are PNG and JPEG files with so many channels, masks PNG only.
@@ -54,8 +59,7 @@ func (channels pictures) input(path string) (input, error) {
 	if err != nil {
 		return input{}, err
 	}
-	hash, err := hashFile(path)
-	return input{grid.Shape{m.Height, m.Width}, m.Channels, m.Pix, hash}, err
+	return input{size: grid.Shape{m.Height, m.Width}, channels: m.Channels, x: m.Pix}, nil
 }
 
 func (pictures) mask(path string) (mask, error) {
@@ -63,8 +67,7 @@ func (pictures) mask(path string) (mask, error) {
 	if err != nil {
 		return mask{}, err
 	}
-	hash, err := hashFile(path)
-	return mask{grid.Shape{m.Height, m.Width}, m.Values, hash}, err
+	return mask{size: grid.Shape{m.Height, m.Width}, values: m.Values, palette: m.Palette}, nil
 }
 
 // hashFile is the SHA-256 of a file that was read just before, most often out of
@@ -92,10 +95,14 @@ const volumeAxes = 3
 func (volumes) task() string { return "volumes" }
 func (volumes) axes() int    { return volumeAxes }
 
-func (volumes) list(folder string) ([]string, error) {
+func (volumes) list(folder string) ([]string, error) { return ListVolumes(folder) }
+
+// ListVolumes returns the names of the .npy files in a folder, in order; not those
+// in folders inside it, nor hidden ones. A folder without any is an error.
+func ListVolumes(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", folder, withoutPath(err))
+		return nil, fmt.Errorf("load %s: %w", folder, tensorfile.Reason(err))
 	}
 	var names []string
 	for _, e := range entries {
@@ -138,15 +145,15 @@ func (volumes) mask(path string) (mask, error) {
 	if err != nil {
 		return mask{}, fmt.Errorf("load %w", err)
 	}
-	values, err := a.Ints()
-	switch {
-	case err != nil:
+	if err := a.CheckInts(); err != nil {
 		return mask{}, fmt.Errorf("load %s: class numbers: %w", path, err)
-	case len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0):
+	}
+	if len(a.Shape) != volumeAxes || slices.Contains(a.Shape, 0) {
 		return mask{}, fmt.Errorf("load %s: shape %v, want [depth, height, width] as its volume has", path, a.Shape)
 	}
-	m := mask{a.Shape, make([]int32, len(values)), a.SHA256}
-	for i, v := range values {
+	m := mask{size: a.Shape, values: make([]int32, len(a.Data)), hash: a.SHA256}
+	for i := range m.values {
+		v := a.Int(i)
 		if v < math.MinInt32 || v > math.MaxInt32 {
 			return m, fmt.Errorf("load %s: cell %v is %d, want class numbers within 32 bits", path, coordinates(i, a.Shape), v)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"image/color"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // sample is a file and its mask.
@@ -26,6 +28,7 @@ type sample struct {
 	path, mask string
 	size       grid.Shape
 	stamps     [2]stamp // of both files when they were read first
+	counted    int64    // cells of the mask that count
 
 	// x [*size, channels] and values [*size] of the mask; nil where the memory
 	// for kept samples was used up: then they are read again when needed.
@@ -42,7 +45,7 @@ type stamp struct {
 func stampOf(path string) (stamp, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{}, fmt.Errorf("load %s: %w", path, withoutPath(err))
+		return stamp{}, fmt.Errorf("load %s: %w", path, tensorfile.Reason(err))
 	}
 	return stamp{info.Size(), info.ModTime()}, nil
 }
@@ -50,10 +53,12 @@ func stampOf(path string) (stamp, error) {
 // folder is what lies in a folder of samples and one of masks.
 type folder struct {
 	format   format
+	masks    string // the folder of the masks
 	samples  []sample
 	channels int
 	counts   map[int32]int64 // cells of each value, without the ignored one
 	ignored  int64           // cells of the ignored value
+	palette  color.Palette   // of the masks, the longest one; nil where they are grey
 	hash     string
 	skipped  []error  // why each bad sample was left out
 	unused   []string // masks without a sample
@@ -66,6 +71,7 @@ type reading struct {
 	ignore  *int
 	skip    bool // leave bad samples out
 	memory  *budget
+	flags   string                           // what the names of the folders' flags begin with: "" or "valid-"
 	say     func(folder string, samples int) // may be nil
 }
 
@@ -74,7 +80,7 @@ type reading struct {
 // reading its samples. As many samples stay in memory as the budget allows: an
 // epoch needs each once, so one is as good as another.
 func (r reading) read(inputs, masks string) (*folder, error) {
-	f := &folder{format: r.format, counts: map[int32]int64{}}
+	f := &folder{format: r.format, masks: masks, counts: map[int32]int64{}}
 	pairs, err := r.pair(f, inputs, masks)
 	if err != nil {
 		return nil, err
@@ -100,11 +106,11 @@ func (r reading) read(inputs, masks string) (*folder, error) {
 func (r reading) pair(f *folder, inputs, masks string) ([]sample, error) {
 	names, err := r.format.list(inputs)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--%s%s: %w", r.flags, r.format.task(), err)
 	}
 	maskNames, err := r.format.list(masks)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--%smasks: %w", r.flags, err)
 	}
 	maskOf := map[string]string{}
 	for _, name := range maskNames {
@@ -142,6 +148,7 @@ type result struct {
 	sample   sample
 	channels int
 	hashes   [2][32]byte
+	palette  color.Palette
 	counts   map[int32]int64
 	ignored  int64
 	err      error
@@ -156,8 +163,13 @@ func (r reading) one(s sample) (got result) {
 		return got
 	}
 	got.channels, got.hashes = in.channels, [2][32]byte{in.hash, m.hash}
-	got.sample.size = in.size
+	got.sample.size, got.palette = in.size, m.palette
 	for i, path := range []string{s.path, s.mask} {
+		if got.hashes[i] == [32]byte{} { // only here, not when it is read again
+			if got.hashes[i], got.err = hashFile(path); got.err != nil {
+				return got
+			}
+		}
 		if got.sample.stamps[i], got.err = stampOf(path); got.err != nil {
 			return got
 		}
@@ -165,6 +177,7 @@ func (r reading) one(s sample) (got result) {
 	if got.err = r.count(&got, m); got.err != nil {
 		return got
 	}
+	got.sample.counted = int64(len(m.values)) - got.ignored
 	if r.memory.take(4 * int64(len(in.x)+len(m.values))) {
 		got.sample.x, got.sample.values = in.x, m.values
 	}
@@ -248,6 +261,9 @@ func (r reading) gather(f *folder, inputs string, results []result) error {
 			f.counts[value] += n
 		}
 		f.ignored += got.ignored
+		if len(got.palette) > len(f.palette) {
+			f.palette = got.palette
+		}
 		fmt.Fprintf(sum, "%q %x %x\n", got.sample.name, got.hashes[0], got.hashes[1])
 	}
 	f.hash = hex.EncodeToString(sum.Sum(nil))

@@ -9,11 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"os"
 
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // idx is an array of bytes from a file of the format IDX, in which MNIST is
@@ -46,29 +45,15 @@ func readIDX(path string, axes int) (*idx, error) {
 }
 
 func openIDX(path string, axes int) (*idx, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, withoutPath(err)
+	f, size, err := tensorfile.OpenRegular(path)
+	if errors.Is(err, tensorfile.ErrNotRegular) {
+		return nil, fmt.Errorf("is %w: want an IDX file, plain or .gz", err)
 	}
-	// Its size is what every length is checked against: pipes have none.
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file: want an IDX file, plain or .gz")
-	}
-	f, err := os.Open(path)
 	if err != nil {
-		return nil, withoutPath(err)
+		return nil, err
 	}
 	defer f.Close()
-	return decodeIDX(f, info.Size(), axes)
-}
-
-// withoutPath strips the path that an error's text names anyway.
-func withoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return decodeIDX(f, size, axes)
 }
 
 // decodeIDX reads a file of size bytes.
@@ -79,7 +64,7 @@ func decodeIDX(r io.Reader, size int64, axes int) (*idx, error) {
 	case size == 0:
 		return nil, errors.New("is empty: want an IDX file: " + againHint)
 	case err != nil && err != io.EOF:
-		return nil, withoutPath(err)
+		return nil, tensorfile.Reason(err)
 	case string(start) != "\x1f\x8b":
 		return decodePlainIDX(in, size, axes)
 	}

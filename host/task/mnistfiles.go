@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // digits are the images of a folder and which digit each one shows, those of the
@@ -36,7 +38,7 @@ const (
 func readDigits(dir string) (*digits, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, fmt.Errorf("--data %s: %w", dir, withoutPath(err))
+		return nil, fmt.Errorf("--data %s: %w", dir, tensorfile.Reason(err))
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("--data %s: is a file: give the folder that it lies in", dir)
@@ -120,7 +122,7 @@ func findIDX(dir, name, format string) (string, error) {
 				return path, nil
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				return "", fmt.Errorf("%s: %w", path, withoutPath(err))
+				return "", fmt.Errorf("%s: %w", path, tensorfile.Reason(err))
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func eachRun(padded, size grid.Shape, visit func(start, cells int)) {
 
 // gather packs sample b of src [B, *padded, width] into the beginning of dst
 // [cells of size, width] and returns how many values these are.
-func gather[T any](dst, src []T, b int, padded, size grid.Shape, width int) int {
+func gather(dst, src []float32, b int, padded, size grid.Shape, width int) int {
 	at := 0
 	sample := src[b*padded.Cells()*width:]
 	eachRun(padded, size, func(start, cells int) {

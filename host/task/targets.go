@@ -22,9 +22,10 @@ type targets struct {
 	sizes   []grid.Shape // of each sample, on the output grid
 	units   int          // values of a cell in y
 
-	// One of them is set, both nil without targets.
-	y     []float32 // [B, *grid, units]
-	class []int32   // [B, *grid]
+	// y are values [B, *grid, units], or class numbers [B, *grid]; nil without
+	// targets. Parts of a split share it.
+	y       *npy.Array
+	classes bool
 
 	counts []int // [units of the model] cells of each class; nil without classes
 }
@@ -32,26 +33,39 @@ type targets struct {
 // fill packs the targets of the named samples.
 func (t *targets) fill(dst *engine.Batch, samples []int) {
 	cells := 0
-	if t.y != nil || t.class != nil {
+	if t.y != nil {
 		for _, b := range samples {
 			cells += t.sizes[b].Cells()
 		}
 	}
 	at := 0
 	switch {
-	case t.class != nil:
+	case t.y == nil:
+		dst.Y, dst.Class = nil, nil
+	case t.classes:
 		dst.Y, dst.Class = nil, resize(dst.Class, cells)
 		for _, b := range samples {
-			at += gather(dst.Class[at:], t.class, b, t.grid, t.sizes[b], 1)
-		}
-	case t.y != nil:
-		dst.Y, dst.Class = resize(dst.Y, cells*t.units), nil
-		for _, b := range samples {
-			at += gather(dst.Y[at:], t.y, b, t.grid, t.sizes[b], t.units)
+			t.eachValue(b, func(i int) {
+				dst.Class[at] = int32(t.y.Int(i))
+				at++
+			})
 		}
 	default:
-		dst.Y, dst.Class = nil, nil
+		dst.Y, dst.Class = resize(dst.Y, cells*t.units), nil
+		for _, b := range samples {
+			at += gather(dst.Y[at:], t.y.Data, b, t.grid, t.sizes[b], t.units)
+		}
 	}
+}
+
+// eachValue calls visit with the index in y of every value of sample b.
+func (t *targets) eachValue(b int, visit func(i int)) {
+	first := b * t.grid.Cells()
+	eachRun(t.grid, t.sizes[b], func(start, cells int) {
+		for i := (first + start) * t.units; i < (first+start+cells)*t.units; i++ {
+			visit(i)
+		}
+	})
 }
 
 // readTargets reads y and sets the part of the spec that follows from it.
@@ -102,8 +116,7 @@ func (a *Arrays) readTargets() error {
 // sample's size are unused is only known when y has the grid of x; else all
 // count, so padding should be 0 or the ignored class.
 func (a *Arrays) countClasses() (int, error) {
-	classes, err := a.y.Ints()
-	if err != nil {
+	if err := a.y.CheckInts(); err != nil {
 		return 0, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
 	}
 	shape := grid.Shape(a.y.Shape[1:])
@@ -114,7 +127,8 @@ func (a *Arrays) countClasses() (int, error) {
 			size = shape
 		}
 		eachRun(shape, size, func(start, n int) {
-			for _, class := range classes[b*cells+start:][:n] {
+			for i := b*cells + start; i < b*cells+start+n; i++ {
+				class := a.y.Int(i)
 				if a.options.IgnoreIndex == nil || class != int64(*a.options.IgnoreIndex) {
 					largest = max(largest, class)
 				}
@@ -131,14 +145,17 @@ func (a *Arrays) countClasses() (int, error) {
 // check is Check.
 func (a *Arrays) check(f fit) error {
 	cure := fmt.Sprintf("give an array [samples, grid …, %d] for this model, or train one for this array", f.input)
-	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.x.Shape), a.spec, cure); err != nil {
+	if a.options.Axes > 0 {
+		cure = ranks(a.options.Axes)
+	}
+	if err := f.checkInput(fmt.Sprintf("%s: shape %v", a.options.X, a.shape), a.spec, cure); err != nil {
 		return err
 	}
 	out, err := f.output(a.grid)
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.options.X, err)
 	}
-	t := targets{checked: true, grid: out}
+	t := targets{checked: true, grid: out, y: a.y}
 	if a.y != nil {
 		if err := a.checkShape(f, out); err != nil {
 			return err
@@ -147,11 +164,11 @@ func (a *Arrays) check(f fit) error {
 			return err
 		}
 		if f.loss == "cross_entropy" {
-			t.units = 1
-			t.class, t.counts, err = a.checkClasses(f, t)
+			t.units, t.classes = 1, true
+			t.counts, err = a.checkClasses(f, t)
 		} else {
 			t.units = f.units
-			t.y, err = a.y.Data, a.checkValues(f, t)
+			err = a.checkValues(f, t)
 		}
 		if err != nil {
 			return err
@@ -219,58 +236,48 @@ func (a *Arrays) outputSizes(f fit, padded grid.Shape) ([]grid.Shape, error) {
 	return sizes, nil
 }
 
-// checkClasses returns y as int32 and how many cells in use have each class, after a
-// look at every class in use, of which one at least must count; what is beyond
-// the samples' sizes is 0.
-func (a *Arrays) checkClasses(f fit, t targets) (classes []int32, counts []int, err error) {
-	all, err := a.y.Ints()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
+// checkClasses returns how many cells of the samples in use have each class, of
+// which one at least must count, after a look at every class of all samples.
+func (a *Arrays) checkClasses(f fit, t targets) (counts []int, err error) {
+	if err := a.y.CheckInts(); err != nil {
+		return nil, fmt.Errorf("%s: class numbers for cross_entropy: %w", a.options.Y, err)
 	}
-	classes, counts = make([]int32, len(all)), make([]int, f.units)
-	some := false
+	ignored := func(class int64) bool { return f.ignore != nil && class == int64(*f.ignore) }
 	err = a.eachTarget(t, func(i int) string {
-		class := all[i]
-		classes[i] = int32(class)
-		if f.ignore != nil && class == int64(*f.ignore) {
+		class := a.y.Int(i)
+		if ignored(class) || class >= 0 && class < int64(f.units) {
 			return ""
 		}
-		some = true
-		if class < 0 || class >= int64(f.units) {
-			ignored := ""
-			if f.ignore != nil {
-				ignored = fmt.Sprintf(" or ignore_index %d", *f.ignore)
-			}
-			return fmt.Sprintf("is class %d, want 0 … %d%s: set the head's units or the model's ignore_index", class, f.units-1, ignored)
+		or := ""
+		if f.ignore != nil {
+			or = fmt.Sprintf(" or ignore_index %d", *f.ignore)
 		}
-		return ""
+		return fmt.Sprintf("is class %d, want 0 … %d%s: set the head's units or the model's ignore_index", class, f.units-1, or)
 	})
-	if err == nil && !some {
-		err = fmt.Errorf("%s: no target counts: each is the ignore_index %d: give classes for some cells", a.options.Y, *f.ignore)
-	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	sample := t.grid.Cells()
+	counts = make([]int, f.units)
+	some := false
 	for _, b := range a.used {
-		eachRun(t.grid, t.sizes[b], func(start, cells int) {
-			for _, class := range classes[b*sample+start:][:cells] {
-				if f.ignore == nil || int(class) != *f.ignore {
-					counts[class]++
-				}
+		t.eachValue(b, func(i int) {
+			if class := a.y.Int(i); !ignored(class) {
+				counts[class]++
+				some = true
 			}
 		})
 	}
-	return classes, counts, nil
+	if !some {
+		return nil, a.nothingCounts(fmt.Sprintf("the ignore_index %d: give classes for some cells", *f.ignore))
+	}
+	return counts, nil
 }
 
-// checkValues looks at every target value in use, and wants one at least that
-// counts.
+// checkValues looks at every target value of all samples, and wants one at least
+// that counts in those in use.
 func (a *Arrays) checkValues(f fit, t targets) error {
-	counts := false
 	err := a.eachTarget(t, func(i int) string {
 		v := a.y.Data[i]
-		counts = counts || v == v
 		switch {
 		case f.loss == "binary_cross_entropy" && !(v >= 0 && v <= 1):
 			return fmt.Sprintf("is %v, want 0 … 1 for binary_cross_entropy", v)
@@ -279,10 +286,25 @@ func (a *Arrays) checkValues(f fit, t targets) error {
 		}
 		return ""
 	})
-	if err == nil && !counts {
-		err = fmt.Errorf("%s: no target counts: each is NaN: give values for some cells", a.options.Y)
+	if err != nil {
+		return err
 	}
-	return err
+	some := false
+	for _, b := range a.used {
+		t.eachValue(b, func(i int) { some = some || a.y.Data[i] == a.y.Data[i] })
+	}
+	if !some {
+		return a.nothingCounts("NaN: give values for some cells")
+	}
+	return nil
+}
+
+// nothingCounts is the error of samples in use whose targets are all of one kind.
+func (a *Arrays) nothingCounts(each string) error {
+	if len(a.used) == len(a.sizes) {
+		return fmt.Errorf("%s: no target counts: each is %s", a.options.Y, each)
+	}
+	return fmt.Errorf("%s: no target of the %d samples of this part counts: each is %s, or draw another part with --seed or --valid", a.options.Y, len(a.used), each)
 }
 
 // eachTarget calls look with the index in y of every value inside a sample and
@@ -298,7 +320,7 @@ func (a *Arrays) eachTarget(t targets, look func(i int) (objection string)) erro
 		})
 		if objection != "" {
 			unit := ""
-			if t.class == nil && t.units > 1 {
+			if !t.classes && t.units > 1 {
 				unit = fmt.Sprintf(", unit %d", at%t.units)
 			}
 			return fmt.Errorf("%s: sample %d, cell %v%s %s", a.options.Y, b, coordinates(at/t.units, t.grid), unit, objection)

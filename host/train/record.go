@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // recordFormat tags config.json.
@@ -88,16 +88,14 @@ func (a EngineInfo) differs(b EngineInfo) string {
 	return strings.Join(list, ", ")
 }
 
-// readRegular reads a regular file. Opening a pipe would wait for its writer.
+// readRegular reads a regular file.
 func readRegular(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	f, _, err := tensorfile.OpenRegular(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	return os.ReadFile(path)
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // record returns what config.json should hold.

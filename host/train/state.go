@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -129,20 +129,15 @@ func (s *state) encode(w io.Writer) error {
 // or changed gives an error that wraps [ErrDamaged]; one that is missing gives
 // fs.ErrNotExist; a whole one of another format gives neither.
 func loadState(path string) (*state, error) {
-	// Before it is opened: opening a pipe waits for its writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+	f, size, err := tensorfile.OpenRegular(path)
+	if errors.Is(err, tensorfile.ErrNotRegular) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: not a regular file", path, ErrDamaged)
-	}
-	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer f.Close()
-	s, err := decodeState(f, info.Size())
+	s, err := decodeState(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -34,7 +34,7 @@ func AtomicWrite(path string, write func(io.Writer) error) error {
 // to its end: the temporary file, open for reading and writing, is handed out.
 func AtomicFile(path string, write func(*os.File) error) error {
 	if err := replace(path, write); err != nil {
-		return fmt.Errorf("write %s: %w", path, cause(err))
+		return fmt.Errorf("write %s: %w", path, Reason(err))
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func replace(path string, write func(*os.File) error) error {
 	}
 	if err != nil {
 		if left := os.Remove(file.Name()); left != nil {
-			return fmt.Errorf("%w (%v)", cause(err), left)
+			return fmt.Errorf("%w (%v)", Reason(err), left)
 		}
 		return err
 	}

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"unicode/utf8"
 
@@ -52,36 +50,18 @@ func Read(path string) (map[string]Tensor, map[string]string, error) {
 // Open opens the regular file at path, hands it and its size to read, and
 // closes it. Errors begin with "load" and the path.
 func Open(path string, read func(r io.Reader, size int64) error) error {
-	// Before it is opened: opening a pipe waits for its writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("load %s: %w", path, cause(err))
+	file, size, err := OpenRegular(path)
+	if errors.Is(err, ErrNotRegular) {
+		return fmt.Errorf("load %s: %w: give a safetensors file", path, err)
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("load %s: not a regular file: give a safetensors file", path)
-	}
-	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("load %s: %w", path, cause(err))
+		return fmt.Errorf("load %s: %w", path, err)
 	}
 	defer file.Close() // read only: nothing is lost if it fails
-	if err := read(file, info.Size()); err != nil {
-		return fmt.Errorf("load %s: %w", path, cause(err))
+	if err := read(file, size); err != nil {
+		return fmt.Errorf("load %s: %w", path, Reason(err))
 	}
 	return nil
-}
-
-// cause takes the path and the system call off an error of package os, since
-// the caller names the path that the user knows. It looks at err alone: what a
-// callback wrapped keeps its words.
-func cause(err error) error {
-	switch e := err.(type) {
-	case *fs.PathError:
-		return e.Err
-	case *os.LinkError:
-		return e.Err
-	}
-	return err
 }
 
 // Encode writes a safetensors file. Equal tensors and metadata give equal
@@ -165,7 +145,7 @@ func readError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("truncated while it was being read")
 	}
-	return fmt.Errorf("read: %w", cause(err))
+	return fmt.Errorf("read: %w", Reason(err))
 }
 
 // headerError says in words why a header was refused. A file cut short inside
