@@ -110,11 +110,7 @@ func (s *denseStage) activate(out []float32, rows int) {
 		}
 		return
 	}
-	if n%s.e.kernels.width == 0 {
-		s.e.kernels.activate(out, out, rows, n, s.table)
-	} else {
-		activateScalar(out, out, rows, n, s.table)
-	}
+	s.e.kernels.activate(out, out, rows, n, s.table)
 }
 
 func (s *denseStage) backward(*pass) {

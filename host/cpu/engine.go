@@ -50,7 +50,8 @@ func Gonum() (b BLAS, name string) { return gonum.Implementation{}, "gonum" }
 type Engine struct {
 	model   *nn.Model
 	options Options
-	kernels *kernels
+	sets    []*kernels // the widest first
+	kernels *kernels   // the widest, for arrays of any length
 	pool    *pool
 	grids   *grid.Cache
 	plans   []*plan // newest use last
@@ -91,10 +92,11 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	if o.set != "" {
 		o.BLASName = builtIn + " " + o.set
 	}
-	e := &Engine{model: m, options: o, kernels: scalarKernels(), grids: grid.NewCache(4 * engine.PlanLimit)}
-	if v := vectorKernels(); v != nil && !o.Scalar {
-		e.kernels = v
+	e := &Engine{model: m, options: o, sets: kernelSets(), grids: grid.NewCache(4 * engine.PlanLimit)}
+	if o.Scalar {
+		e.sets = []*kernels{scalarKernels()}
 	}
+	e.kernels = e.sets[0]
 	for i := range m.Stages {
 		if a := m.Stages[i].Axes; a > maxAxes {
 			return nil, fmt.Errorf("%w: %s has %d axes, at most %d are supported", engine.ErrShape, m.Stages[i].Name, a, maxAxes)
@@ -111,6 +113,13 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	e.pool = newPool(o.Threads)
 	e.updateJob, e.normJob = e.updateRange, e.normRange
 	return e, nil
+}
+
+// padded is P, the columns of a gate of so many units: whole vectors of the
+// narrowest set.
+func (e *Engine) padded(hidden int) int {
+	width := e.sets[len(e.sets)-1].width
+	return chunksOf(hidden, width) * width
 }
 
 func (e *Engine) newProducts() products {

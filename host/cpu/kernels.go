@@ -1,11 +1,12 @@
 package cpu
 
 // kernels are the element-wise parts of the engine, over whole tiles. There is
-// a scalar set and, in builds with GOEXPERIMENT=simd, a vector set; the tests
-// hold one against the other. Arrays are row-major; P is hidden padded to width.
+// a set in Go and sets in assembly, made by gen; the tests hold one against the
+// other. Arrays are row-major; P is hidden padded to a multiple of 8, or not at
+// all where there is no assembly. Lengths are the caller's to check.
 type kernels struct {
 	name  string
-	width int // P is a multiple of it
+	width int // of a vector: tiles whose P is a multiple of it can use the set
 
 	// activate computes dst = scale·tanh(weight·src + shift) + offset on rows of
 	// len(t.weight) columns, stride apart; dst may be src.
@@ -30,13 +31,18 @@ type kernels struct {
 	// hidden computes h = tc·o (into t.h), mixed h = tanh(o·c + i·m) (into tc and t.h).
 	hidden, mixed func(t *tile)
 
+	// collect adds up what arrives at h (from above and from the successors), into
+	// dh, clamped to ±clip, and at c (from the successors), into dcs.
+	collect func(t *tile)
+
 	// output is the backward of hidden: dh becomes ∂/∂(argument of the cell's
 	// tanh), and the output gate its dz.
 	output func(t *tile)
 	// The backward of state: the gates become their dz (before any norm), dcp the
 	// gradients for the predecessors' c. additiveBack reads ∂/∂c from above in dh,
 	// leakyBack and stableBack too; all clamp the sum with dcs to ±clip.
-	additiveBack, stableBack, leakyBack func(t *tile)
+	// peepholesBack is additiveBack for a cell with peepholes.
+	additiveBack, peepholesBack, stableBack, leakyBack func(t *tile)
 
 	// add computes dst += src; clamp limits x to ±limit, NaN stays.
 	add   func(dst, src []float32)
@@ -49,13 +55,19 @@ type kernels struct {
 	adam func(w, g, m, v []float32, s *adamStep)
 }
 
-// tile is a block of n consecutive rows of one wavefront of one direction.
+// tile is a block of n consecutive rows of one wavefront of one direction. gen
+// knows its layout.
 type tile struct {
 	n, p, axes int
 	gates      []float32 // [n, G, P] pre-activations, then gates, then dz
-	c, tc, h   []float32 // [n, P] cell, tanh of it (mixed: h), output
+	c, tc      []float32 // [n, P] cell, tanh of it (mixed: h)
 	cells      []float32 // [T+1, P] all cells of the direction
 	pred       [][]int32 // [D][n] rows of predecessors
+
+	h      []float32 // row r is h[row[r]*stride:][:hidden]: the layer's outputs
+	row    []int32   // [n]
+	stride int
+	hidden int // P is it, padded
 
 	peepI, peepO []float32 // [P]
 	peepF        []float32 // [D, P]
@@ -66,6 +78,30 @@ type tile struct {
 	clip           float32
 	dPeepI, dPeepO []float32 // [P] +=
 	dPeepF         []float32 // [D, P] +=
+
+	grad           []float32 // ∂/∂h from above, as h
+	succ           [][]int32 // [D][n] rows of successors, or none
+	none, behind   int       // the row behind is the first of the successors
+	laterH, laterC []float32 // [rows, D, P] ∂/∂h and dcp of the successors
+}
+
+// kernelSets lists the sets for this processor, the widest first: the one in Go
+// only where it has no other.
+func kernelSets() []*kernels {
+	if sets := vectorKernels(); len(sets) > 0 {
+		return sets
+	}
+	return []*kernels{scalarKernels()}
+}
+
+// kernelsFor is the widest set for tiles of p columns.
+func kernelsFor(sets []*kernels, p int) *kernels {
+	for _, k := range sets[:len(sets)-1] {
+		if p%k.width == 0 {
+			return k
+		}
+	}
+	return sets[len(sets)-1]
 }
 
 // maxAxes bounds the fixed-size scratch of the stick-breaking cells. 2^8

@@ -8,10 +8,9 @@
 // Requires: AVX, FMA3
 TEXT ·rows1x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -64,24 +63,39 @@ DATA masks<>+16(SB)/4, $0xffffffff
 DATA masks<>+20(SB)/4, $0xffffffff
 DATA masks<>+24(SB)/4, $0xffffffff
 DATA masks<>+28(SB)/4, $0xffffffff
-DATA masks<>+32(SB)/4, $0x00000000
-DATA masks<>+36(SB)/4, $0x00000000
-DATA masks<>+40(SB)/4, $0x00000000
-DATA masks<>+44(SB)/4, $0x00000000
-DATA masks<>+48(SB)/4, $0x00000000
-DATA masks<>+52(SB)/4, $0x00000000
-DATA masks<>+56(SB)/4, $0x00000000
-DATA masks<>+60(SB)/4, $0x00000000
-GLOBL masks<>(SB), RODATA|NOPTR, $64
+DATA masks<>+32(SB)/4, $0xffffffff
+DATA masks<>+36(SB)/4, $0xffffffff
+DATA masks<>+40(SB)/4, $0xffffffff
+DATA masks<>+44(SB)/4, $0xffffffff
+DATA masks<>+48(SB)/4, $0xffffffff
+DATA masks<>+52(SB)/4, $0xffffffff
+DATA masks<>+56(SB)/4, $0xffffffff
+DATA masks<>+60(SB)/4, $0xffffffff
+DATA masks<>+64(SB)/4, $0x00000000
+DATA masks<>+68(SB)/4, $0x00000000
+DATA masks<>+72(SB)/4, $0x00000000
+DATA masks<>+76(SB)/4, $0x00000000
+DATA masks<>+80(SB)/4, $0x00000000
+DATA masks<>+84(SB)/4, $0x00000000
+DATA masks<>+88(SB)/4, $0x00000000
+DATA masks<>+92(SB)/4, $0x00000000
+DATA masks<>+96(SB)/4, $0x00000000
+DATA masks<>+100(SB)/4, $0x00000000
+DATA masks<>+104(SB)/4, $0x00000000
+DATA masks<>+108(SB)/4, $0x00000000
+DATA masks<>+112(SB)/4, $0x00000000
+DATA masks<>+116(SB)/4, $0x00000000
+DATA masks<>+120(SB)/4, $0x00000000
+DATA masks<>+124(SB)/4, $0x00000000
+GLOBL masks<>(SB), RODATA|NOPTR, $128
 
 // func rows2x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
 // Requires: AVX, FMA3
 TEXT ·rows2x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -139,10 +153,9 @@ column:
 // Requires: AVX, FMA3
 TEXT ·rows3x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -209,10 +222,9 @@ column:
 // Requires: AVX, FMA3
 TEXT ·rows4x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -288,10 +300,9 @@ column:
 // Requires: AVX, FMA3
 TEXT ·rows5x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -376,10 +387,9 @@ column:
 // Requires: AVX, FMA3
 TEXT ·rows6x1AVX2(SB), NOSPLIT, $16-64
 	MOVQ    columns+56(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
 	MOVQ    out+40(FP), CX
 	MOVQ    CX, (SP)
@@ -959,10 +969,9 @@ column:
 // Requires: AVX, FMA3
 TEXT ·outer1x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -1036,10 +1045,9 @@ done:
 // Requires: AVX, FMA3
 TEXT ·outer2x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -1134,10 +1142,9 @@ done:
 // Requires: AVX, FMA3
 TEXT ·outer3x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -1253,10 +1260,9 @@ done:
 // Requires: AVX, FMA3
 TEXT ·outer4x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -1353,10 +1359,9 @@ done:
 // Requires: AVX, FMA3
 TEXT ·outer5x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -1466,10 +1471,9 @@ done:
 // Requires: AVX, FMA3
 TEXT ·outer6x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ    columns+64(FP), AX
-	LEAQ    masks<>+0(SB), DX
-	MOVQ    $+8, CX
-	SUBQ    AX, CX
-	VMOVUPS (DX)(CX*4), Y0
+	LEAQ    masks<>+0(SB), CX
+	NEGQ    AX
+	VMOVUPS 64(CX)(AX*4), Y0
 	MOVQ    base+0(FP), AX
 	MOVQ    index+8(FP), CX
 	MOVQ    stride+16(FP), DX
@@ -2166,6 +2170,1988 @@ round:
 	JNZ         round
 	VZEROUPPER
 	RET
+
+// func activateAVX2(dst []float32, src []float32, rows int, stride int, t table)
+// Requires: AVX, FMA3
+TEXT ·activateAVX2(SB), NOSPLIT, $0-160
+	MOVQ         rows+48(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         stride+56(FP), BX
+	MOVQ         t_weight_base+64(FP), SI
+	MOVQ         t_shift_base+88(FP), DI
+	MOVQ         t_scale_base+112(FP), R8
+	MOVQ         t_offset_base+136(FP), R9
+	MOVQ         t_weight_len+72(FP), R10
+	MOVQ         R10, R11
+	ANDQ         $+7, R11
+	SUBQ         R11, R10
+	LEAQ         masks<>+0(SB), R12
+	NEGQ         R11
+	VMOVUPS      64(R12)(R11*4), Y0
+	SHLQ         $+2, BX
+	SHLQ         $+2, R10
+	VBROADCASTSS floatc0fccccd<>+0(SB), Y1
+	VBROADCASTSS float40fccccd<>+0(SB), Y2
+	VBROADCASTSS float3f800000<>+0(SB), Y3
+	VBROADCASTSS float328314a5<>+0(SB), Y4
+	VBROADCASTSS float3564fdd9<>+0(SB), Y5
+	VBROADCASTSS float37b7bd75<>+0(SB), Y6
+	VBROADCASTSS float39b2dfcb<>+0(SB), Y7
+	VBROADCASTSS float3b6a133d<>+0(SB), Y8
+	VBROADCASTSS float3cd656cf<>+0(SB), Y9
+	VBROADCASTSS float3e09abd7<>+0(SB), Y10
+	VBROADCASTSS float3eef8092<>+0(SB), Y11
+
+row:
+	XORQ  R11, R11
+	TESTQ R10, R10
+	JZ    rest
+
+columns:
+	VMOVUPS     (DX)(R11*1), Y12
+	VMOVUPS     (SI)(R11*1), Y13
+	VMOVUPS     (DI)(R11*1), Y14
+	VFMADD213PS Y14, Y13, Y12
+	VMINPS      Y12, Y2, Y12
+	VMAXPS      Y12, Y1, Y12
+	VMULPS      Y12, Y12, Y13
+	VMOVAPS     Y4, Y14
+	VFMADD213PS Y6, Y13, Y14
+	VFMADD213PS Y8, Y13, Y14
+	VFMADD213PS Y10, Y13, Y14
+	VFMADD213PS Y3, Y13, Y14
+	VMOVAPS     Y5, Y15
+	VFMADD213PS Y7, Y13, Y15
+	VFMADD213PS Y9, Y13, Y15
+	VFMADD213PS Y11, Y13, Y15
+	VFMADD213PS Y3, Y13, Y15
+	VMULPS      Y14, Y12, Y12
+	VDIVPS      Y15, Y12, Y12
+	VMOVUPS     (R8)(R11*1), Y13
+	VMOVUPS     (R9)(R11*1), Y14
+	VFMADD213PS Y14, Y12, Y13
+	VMOVUPS     Y13, (CX)(R11*1)
+	ADDQ        $+32, R11
+	CMPQ        R11, R10
+	JNE         columns
+
+rest:
+	MOVQ        t_weight_len+72(FP), R12
+	ANDQ        $+7, R12
+	JZ          next
+	VMASKMOVPS  (DX)(R11*1), Y0, Y12
+	VMASKMOVPS  (SI)(R11*1), Y0, Y13
+	VMASKMOVPS  (DI)(R11*1), Y0, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VMINPS      Y12, Y2, Y12
+	VMAXPS      Y12, Y1, Y12
+	VMULPS      Y12, Y12, Y13
+	VMOVAPS     Y4, Y14
+	VFMADD213PS Y6, Y13, Y14
+	VFMADD213PS Y8, Y13, Y14
+	VFMADD213PS Y10, Y13, Y14
+	VFMADD213PS Y3, Y13, Y14
+	VMOVAPS     Y5, Y15
+	VFMADD213PS Y7, Y13, Y15
+	VFMADD213PS Y9, Y13, Y15
+	VFMADD213PS Y11, Y13, Y15
+	VFMADD213PS Y3, Y13, Y15
+	VMULPS      Y14, Y12, Y12
+	VDIVPS      Y15, Y12, Y12
+	VMASKMOVPS  (R8)(R11*1), Y0, Y13
+	VMASKMOVPS  (R9)(R11*1), Y0, Y14
+	VFMADD213PS Y14, Y12, Y13
+	VMASKMOVPS  Y13, Y0, (CX)(R11*1)
+
+next:
+	ADDQ BX, DX
+	ADDQ BX, CX
+	DECQ AX
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+DATA floatc0fccccd<>+0(SB)/4, $0xc0fccccd
+GLOBL floatc0fccccd<>(SB), RODATA|NOPTR, $4
+
+DATA float40fccccd<>+0(SB)/4, $0x40fccccd
+GLOBL float40fccccd<>(SB), RODATA|NOPTR, $4
+
+DATA float3f800000<>+0(SB)/4, $0x3f800000
+GLOBL float3f800000<>(SB), RODATA|NOPTR, $4
+
+DATA float328314a5<>+0(SB)/4, $0x328314a5
+GLOBL float328314a5<>(SB), RODATA|NOPTR, $4
+
+DATA float3564fdd9<>+0(SB)/4, $0x3564fdd9
+GLOBL float3564fdd9<>(SB), RODATA|NOPTR, $4
+
+DATA float37b7bd75<>+0(SB)/4, $0x37b7bd75
+GLOBL float37b7bd75<>(SB), RODATA|NOPTR, $4
+
+DATA float39b2dfcb<>+0(SB)/4, $0x39b2dfcb
+GLOBL float39b2dfcb<>(SB), RODATA|NOPTR, $4
+
+DATA float3b6a133d<>+0(SB)/4, $0x3b6a133d
+GLOBL float3b6a133d<>(SB), RODATA|NOPTR, $4
+
+DATA float3cd656cf<>+0(SB)/4, $0x3cd656cf
+GLOBL float3cd656cf<>(SB), RODATA|NOPTR, $4
+
+DATA float3e09abd7<>+0(SB)/4, $0x3e09abd7
+GLOBL float3e09abd7<>(SB), RODATA|NOPTR, $4
+
+DATA float3eef8092<>+0(SB)/4, $0x3eef8092
+GLOBL float3eef8092<>(SB), RODATA|NOPTR, $4
+
+// func normaliseAVX2(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normaliseAVX2(SB), NOSPLIT, $0-112
+	MOVQ         rows+80(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         p+96(FP), CX
+	MOVQ         hidden+104(FP), DX
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VCVTSI2SSQ   DX, X1, X0
+	VBROADCASTSS X0, Y0
+	VDIVPS       Y0, Y1, Y0
+	SUBQ         CX, DX
+	ADDQ         $+8, DX
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVUPS      64(BX)(DX*4), Y1
+	SHLQ         $+2, CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         src_base+24(FP), BX
+	MOVQ         inverse_base+48(FP), SI
+	MOVQ         stride+72(FP), DI
+	VBROADCASTSS float3f800000<>+0(SB), Y2
+	VBROADCASTSS float3727c5ac<>+0(SB), Y3
+	CMPQ         CX, $0x00000020
+	JE           of1
+	CMPQ         CX, $0x00000040
+	JE           of2
+	CMPQ         CX, $0x00000080
+	JE           of4
+
+any:
+	XORQ R8, R8
+
+anygroup:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORQ   R9, R9
+
+sum:
+	VADDPS     (BX)(R9*1), Y4, Y4
+	ADDQ       $+32, R9
+	CMPQ       R9, CX
+	JNE        sum
+	VPERM2F128 $0x01, Y4, Y4, Y6
+	VADDPS     Y6, Y4, Y4
+	VPERMILPS  $0x4e, Y4, Y6
+	VADDPS     Y6, Y4, Y4
+	VPERMILPS  $0xb1, Y4, Y6
+	VADDPS     Y6, Y4, Y4
+	VMULPS     Y0, Y4, Y4
+	XORQ       R9, R9
+	MOVQ       CX, R10
+	SUBQ       $+32, R10
+
+square:
+	VMOVUPS (BX)(R9*1), Y6
+	VSUBPS  Y4, Y6, Y6
+	CMPQ    R9, R10
+	JNE     whole
+	VANDPS  Y1, Y6, Y6
+
+whole:
+	VFMADD231PS Y6, Y6, Y5
+	VMOVUPS     Y6, (DX)(R9*1)
+	ADDQ        $+32, R9
+	CMPQ        R9, CX
+	JNE         square
+	VPERM2F128  $0x01, Y5, Y5, Y4
+	VADDPS      Y4, Y5, Y5
+	VPERMILPS   $0x4e, Y5, Y4
+	VADDPS      Y4, Y5, Y5
+	VPERMILPS   $0xb1, Y5, Y4
+	VADDPS      Y4, Y5, Y5
+	VFMADD213PS Y3, Y0, Y5
+	VSQRTPS     Y5, Y5
+	VDIVPS      Y5, Y2, Y5
+	VMOVSS      X5, (SI)(R8*4)
+	XORQ        R9, R9
+
+scale:
+	VMULPS  (DX)(R9*1), Y5, Y4
+	VMOVUPS Y4, (DX)(R9*1)
+	ADDQ    $+32, R9
+	CMPQ    R9, CX
+	JNE     scale
+	ADDQ    CX, BX
+	ADDQ    CX, DX
+	INCQ    R8
+	CMPQ    R8, groups+88(FP)
+	JNE     anygroup
+	LEAQ    (SI)(DI*4), SI
+	DECQ    AX
+	JNZ     any
+	JMP     done
+
+of1:
+	XORQ R8, R8
+
+of1group:
+	VMOVUPS     (BX), Y4
+	VMOVAPS     Y4, Y5
+	VPERM2F128  $0x01, Y5, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VPERMILPS   $0x4e, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VPERMILPS   $0xb1, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VSUBPS      Y5, Y4, Y4
+	VANDPS      Y1, Y4, Y4
+	VMULPS      Y4, Y4, Y5
+	VPERM2F128  $0x01, Y5, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VPERMILPS   $0x4e, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VPERMILPS   $0xb1, Y5, Y6
+	VADDPS      Y6, Y5, Y5
+	VFMADD213PS Y3, Y0, Y5
+	VSQRTPS     Y5, Y5
+	VDIVPS      Y5, Y2, Y5
+	VMOVSS      X5, (SI)(R8*4)
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of1group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of1
+	JMP         done
+
+of2:
+	XORQ R8, R8
+
+of2group:
+	VMOVUPS     (BX), Y4
+	VMOVUPS     32(BX), Y5
+	VMOVAPS     Y4, Y6
+	VADDPS      Y5, Y6, Y6
+	VPERM2F128  $0x01, Y6, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VPERMILPS   $0x4e, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VPERMILPS   $0xb1, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VMULPS      Y0, Y6, Y6
+	VSUBPS      Y6, Y4, Y4
+	VSUBPS      Y6, Y5, Y5
+	VANDPS      Y1, Y5, Y5
+	VMULPS      Y4, Y4, Y6
+	VFMADD231PS Y5, Y5, Y6
+	VPERM2F128  $0x01, Y6, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VPERMILPS   $0x4e, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VPERMILPS   $0xb1, Y6, Y7
+	VADDPS      Y7, Y6, Y6
+	VFMADD213PS Y3, Y0, Y6
+	VSQRTPS     Y6, Y6
+	VDIVPS      Y6, Y2, Y6
+	VMOVSS      X6, (SI)(R8*4)
+	VMULPS      Y6, Y4, Y4
+	VMOVUPS     Y4, (DX)
+	VMULPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 32(DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of2group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of2
+	JMP         done
+
+of4:
+	XORQ R8, R8
+
+of4group:
+	VMOVUPS     (BX), Y4
+	VMOVUPS     32(BX), Y5
+	VMOVUPS     64(BX), Y6
+	VMOVUPS     96(BX), Y7
+	VMOVAPS     Y4, Y8
+	VADDPS      Y5, Y8, Y8
+	VADDPS      Y6, Y8, Y8
+	VADDPS      Y7, Y8, Y8
+	VPERM2F128  $0x01, Y8, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VPERMILPS   $0x4e, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VPERMILPS   $0xb1, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VMULPS      Y0, Y8, Y8
+	VSUBPS      Y8, Y4, Y4
+	VSUBPS      Y8, Y5, Y5
+	VSUBPS      Y8, Y6, Y6
+	VSUBPS      Y8, Y7, Y7
+	VANDPS      Y1, Y7, Y7
+	VMULPS      Y4, Y4, Y8
+	VFMADD231PS Y5, Y5, Y8
+	VFMADD231PS Y6, Y6, Y8
+	VFMADD231PS Y7, Y7, Y8
+	VPERM2F128  $0x01, Y8, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VPERMILPS   $0x4e, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VPERMILPS   $0xb1, Y8, Y9
+	VADDPS      Y9, Y8, Y8
+	VFMADD213PS Y3, Y0, Y8
+	VSQRTPS     Y8, Y8
+	VDIVPS      Y8, Y2, Y8
+	VMOVSS      X8, (SI)(R8*4)
+	VMULPS      Y8, Y4, Y4
+	VMOVUPS     Y4, (DX)
+	VMULPS      Y8, Y5, Y5
+	VMOVUPS     Y5, 32(DX)
+	VMULPS      Y8, Y6, Y6
+	VMOVUPS     Y6, 64(DX)
+	VMULPS      Y8, Y7, Y7
+	VMOVUPS     Y7, 96(DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of4group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of4
+
+done:
+	VZEROUPPER
+	RET
+
+DATA float3727c5ac<>+0(SB)/4, $0x3727c5ac
+GLOBL float3727c5ac<>(SB), RODATA|NOPTR, $4
+
+// func denormaliseAVX2(d []float32, hat []float32, weight []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int, dWeight []float32, dBias []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·denormaliseAVX2(SB), NOSPLIT, $8-184
+	MOVQ         rows+104(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         p+120(FP), AX
+	MOVQ         hidden+128(FP), CX
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VCVTSI2SSQ   CX, X1, X0
+	VBROADCASTSS X0, Y0
+	VDIVPS       Y0, Y1, Y0
+	SHLQ         $+2, AX
+	MOVQ         d_base+0(FP), CX
+	MOVQ         hat_base+24(FP), DX
+	MOVQ         weight_base+48(FP), BX
+	MOVQ         inverse_base+72(FP), SI
+	MOVQ         dWeight_base+136(FP), DI
+	MOVQ         dBias_base+160(FP), R8
+	MOVQ         groups+112(FP), R9
+	MOVQ         R9, (SP)
+	IMULQ        AX, R9
+	CMPQ         AX, $0x00000020
+	JE           of1
+	CMPQ         AX, $0x00000040
+	JE           of2
+
+any:
+	XORQ R10, R10
+	MOVQ SI, R11
+	MOVQ rows+104(FP), R12
+
+anyrow:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	LEAQ   (CX)(R10*1), R13
+	LEAQ   (DX)(R10*1), R14
+	XORQ   R15, R15
+
+sum:
+	VMOVUPS      (R13)(R15*1), Y3
+	VMOVUPS      (R14)(R15*1), Y4
+	VMOVUPS      (DI)(R15*1), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMOVUPS      Y5, (DI)(R15*1)
+	VADDPS       (R8)(R15*1), Y3, Y5
+	VMOVUPS      Y5, (R8)(R15*1)
+	VMULPS       (BX)(R15*1), Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      Y3, (R13)(R15*1)
+	ADDQ         $+32, R15
+	CMPQ         R15, AX
+	JNE          sum
+	VPERM2F128   $0x01, Y1, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VPERMILPS    $0x4e, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VPERMILPS    $0xb1, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPERM2F128   $0x01, Y2, Y2, Y3
+	VADDPS       Y3, Y2, Y2
+	VPERMILPS    $0x4e, Y2, Y3
+	VADDPS       Y3, Y2, Y2
+	VPERMILPS    $0xb1, Y2, Y3
+	VADDPS       Y3, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VBROADCASTSS (R11), Y3
+	XORQ         R15, R15
+
+scale:
+	VMOVUPS      (R13)(R15*1), Y4
+	VMOVUPS      (R14)(R15*1), Y5
+	VSUBPS       Y1, Y4, Y4
+	VFNMADD231PS Y2, Y5, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (R13)(R15*1)
+	ADDQ         $+32, R15
+	CMPQ         R15, AX
+	JNE          scale
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          anyrow
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          any
+	JMP          done
+
+of1:
+	XORQ    R10, R10
+	MOVQ    SI, R11
+	MOVQ    rows+104(FP), R12
+	VMOVUPS (BX), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS (R8), Y3
+
+of1row:
+	VMOVUPS      (CX)(R10*1), Y4
+	VMOVUPS      (DX)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VADDPS       Y4, Y3, Y3
+	VMULPS       Y1, Y4, Y4
+	VMOVAPS      Y4, Y6
+	VMULPS       Y5, Y4, Y7
+	VPERM2F128   $0x01, Y6, Y6, Y8
+	VADDPS       Y8, Y6, Y6
+	VPERMILPS    $0x4e, Y6, Y8
+	VADDPS       Y8, Y6, Y6
+	VPERMILPS    $0xb1, Y6, Y8
+	VADDPS       Y8, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPERM2F128   $0x01, Y7, Y7, Y8
+	VADDPS       Y8, Y7, Y7
+	VPERMILPS    $0x4e, Y7, Y8
+	VADDPS       Y8, Y7, Y7
+	VPERMILPS    $0xb1, Y7, Y8
+	VADDPS       Y8, Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VBROADCASTSS (R11), Y8
+	VSUBPS       Y6, Y4, Y4
+	VFNMADD231PS Y7, Y5, Y4
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, (CX)(R10*1)
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          of1row
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, (R8)
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          of1
+	JMP          done
+
+of2:
+	XORQ    R10, R10
+	MOVQ    SI, R11
+	MOVQ    rows+104(FP), R12
+	VMOVUPS (BX), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS (R8), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 32(DI), Y5
+	VMOVUPS 32(R8), Y6
+
+of2row:
+	VMOVUPS      (CX)(R10*1), Y7
+	VMOVUPS      (DX)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VMOVAPS      Y7, Y9
+	VMULPS       Y8, Y7, Y10
+	VMOVUPS      32(CX)(R10*1), Y11
+	VMOVUPS      32(DX)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VADDPS       Y11, Y6, Y6
+	VMULPS       Y4, Y11, Y11
+	VADDPS       Y11, Y9, Y9
+	VFMADD231PS  Y11, Y12, Y10
+	VPERM2F128   $0x01, Y9, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VPERMILPS    $0x4e, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VPERMILPS    $0xb1, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VMULPS       Y0, Y9, Y9
+	VPERM2F128   $0x01, Y10, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VPERMILPS    $0x4e, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VPERMILPS    $0xb1, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VMULPS       Y0, Y10, Y10
+	VBROADCASTSS (R11), Y13
+	VSUBPS       Y9, Y7, Y7
+	VFNMADD231PS Y10, Y8, Y7
+	VMULPS       Y13, Y7, Y7
+	VMOVUPS      Y7, (CX)(R10*1)
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y10, Y12, Y11
+	VMULPS       Y13, Y11, Y11
+	VMOVUPS      Y11, 32(CX)(R10*1)
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          of2row
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      Y5, 32(DI)
+	VMOVUPS      Y6, 32(R8)
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          of2
+
+done:
+	VZEROUPPER
+	RET
+
+// func peepholesAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·peepholesAVX2(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R8
+	MOVQ (SP), R9
+	XORQ R10, R10
+
+find:
+	MOVQ    (DI), R11
+	MOVLQSX (R11)(R9*4), R11
+	IMULQ   CX, R11
+	ADDQ    R8, R11
+	MOVQ    R11, 8(SP)(R10*8)
+	ADDQ    $+24, DI
+	INCQ    R10
+	CMPQ    R10, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    208(AX), R8
+	MOVQ    256(AX), R9
+	LEAQ    (R9)(DI*1), R9
+	VMOVUPS (BX), Y0
+	XORQ    R10, R10
+	LEAQ    (BX)(CX*2), R11
+
+axis1:
+	MOVQ        8(SP)(R10*8), R12
+	VMOVUPS     (R12)(DI*1), Y1
+	VMOVUPS     (R11), Y2
+	VFMADD231PS (R8)(DI*1), Y1, Y0
+	VFMADD231PS (R9), Y1, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        CX, R9
+	ADDQ        CX, R11
+	INCQ        R10
+	CMPQ        R10, 16(AX)
+	JNE         axis1
+	VMOVUPS     Y0, (BX)
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func outputPeepholeAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·outputPeepholeAVX2(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	XORQ DI, DI
+
+columns:
+	VMOVUPS     (R8)(SI*1), Y0
+	VMOVUPS     (BX)(DX*1), Y1
+	MOVQ        232(AX), R9
+	VFMADD231PS (R9)(DI*1), Y0, Y1
+	VMOVUPS     Y1, (BX)(DX*1)
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func additiveAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·additiveAVX2(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS (BX), Y0
+	VMULPS  (BX)(CX*1), Y0, Y0
+	XORQ    R9, R9
+	LEAQ    (BX)(CX*2), R10
+
+axis1:
+	MOVQ        8(SP)(R9*8), R11
+	VMOVUPS     (R10), Y1
+	VFMADD231PS (R11)(DI*1), Y1, Y0
+	ADDQ        CX, R10
+	INCQ        R9
+	CMPQ        R9, 16(AX)
+	JNE         axis1
+	VMOVUPS     Y0, (R8)(SI*1)
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func stableAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·stableAVX2(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Y0
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Y1
+	VSUBPS      Y0, Y1, Y1
+	VFMADD231PS (R10), Y1, Y0
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS     (BX), Y1
+	VMULPS      (BX)(CX*1), Y1, Y1
+	VFMADD231PS (BX)(CX*2), Y0, Y1
+	VMOVUPS     Y1, (R8)(SI*1)
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func leakyAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·leakyAVX2(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Y0
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Y1
+	VSUBPS      Y0, Y1, Y1
+	VFMADD231PS (R10), Y1, Y0
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS     (BX)(CX*1), Y1
+	VSUBPS      Y1, Y0, Y0
+	VFMADD231PS (BX)(CX*2), Y0, Y1
+	VMOVUPS     Y1, (R8)(SI*1)
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func hiddenAVX2(t *tile)
+// Requires: AVX
+TEXT ·hiddenAVX2(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  72(AX), R8
+	MOVQ  168(AX), R9
+
+row:
+	MOVQ    (SP), R11
+	MOVLQSX (R9)(R11*4), R10
+	IMULQ   192(AX), R10
+	SHLQ    $+2, R10
+	ADDQ    144(AX), R10
+	MOVQ    200(AX), R11
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS (R8)(SI*1), Y0
+	VMULPS  (BX)(DX*1), Y0, Y0
+	SUBQ    $+8, R11
+	JLT     part1
+	VMOVUPS Y0, (R10)(DI*1)
+	JMP     whole2
+
+part1:
+	ADDQ       $+8, R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVUPS    64(R12)(R11*4), Y1
+	VMASKMOVPS Y0, Y1, (R10)(DI*1)
+
+whole2:
+	ADDQ $+32, BX
+	ADDQ $+32, SI
+	ADDQ $+32, DI
+	CMPQ DI, CX
+	JNE  columns
+	ADDQ DX, BX
+	MOVQ (SP), DI
+	INCQ DI
+	MOVQ DI, (SP)
+	CMPQ DI, (AX)
+	JNE  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func mixedAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·mixedAVX2(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         48(AX), R8
+	MOVQ         72(AX), R9
+	VBROADCASTSS floatc0fccccd<>+0(SB), Y0
+	VBROADCASTSS float40fccccd<>+0(SB), Y1
+	VBROADCASTSS float3f800000<>+0(SB), Y2
+	VBROADCASTSS float328314a5<>+0(SB), Y3
+	VBROADCASTSS float3564fdd9<>+0(SB), Y4
+	VBROADCASTSS float37b7bd75<>+0(SB), Y5
+	VBROADCASTSS float39b2dfcb<>+0(SB), Y6
+	VBROADCASTSS float3b6a133d<>+0(SB), Y7
+	VBROADCASTSS float3cd656cf<>+0(SB), Y8
+	VBROADCASTSS float3e09abd7<>+0(SB), Y9
+	VBROADCASTSS float3eef8092<>+0(SB), Y10
+	MOVQ         168(AX), R10
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   192(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    144(AX), R11
+	MOVQ    200(AX), R12
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R13
+	LEAQ    (BX)(DX*1), R14
+	MOVQ    (SP)(R13*8), R15
+	VMOVUPS (R15)(DI*1), Y11
+	DECQ    R13
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R14
+	MOVQ        (SP)(R13*8), R15
+	VMOVUPS     (R15)(DI*1), Y12
+	VSUBPS      Y11, Y12, Y12
+	VFMADD231PS (R14), Y12, Y11
+	DECQ        R13
+	JNZ         mix1
+
+mixed2:
+	VMULPS      (BX), Y11, Y11
+	VMOVUPS     (R8)(SI*1), Y12
+	VFMADD231PS (BX)(DX*1), Y12, Y11
+	VMINPS      Y11, Y1, Y11
+	VMAXPS      Y11, Y0, Y11
+	VMULPS      Y11, Y11, Y12
+	VMOVAPS     Y3, Y13
+	VFMADD213PS Y5, Y12, Y13
+	VFMADD213PS Y7, Y12, Y13
+	VFMADD213PS Y9, Y12, Y13
+	VFMADD213PS Y2, Y12, Y13
+	VMOVAPS     Y4, Y14
+	VFMADD213PS Y6, Y12, Y14
+	VFMADD213PS Y8, Y12, Y14
+	VFMADD213PS Y10, Y12, Y14
+	VFMADD213PS Y2, Y12, Y14
+	VMULPS      Y13, Y11, Y11
+	VDIVPS      Y14, Y11, Y11
+	VMOVUPS     Y11, (R9)(SI*1)
+	SUBQ        $+8, R12
+	JLT         part3
+	VMOVUPS     Y11, (R11)(DI*1)
+	JMP         whole4
+
+part3:
+	ADDQ       $+8, R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVUPS    64(R13)(R12*4), Y12
+	VMASKMOVPS Y11, Y12, (R11)(DI*1)
+
+whole4:
+	ADDQ $+32, BX
+	ADDQ $+32, SI
+	ADDQ $+32, DI
+	CMPQ DI, CX
+	JNE  columns
+	ADDQ DX, BX
+	MOVQ (SP), DI
+	INCQ DI
+	MOVQ DI, (SP)
+	CMPQ DI, (AX)
+	JNE  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func collectAVX2(t *tile)
+// Requires: AVX
+TEXT ·collectAVX2(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	MOVQ         168(AX), R10
+
+row:
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   192(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    432(AX), R11
+	MOVQ    200(AX), R12
+	MOVQ    456(AX), DI
+	MOVQ    (SP), R13
+	XORQ    R14, R14
+
+find:
+	MOVQ    (DI), R15
+	MOVLQSX (R15)(R13*4), R15
+	CMPQ    R15, 480(AX)
+	JNE     some
+	MOVQ    $-1, R15
+	JMP     next
+
+some:
+	SUBQ  488(AX), R15
+	IMULQ 16(AX), R15
+	ADDQ  R14, R15
+	IMULQ CX, R15
+
+next:
+	MOVQ R15, 8(SP)(R14*8)
+	ADDQ $+24, DI
+	INCQ R14
+	CMPQ R14, 16(AX)
+	JNE  find
+	XORQ DI, DI
+
+columns:
+	SUBQ    $+8, R12
+	JLT     part1
+	VMOVUPS (R11)(DI*1), Y2
+	JMP     whole2
+
+part1:
+	ADDQ       $+8, R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVUPS    64(R13)(R12*4), Y2
+	VMASKMOVPS (R11)(DI*1), Y2, Y2
+
+whole2:
+	VXORPS Y3, Y3, Y3
+	MOVQ   496(AX), R13
+	MOVQ   520(AX), R14
+	XORQ   R15, R15
+
+axis:
+	MOVQ   8(SP)(R15*8), BP
+	TESTQ  BP, BP
+	JLT    skip
+	ADDQ   DI, BP
+	VADDPS (R13)(BP*1), Y2, Y2
+	VADDPS (R14)(BP*1), Y3, Y3
+
+skip:
+	INCQ    R15
+	CMPQ    R15, 16(AX)
+	JNE     axis
+	VMINPS  Y2, Y0, Y2
+	VMAXPS  Y2, Y1, Y2
+	VMOVUPS Y2, (R8)(SI*1)
+	VMOVUPS Y3, (R9)(SI*1)
+	ADDQ    $+32, BX
+	ADDQ    $+32, SI
+	ADDQ    $+32, DI
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func outputAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·outputAVX2(SB), NOSPLIT, $8-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         72(AX), R8
+	MOVQ         280(AX), R9
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	XORQ DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Y0
+	VMOVUPS      (BX)(DX*1), Y2
+	VMOVUPS      (R9)(SI*1), Y3
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y4
+	VSUBPS       Y2, Y1, Y2
+	VMULPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (BX)(DX*1)
+	VMOVAPS      Y1, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y3, Y0
+	VMOVUPS      Y0, (R9)(SI*1)
+	ADDQ         $+32, BX
+	ADDQ         $+32, SI
+	ADDQ         $+32, DI
+	CMPQ         DI, CX
+	JNE          columns
+	ADDQ         DX, BX
+	MOVQ         (SP), DI
+	INCQ         DI
+	MOVQ         DI, (SP)
+	CMPQ         DI, (AX)
+	JNE          row
+
+done:
+	VZEROUPPER
+	RET
+
+// func additiveBackAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·additiveBackAVX2(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	MOVQ         328(AX), R10
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Y3
+	VADDPS       (R9)(SI*1), Y3, Y3
+	VMINPS       Y3, Y0, Y3
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (BX)(CX*1), Y5
+	VMULPS       Y4, Y3, Y6
+	VMOVAPS      Y1, Y7
+	VFNMADD231PS Y5, Y5, Y7
+	VMULPS       Y7, Y6, Y7
+	VMOVUPS      Y7, (BX)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	MOVQ         R10, R11
+	XORQ         R12, R12
+	LEAQ         (BX)(CX*2), R13
+
+axis1:
+	MOVQ    8(SP)(R12*8), R14
+	VMOVUPS (R13), Y4
+	VMOVUPS (R14)(DI*1), Y5
+	VMULPS  Y4, Y3, Y6
+	VMULPS  Y5, Y6, Y5
+	VSUBPS  Y4, Y1, Y4
+	VMULPS  Y4, Y5, Y4
+	VMOVUPS Y4, (R13)
+	VMOVUPS Y6, (R11)
+	ADDQ    CX, R11
+	ADDQ    CX, R13
+	INCQ    R12
+	CMPQ    R12, 16(AX)
+	JNE     axis1
+	ADDQ    $+32, BX
+	ADDQ    $+32, SI
+	ADDQ    $+32, DI
+	ADDQ    $+32, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func peepholesBackAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·peepholesBackAVX2(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         328(AX), R8
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ         280(AX), R9
+	VMOVUPS      (R9)(SI*1), Y3
+	MOVQ         304(AX), R9
+	VADDPS       (R9)(SI*1), Y3, Y3
+	VMOVUPS      (BX)(DX*1), Y4
+	MOVQ         384(AX), R9
+	MOVQ         232(AX), R10
+	VFMADD231PS  (R10)(DI*1), Y4, Y3
+	VMOVUPS      (R9)(DI*1), Y5
+	MOVQ         48(AX), R10
+	VFMADD231PS  (R10)(SI*1), Y4, Y5
+	VMOVUPS      Y5, (R9)(DI*1)
+	VMINPS       Y3, Y0, Y3
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (BX)(CX*1), Y5
+	VMULPS       Y4, Y3, Y6
+	VMOVAPS      Y1, Y7
+	VFNMADD231PS Y5, Y5, Y7
+	VMULPS       Y7, Y6, Y7
+	VMOVUPS      Y7, (BX)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	MOVQ         R8, R9
+	MOVQ         DI, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(CX*2), R12
+
+axis1:
+	MOVQ        8(SP)(R11*8), R13
+	VMOVUPS     (R12), Y4
+	VMOVUPS     (R13)(DI*1), Y5
+	VMULPS      Y4, Y3, Y7
+	VMULPS      Y5, Y7, Y8
+	VSUBPS      Y4, Y1, Y4
+	VMULPS      Y4, Y8, Y4
+	VMOVUPS     Y4, (R12)
+	MOVQ        360(AX), R13
+	VMOVUPS     (R13)(DI*1), Y8
+	VFMADD231PS Y6, Y5, Y8
+	VMOVUPS     Y8, (R13)(DI*1)
+	MOVQ        408(AX), R13
+	VMOVUPS     (R13)(R10*1), Y8
+	VFMADD231PS Y4, Y5, Y8
+	VMOVUPS     Y8, (R13)(R10*1)
+	MOVQ        208(AX), R13
+	VFMADD231PS (R13)(DI*1), Y6, Y7
+	MOVQ        256(AX), R13
+	VFMADD231PS (R13)(R10*1), Y4, Y7
+	ADDQ        CX, R10
+	VMOVUPS     Y7, (R9)
+	ADDQ        CX, R9
+	ADDQ        CX, R12
+	INCQ        R11
+	CMPQ        R11, 16(AX)
+	JNE         axis1
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	ADDQ        DX, R8
+	SUBQ        CX, R8
+	SUBQ        CX, R8
+	SUBQ        CX, R8
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func stableBackAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·stableBackAVX2(SB), NOSPLIT, $296-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	MOVQ         328(AX), R10
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Y3
+	VADDPS       (R9)(SI*1), Y3, Y3
+	VMINPS       Y3, Y0, Y3
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (BX)(CX*1), Y5
+	VMULPS       Y4, Y3, Y6
+	VMOVAPS      Y1, Y7
+	VFNMADD231PS Y5, Y5, Y7
+	VMULPS       Y7, Y6, Y7
+	VMOVUPS      Y7, (BX)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	MOVQ         16(AX), R11
+	LEAQ         (BX)(DX*1), R12
+	MOVQ         (SP)(R11*8), R13
+	VMOVUPS      (R13)(DI*1), Y4
+	DECQ         R11
+	JZ           mixed2
+
+mix1:
+	SUBQ        CX, R12
+	MOVQ        R11, R13
+	SHLQ        $+5, R13
+	VMOVUPS     Y4, 40(SP)(R13*1)
+	MOVQ        (SP)(R11*8), R13
+	VMOVUPS     (R13)(DI*1), Y5
+	VSUBPS      Y4, Y5, Y5
+	VFMADD231PS (R12), Y5, Y4
+	DECQ        R11
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS (BX)(CX*2), Y5
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y3, Y4, Y4
+	VSUBPS  Y5, Y1, Y5
+	VMULPS  Y5, Y4, Y4
+	VMOVUPS Y4, (BX)(CX*2)
+	XORQ    R11, R11
+	LEAQ    (BX)(CX*2), R12
+	MOVQ    R10, R14
+	MOVQ    16(AX), R15
+	DECQ    R15
+	JZ      last4
+
+back3:
+	ADDQ    CX, R12
+	MOVQ    8(SP)(R11*8), R13
+	VMOVUPS (R12), Y4
+	VMULPS  Y4, Y3, Y5
+	VMOVUPS Y5, (R14)
+	VSUBPS  Y5, Y3, Y3
+	VMOVUPS (R13)(DI*1), Y5
+	MOVQ    R11, R13
+	SHLQ    $+5, R13
+	VSUBPS  72(SP)(R13*1), Y5, Y5
+	VMULPS  Y3, Y4, Y4
+	VMULPS  Y5, Y4, Y4
+	VMOVUPS Y4, (R12)
+	ADDQ    CX, R14
+	INCQ    R11
+	CMPQ    R11, R15
+	JNE     back3
+
+last4:
+	VMOVUPS Y3, (R14)
+	ADDQ    $+32, BX
+	ADDQ    $+32, SI
+	ADDQ    $+32, DI
+	ADDQ    $+32, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func leakyBackAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·leakyBackAVX2(SB), NOSPLIT, $296-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         328(AX), R8
+	VBROADCASTSS 352(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Y3
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        R9, R11
+	SHLQ        $+5, R11
+	VMOVUPS     Y3, 40(SP)(R11*1)
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Y4
+	VSUBPS      Y3, Y4, Y4
+	VFMADD231PS (R10), Y4, Y3
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	MOVQ         72(AX), R9
+	VMOVUPS      (R9)(SI*1), Y4
+	VMOVAPS      Y1, Y5
+	VFNMADD231PS Y4, Y4, Y5
+	MOVQ         280(AX), R9
+	VMULPS       (R9)(SI*1), Y5, Y4
+	VMOVUPS      (BX)(DX*1), Y5
+	MOVQ         304(AX), R9
+	VMOVUPS      (R9)(SI*1), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMINPS       Y6, Y0, Y6
+	VMAXPS       Y6, Y2, Y6
+	MOVQ         48(AX), R9
+	VMULPS       (R9)(SI*1), Y4, Y7
+	VMULPS       Y5, Y7, Y7
+	VSUBPS       Y5, Y1, Y5
+	VMULPS       Y5, Y7, Y5
+	VMOVUPS      Y5, (BX)(DX*1)
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (BX)(CX*2), Y7
+	VMOVUPS      (BX)(CX*1), Y8
+	VMULPS       Y5, Y4, Y9
+	VFMADD231PS  Y6, Y7, Y9
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VSUBPS       Y5, Y1, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	VSUBPS       Y7, Y1, Y4
+	VMULPS       Y4, Y6, Y6
+	VSUBPS       Y8, Y3, Y3
+	VMULPS       Y7, Y3, Y3
+	VMULPS       Y6, Y3, Y3
+	VMOVUPS      Y3, (BX)(CX*2)
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y8, Y8, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y6, (BX)(CX*1)
+	XORQ         R9, R9
+	LEAQ         (BX)(CX*2), R10
+	MOVQ         R8, R12
+	MOVQ         16(AX), R13
+	DECQ         R13
+	JZ           last4
+
+back3:
+	ADDQ    CX, R10
+	MOVQ    8(SP)(R9*8), R11
+	VMOVUPS (R10), Y3
+	VMULPS  Y3, Y9, Y4
+	VMOVUPS Y4, (R12)
+	VSUBPS  Y4, Y9, Y9
+	VMOVUPS (R11)(DI*1), Y4
+	MOVQ    R9, R11
+	SHLQ    $+5, R11
+	VSUBPS  72(SP)(R11*1), Y4, Y4
+	VMULPS  Y9, Y3, Y3
+	VMULPS  Y4, Y3, Y3
+	VMOVUPS Y3, (R10)
+	ADDQ    CX, R12
+	INCQ    R9
+	CMPQ    R9, R13
+	JNE     back3
+
+last4:
+	VMOVUPS Y9, (R12)
+	ADDQ    $+32, BX
+	ADDQ    $+32, SI
+	ADDQ    $+32, DI
+	ADDQ    $+32, R8
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst []float32, src []float32)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-48
+	MOVQ src_len+32(FP), AX
+	MOVQ src_base+24(FP), DX
+	MOVQ dst_base+0(FP), BX
+	XORQ CX, CX
+	SUBQ $+8, AX
+	JLT  rest
+
+vector:
+	VMOVUPS (DX)(CX*1), Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (BX)(CX*1)
+	ADDQ    $+32, CX
+	SUBQ    $+8, AX
+	JGE     vector
+
+rest:
+	ADDQ       $+8, AX
+	JZ         done
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       AX
+	VMOVUPS    64(SI)(AX*4), Y0
+	VMASKMOVPS (DX)(CX*1), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (BX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clampAVX2(x []float32, limit float32)
+// Requires: AVX
+TEXT ·clampAVX2(SB), NOSPLIT, $0-28
+	MOVQ         x_len+8(FP), AX
+	MOVQ         x_base+0(FP), DX
+	VBROADCASTSS limit+24(FP), Y1
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y1, Y0, Y0
+	XORQ         CX, CX
+	SUBQ         $+8, AX
+	JLT          rest
+
+vector:
+	VMOVUPS (DX)(CX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMOVUPS Y2, (DX)(CX*1)
+	ADDQ    $+32, CX
+	SUBQ    $+8, AX
+	JGE     vector
+
+rest:
+	ADDQ       $+8, AX
+	JZ         done
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       AX
+	VMOVUPS    64(BX)(AX*4), Y2
+	VMASKMOVPS (DX)(CX*1), Y2, Y3
+	VMINPS     Y3, Y1, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMASKMOVPS Y3, Y2, (DX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotAVX2(x []float32, y []float32) float32
+// Requires: AVX, FMA3, SSE
+TEXT ·dotAVX2(SB), NOSPLIT, $0-52
+	MOVQ   x_len+8(FP), AX
+	MOVQ   x_base+0(FP), DX
+	MOVQ   y_base+24(FP), BX
+	VXORPS Y0, Y0, Y0
+	XORQ   CX, CX
+	SUBQ   $+8, AX
+	JLT    rest
+
+vector:
+	VMOVUPS     (DX)(CX*1), Y1
+	VMOVUPS     (BX)(CX*1), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        $+32, CX
+	SUBQ        $+8, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+8, AX
+	JZ          done
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPS     64(SI)(AX*4), Y1
+	VMASKMOVPS  (DX)(CX*1), Y1, Y2
+	VMASKMOVPS  (BX)(CX*1), Y1, Y1
+	VFMADD231PS Y2, Y1, Y0
+
+done:
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VPERMILPS  $0x4e, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VPERMILPS  $0xb1, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	MOVSS      X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func axpyAVX2(a float32, x []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
+	MOVQ         x_len+16(FP), AX
+	MOVQ         x_base+8(FP), DX
+	MOVQ         y_base+32(FP), BX
+	VBROADCASTSS a+0(FP), Y0
+	XORQ         CX, CX
+	SUBQ         $+8, AX
+	JLT          rest
+
+vector:
+	VMOVUPS     (BX)(CX*1), Y1
+	VMOVUPS     (DX)(CX*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (BX)(CX*1)
+	ADDQ        $+32, CX
+	SUBQ        $+8, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+8, AX
+	JZ          done
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPS     64(SI)(AX*4), Y1
+	VMASKMOVPS  (BX)(CX*1), Y1, Y2
+	VMASKMOVPS  (DX)(CX*1), Y1, Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMASKMOVPS  Y2, Y1, (BX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamAVX2(w []float32, g []float32, m []float32, v []float32, s *adamStep)
+// Requires: AVX, FMA3
+TEXT ·adamAVX2(SB), NOSPLIT, $0-104
+	MOVQ         w_len+8(FP), AX
+	MOVQ         w_base+0(FP), DX
+	MOVQ         g_base+24(FP), BX
+	MOVQ         m_base+48(FP), SI
+	MOVQ         v_base+72(FP), DI
+	MOVQ         s+96(FP), CX
+	VBROADCASTSS 16(CX), Y0
+	VBROADCASTSS 24(CX), Y1
+	VBROADCASTSS 28(CX), Y2
+	VBROADCASTSS 32(CX), Y3
+	VBROADCASTSS float3f666666<>+0(SB), Y4
+	VBROADCASTSS float3f7fbe77<>+0(SB), Y5
+	VBROADCASTSS float3dcccccd<>+0(SB), Y6
+	VBROADCASTSS float3a83126f<>+0(SB), Y7
+	VBROADCASTSS float322bcc77<>+0(SB), Y8
+	XORQ         CX, CX
+	SUBQ         $+8, AX
+	JLT          rest
+
+vector:
+	VMOVUPS     (BX)(CX*1), Y9
+	VMULPS      Y1, Y9, Y9
+	VMULPS      Y9, Y6, Y10
+	VMOVUPS     (SI)(CX*1), Y11
+	VFMADD231PS Y11, Y4, Y10
+	VMOVUPS     Y10, (SI)(CX*1)
+	VMULPS      Y9, Y7, Y11
+	VMULPS      Y9, Y11, Y11
+	VMOVUPS     (DI)(CX*1), Y9
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, (DI)(CX*1)
+	VMULPS      Y3, Y11, Y11
+	VSQRTPS     Y11, Y11
+	VADDPS      Y8, Y11, Y11
+	VMULPS      Y2, Y10, Y10
+	VMULPS      Y0, Y10, Y10
+	VDIVPS      Y11, Y10, Y10
+	VMOVUPS     (DX)(CX*1), Y9
+	VSUBPS      Y10, Y9, Y9
+	VMOVUPS     Y9, (DX)(CX*1)
+	ADDQ        $+32, CX
+	SUBQ        $+8, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+8, AX
+	JZ          done
+	LEAQ        masks<>+0(SB), R8
+	NEGQ        AX
+	VMOVUPS     64(R8)(AX*4), Y9
+	VMASKMOVPS  (BX)(CX*1), Y9, Y10
+	VMULPS      Y1, Y10, Y10
+	VMULPS      Y10, Y6, Y1
+	VMASKMOVPS  (SI)(CX*1), Y9, Y6
+	VFMADD231PS Y6, Y4, Y1
+	VMASKMOVPS  Y1, Y9, (SI)(CX*1)
+	VMULPS      Y10, Y7, Y4
+	VMULPS      Y10, Y4, Y4
+	VMASKMOVPS  (DI)(CX*1), Y9, Y6
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS  Y4, Y9, (DI)(CX*1)
+	VMULPS      Y3, Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      Y8, Y4, Y4
+	VMULPS      Y2, Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VDIVPS      Y4, Y1, Y1
+	VMASKMOVPS  (DX)(CX*1), Y9, Y0
+	VSUBPS      Y1, Y0, Y0
+	VMASKMOVPS  Y0, Y9, (DX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA float3f666666<>+0(SB)/4, $0x3f666666
+GLOBL float3f666666<>(SB), RODATA|NOPTR, $4
+
+DATA float3f7fbe77<>+0(SB)/4, $0x3f7fbe77
+GLOBL float3f7fbe77<>(SB), RODATA|NOPTR, $4
+
+DATA float3dcccccd<>+0(SB)/4, $0x3dcccccd
+GLOBL float3dcccccd<>(SB), RODATA|NOPTR, $4
+
+DATA float3a83126f<>+0(SB)/4, $0x3a83126f
+GLOBL float3a83126f<>(SB), RODATA|NOPTR, $4
+
+DATA float322bcc77<>+0(SB)/4, $0x322bcc77
+GLOBL float322bcc77<>(SB), RODATA|NOPTR, $4
 
 // func rows1x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
 // Requires: AVX, AVX512F, BMI2
@@ -5080,5 +7066,2072 @@ round:
 	VFMADD231PS Z12, Z12, Z11
 	SUBQ        $0x01, AX
 	JNZ         round
+	VZEROUPPER
+	RET
+
+// func activateAVX512(dst []float32, src []float32, rows int, stride int, t table)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·activateAVX512(SB), NOSPLIT, $0-160
+	MOVQ         rows+48(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         src_base+24(FP), DX
+	MOVQ         stride+56(FP), BX
+	MOVQ         t_weight_base+64(FP), SI
+	MOVQ         t_shift_base+88(FP), DI
+	MOVQ         t_scale_base+112(FP), R8
+	MOVQ         t_offset_base+136(FP), R9
+	MOVQ         t_weight_len+72(FP), R10
+	MOVQ         R10, R11
+	ANDQ         $+15, R11
+	SUBQ         R11, R10
+	MOVL         $-1, R12
+	BZHIL        R11, R12, R12
+	KMOVW        R12, K1
+	SHLQ         $+2, BX
+	SHLQ         $+2, R10
+	VBROADCASTSS floatc0fccccd<>+0(SB), Z0
+	VBROADCASTSS float40fccccd<>+0(SB), Z1
+	VBROADCASTSS float3f800000<>+0(SB), Z2
+	VBROADCASTSS float328314a5<>+0(SB), Z3
+	VBROADCASTSS float3564fdd9<>+0(SB), Z4
+	VBROADCASTSS float37b7bd75<>+0(SB), Z5
+	VBROADCASTSS float39b2dfcb<>+0(SB), Z6
+	VBROADCASTSS float3b6a133d<>+0(SB), Z7
+	VBROADCASTSS float3cd656cf<>+0(SB), Z8
+	VBROADCASTSS float3e09abd7<>+0(SB), Z9
+	VBROADCASTSS float3eef8092<>+0(SB), Z10
+
+row:
+	XORQ  R11, R11
+	TESTQ R10, R10
+	JZ    rest
+
+columns:
+	VMOVUPS     (DX)(R11*1), Z11
+	VMOVUPS     (SI)(R11*1), Z12
+	VMOVUPS     (DI)(R11*1), Z13
+	VFMADD213PS Z13, Z12, Z11
+	VMINPS      Z11, Z1, Z11
+	VMAXPS      Z11, Z0, Z11
+	VMULPS      Z11, Z11, Z12
+	VMOVAPS     Z3, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VMOVAPS     Z4, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VFMADD213PS Z8, Z12, Z14
+	VFMADD213PS Z10, Z12, Z14
+	VFMADD213PS Z2, Z12, Z14
+	VMULPS      Z13, Z11, Z11
+	VDIVPS      Z14, Z11, Z11
+	VMOVUPS     (R8)(R11*1), Z12
+	VMOVUPS     (R9)(R11*1), Z13
+	VFMADD213PS Z13, Z11, Z12
+	VMOVUPS     Z12, (CX)(R11*1)
+	ADDQ        $+64, R11
+	CMPQ        R11, R10
+	JNE         columns
+
+rest:
+	MOVQ        t_weight_len+72(FP), R12
+	ANDQ        $+15, R12
+	JZ          next
+	VMOVUPS.Z   (DX)(R11*1), K1, Z11
+	VMOVUPS.Z   (SI)(R11*1), K1, Z12
+	VMOVUPS.Z   (DI)(R11*1), K1, Z13
+	VFMADD213PS Z13, Z12, Z11
+	VMINPS      Z11, Z1, Z11
+	VMAXPS      Z11, Z0, Z11
+	VMULPS      Z11, Z11, Z12
+	VMOVAPS     Z3, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VMOVAPS     Z4, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VFMADD213PS Z8, Z12, Z14
+	VFMADD213PS Z10, Z12, Z14
+	VFMADD213PS Z2, Z12, Z14
+	VMULPS      Z13, Z11, Z11
+	VDIVPS      Z14, Z11, Z11
+	VMOVUPS.Z   (R8)(R11*1), K1, Z12
+	VMOVUPS.Z   (R9)(R11*1), K1, Z13
+	VFMADD213PS Z13, Z11, Z12
+	VMOVUPS     Z12, K1, (CX)(R11*1)
+
+next:
+	ADDQ BX, DX
+	ADDQ BX, CX
+	DECQ AX
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normaliseAVX512(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·normaliseAVX512(SB), NOSPLIT, $0-112
+	MOVQ         rows+80(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         p+96(FP), CX
+	MOVQ         hidden+104(FP), DX
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VCVTSI2SSQ   DX, X1, X0
+	VBROADCASTSS X0, Z0
+	VDIVPS       Z0, Z1, Z0
+	SUBQ         CX, DX
+	ADDQ         $+16, DX
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVUPS      64(BX)(DX*4), Z1
+	SHLQ         $+2, CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         src_base+24(FP), BX
+	MOVQ         inverse_base+48(FP), SI
+	MOVQ         stride+72(FP), DI
+	VBROADCASTSS float3f800000<>+0(SB), Z4
+	VBROADCASTSS float3727c5ac<>+0(SB), Z5
+	CMPQ         CX, $0x00000040
+	JE           of1
+	CMPQ         CX, $0x00000080
+	JE           of2
+	CMPQ         CX, $0x00000100
+	JE           of4
+
+any:
+	XORQ R8, R8
+
+anygroup:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   R9, R9
+
+sum:
+	VADDPS     (BX)(R9*1), Z2, Z2
+	ADDQ       $+64, R9
+	CMPQ       R9, CX
+	JNE        sum
+	VSHUFF32X4 $0x4e, Z2, Z2, Z6
+	VADDPS     Z6, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z6
+	VADDPS     Z6, Z2, Z2
+	VPERMILPS  $0x4e, Z2, Z6
+	VADDPS     Z6, Z2, Z2
+	VPERMILPS  $0xb1, Z2, Z6
+	VADDPS     Z6, Z2, Z2
+	VMULPS     Z0, Z2, Z2
+	XORQ       R9, R9
+	MOVQ       CX, R10
+	SUBQ       $+64, R10
+
+square:
+	VMOVUPS (BX)(R9*1), Z6
+	VSUBPS  Z2, Z6, Z6
+	CMPQ    R9, R10
+	JNE     whole
+	VANDPS  Z1, Z6, Z6
+
+whole:
+	VFMADD231PS Z6, Z6, Z3
+	VMOVUPS     Z6, (DX)(R9*1)
+	ADDQ        $+64, R9
+	CMPQ        R9, CX
+	JNE         square
+	VSHUFF32X4  $0x4e, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VSHUFF32X4  $0xb1, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VFMADD213PS Z5, Z0, Z3
+	VSQRTPS     Z3, Z3
+	VDIVPS      Z3, Z4, Z3
+	VMOVSS      X3, (SI)(R8*4)
+	XORQ        R9, R9
+
+scale:
+	VMULPS  (DX)(R9*1), Z3, Z6
+	VMOVUPS Z6, (DX)(R9*1)
+	ADDQ    $+64, R9
+	CMPQ    R9, CX
+	JNE     scale
+	ADDQ    CX, BX
+	ADDQ    CX, DX
+	INCQ    R8
+	CMPQ    R8, groups+88(FP)
+	JNE     anygroup
+	LEAQ    (SI)(DI*4), SI
+	DECQ    AX
+	JNZ     any
+	JMP     done
+
+of1:
+	XORQ R8, R8
+
+of1group:
+	VMOVUPS     (BX), Z2
+	VMOVAPS     Z2, Z3
+	VSHUFF32X4  $0x4e, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VSHUFF32X4  $0xb1, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VMULPS      Z0, Z3, Z3
+	VSUBPS      Z3, Z2, Z2
+	VANDPS      Z1, Z2, Z2
+	VMULPS      Z2, Z2, Z3
+	VSHUFF32X4  $0x4e, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VSHUFF32X4  $0xb1, Z3, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0x4e, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VPERMILPS   $0xb1, Z3, Z6
+	VADDPS      Z6, Z3, Z3
+	VFMADD213PS Z5, Z0, Z3
+	VSQRTPS     Z3, Z3
+	VDIVPS      Z3, Z4, Z3
+	VMOVSS      X3, (SI)(R8*4)
+	VMULPS      Z3, Z2, Z2
+	VMOVUPS     Z2, (DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of1group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of1
+	JMP         done
+
+of2:
+	XORQ R8, R8
+
+of2group:
+	VMOVUPS     (BX), Z2
+	VMOVUPS     64(BX), Z3
+	VMOVAPS     Z2, Z6
+	VADDPS      Z3, Z6, Z6
+	VSHUFF32X4  $0x4e, Z6, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF32X4  $0xb1, Z6, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VPERMILPS   $0x4e, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VPERMILPS   $0xb1, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VMULPS      Z0, Z6, Z6
+	VSUBPS      Z6, Z2, Z2
+	VSUBPS      Z6, Z3, Z3
+	VANDPS      Z1, Z3, Z3
+	VMULPS      Z2, Z2, Z6
+	VFMADD231PS Z3, Z3, Z6
+	VSHUFF32X4  $0x4e, Z6, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF32X4  $0xb1, Z6, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VPERMILPS   $0x4e, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VPERMILPS   $0xb1, Z6, Z7
+	VADDPS      Z7, Z6, Z6
+	VFMADD213PS Z5, Z0, Z6
+	VSQRTPS     Z6, Z6
+	VDIVPS      Z6, Z4, Z6
+	VMOVSS      X6, (SI)(R8*4)
+	VMULPS      Z6, Z2, Z2
+	VMOVUPS     Z2, (DX)
+	VMULPS      Z6, Z3, Z3
+	VMOVUPS     Z3, 64(DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of2group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of2
+	JMP         done
+
+of4:
+	XORQ R8, R8
+
+of4group:
+	VMOVUPS     (BX), Z2
+	VMOVUPS     64(BX), Z3
+	VMOVUPS     128(BX), Z6
+	VMOVUPS     192(BX), Z7
+	VMOVAPS     Z2, Z8
+	VADDPS      Z3, Z8, Z8
+	VADDPS      Z6, Z8, Z8
+	VADDPS      Z7, Z8, Z8
+	VSHUFF32X4  $0x4e, Z8, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VSHUFF32X4  $0xb1, Z8, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VPERMILPS   $0x4e, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VPERMILPS   $0xb1, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VMULPS      Z0, Z8, Z8
+	VSUBPS      Z8, Z2, Z2
+	VSUBPS      Z8, Z3, Z3
+	VSUBPS      Z8, Z6, Z6
+	VSUBPS      Z8, Z7, Z7
+	VANDPS      Z1, Z7, Z7
+	VMULPS      Z2, Z2, Z8
+	VFMADD231PS Z3, Z3, Z8
+	VFMADD231PS Z6, Z6, Z8
+	VFMADD231PS Z7, Z7, Z8
+	VSHUFF32X4  $0x4e, Z8, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VSHUFF32X4  $0xb1, Z8, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VPERMILPS   $0x4e, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VPERMILPS   $0xb1, Z8, Z9
+	VADDPS      Z9, Z8, Z8
+	VFMADD213PS Z5, Z0, Z8
+	VSQRTPS     Z8, Z8
+	VDIVPS      Z8, Z4, Z8
+	VMOVSS      X8, (SI)(R8*4)
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DX)
+	VMULPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 64(DX)
+	VMULPS      Z8, Z6, Z6
+	VMOVUPS     Z6, 128(DX)
+	VMULPS      Z8, Z7, Z7
+	VMOVUPS     Z7, 192(DX)
+	ADDQ        CX, BX
+	ADDQ        CX, DX
+	INCQ        R8
+	CMPQ        R8, groups+88(FP)
+	JNE         of4group
+	LEAQ        (SI)(DI*4), SI
+	DECQ        AX
+	JNZ         of4
+
+done:
+	VZEROUPPER
+	RET
+
+// func denormaliseAVX512(d []float32, hat []float32, weight []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int, dWeight []float32, dBias []float32)
+// Requires: AVX, AVX512F
+TEXT ·denormaliseAVX512(SB), NOSPLIT, $8-184
+	MOVQ         rows+104(FP), AX
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         p+120(FP), AX
+	MOVQ         hidden+128(FP), CX
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VCVTSI2SSQ   CX, X1, X0
+	VBROADCASTSS X0, Z0
+	VDIVPS       Z0, Z1, Z0
+	SHLQ         $+2, AX
+	MOVQ         d_base+0(FP), CX
+	MOVQ         hat_base+24(FP), DX
+	MOVQ         weight_base+48(FP), BX
+	MOVQ         inverse_base+72(FP), SI
+	MOVQ         dWeight_base+136(FP), DI
+	MOVQ         dBias_base+160(FP), R8
+	MOVQ         groups+112(FP), R9
+	MOVQ         R9, (SP)
+	IMULQ        AX, R9
+	CMPQ         AX, $0x00000040
+	JE           of1
+	CMPQ         AX, $0x00000080
+	JE           of2
+	CMPQ         AX, $0x00000100
+	JE           of4
+
+any:
+	XORQ R10, R10
+	MOVQ SI, R11
+	MOVQ rows+104(FP), R12
+
+anyrow:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	LEAQ   (CX)(R10*1), R13
+	LEAQ   (DX)(R10*1), R14
+	XORQ   R15, R15
+
+sum:
+	VMOVUPS      (R13)(R15*1), Z1
+	VMOVUPS      (R14)(R15*1), Z4
+	VMOVUPS      (DI)(R15*1), Z5
+	VFMADD231PS  Z1, Z4, Z5
+	VMOVUPS      Z5, (DI)(R15*1)
+	VADDPS       (R8)(R15*1), Z1, Z5
+	VMOVUPS      Z5, (R8)(R15*1)
+	VMULPS       (BX)(R15*1), Z1, Z1
+	VADDPS       Z1, Z2, Z2
+	VFMADD231PS  Z1, Z4, Z3
+	VMOVUPS      Z1, (R13)(R15*1)
+	ADDQ         $+64, R15
+	CMPQ         R15, AX
+	JNE          sum
+	VSHUFF32X4   $0x4e, Z2, Z2, Z1
+	VADDPS       Z1, Z2, Z2
+	VSHUFF32X4   $0xb1, Z2, Z2, Z1
+	VADDPS       Z1, Z2, Z2
+	VPERMILPS    $0x4e, Z2, Z1
+	VADDPS       Z1, Z2, Z2
+	VPERMILPS    $0xb1, Z2, Z1
+	VADDPS       Z1, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VSHUFF32X4   $0x4e, Z3, Z3, Z1
+	VADDPS       Z1, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z1
+	VADDPS       Z1, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z1
+	VADDPS       Z1, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z1
+	VADDPS       Z1, Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VBROADCASTSS (R11), Z1
+	XORQ         R15, R15
+
+scale:
+	VMOVUPS      (R13)(R15*1), Z4
+	VMOVUPS      (R14)(R15*1), Z5
+	VSUBPS       Z2, Z4, Z4
+	VFNMADD231PS Z3, Z5, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, (R13)(R15*1)
+	ADDQ         $+64, R15
+	CMPQ         R15, AX
+	JNE          scale
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          anyrow
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          any
+	JMP          done
+
+of1:
+	XORQ    R10, R10
+	MOVQ    SI, R11
+	MOVQ    rows+104(FP), R12
+	VMOVUPS (BX), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+
+of1row:
+	VMOVUPS      (CX)(R10*1), Z4
+	VMOVUPS      (DX)(R10*1), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VADDPS       Z4, Z3, Z3
+	VMULPS       Z1, Z4, Z4
+	VMOVAPS      Z4, Z6
+	VMULPS       Z5, Z4, Z7
+	VSHUFF32X4   $0x4e, Z6, Z6, Z8
+	VADDPS       Z8, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z8
+	VADDPS       Z8, Z6, Z6
+	VPERMILPS    $0x4e, Z6, Z8
+	VADDPS       Z8, Z6, Z6
+	VPERMILPS    $0xb1, Z6, Z8
+	VADDPS       Z8, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSHUFF32X4   $0x4e, Z7, Z7, Z8
+	VADDPS       Z8, Z7, Z7
+	VSHUFF32X4   $0xb1, Z7, Z7, Z8
+	VADDPS       Z8, Z7, Z7
+	VPERMILPS    $0x4e, Z7, Z8
+	VADDPS       Z8, Z7, Z7
+	VPERMILPS    $0xb1, Z7, Z8
+	VADDPS       Z8, Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VBROADCASTSS (R11), Z8
+	VSUBPS       Z6, Z4, Z4
+	VFNMADD231PS Z7, Z5, Z4
+	VMULPS       Z8, Z4, Z4
+	VMOVUPS      Z4, (CX)(R10*1)
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          of1row
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          of1
+	JMP          done
+
+of2:
+	XORQ    R10, R10
+	MOVQ    SI, R11
+	MOVQ    rows+104(FP), R12
+	VMOVUPS (BX), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 64(DI), Z5
+	VMOVUPS 64(R8), Z6
+
+of2row:
+	VMOVUPS      (CX)(R10*1), Z7
+	VMOVUPS      (DX)(R10*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VADDPS       Z7, Z3, Z3
+	VMULPS       Z1, Z7, Z7
+	VMOVAPS      Z7, Z9
+	VMULPS       Z8, Z7, Z10
+	VMOVUPS      64(CX)(R10*1), Z11
+	VMOVUPS      64(DX)(R10*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VADDPS       Z11, Z6, Z6
+	VMULPS       Z4, Z11, Z11
+	VADDPS       Z11, Z9, Z9
+	VFMADD231PS  Z11, Z12, Z10
+	VSHUFF32X4   $0x4e, Z9, Z9, Z13
+	VADDPS       Z13, Z9, Z9
+	VSHUFF32X4   $0xb1, Z9, Z9, Z13
+	VADDPS       Z13, Z9, Z9
+	VPERMILPS    $0x4e, Z9, Z13
+	VADDPS       Z13, Z9, Z9
+	VPERMILPS    $0xb1, Z9, Z13
+	VADDPS       Z13, Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VSHUFF32X4   $0x4e, Z10, Z10, Z13
+	VADDPS       Z13, Z10, Z10
+	VSHUFF32X4   $0xb1, Z10, Z10, Z13
+	VADDPS       Z13, Z10, Z10
+	VPERMILPS    $0x4e, Z10, Z13
+	VADDPS       Z13, Z10, Z10
+	VPERMILPS    $0xb1, Z10, Z13
+	VADDPS       Z13, Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VBROADCASTSS (R11), Z13
+	VSUBPS       Z9, Z7, Z7
+	VFNMADD231PS Z10, Z8, Z7
+	VMULPS       Z13, Z7, Z7
+	VMOVUPS      Z7, (CX)(R10*1)
+	VSUBPS       Z9, Z11, Z11
+	VFNMADD231PS Z10, Z12, Z11
+	VMULPS       Z13, Z11, Z11
+	VMOVUPS      Z11, 64(CX)(R10*1)
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          of2row
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	VMOVUPS      Z5, 64(DI)
+	VMOVUPS      Z6, 64(R8)
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          of2
+	JMP          done
+
+of4:
+	XORQ    R10, R10
+	MOVQ    SI, R11
+	MOVQ    rows+104(FP), R12
+	VMOVUPS (BX), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	VMOVUPS 64(BX), Z4
+	VMOVUPS 64(DI), Z5
+	VMOVUPS 64(R8), Z6
+	VMOVUPS 128(BX), Z7
+	VMOVUPS 128(DI), Z8
+	VMOVUPS 128(R8), Z9
+	VMOVUPS 192(BX), Z10
+	VMOVUPS 192(DI), Z11
+	VMOVUPS 192(R8), Z12
+
+of4row:
+	VMOVUPS      (CX)(R10*1), Z13
+	VMOVUPS      (DX)(R10*1), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VADDPS       Z13, Z3, Z3
+	VMULPS       Z1, Z13, Z13
+	VMOVAPS      Z13, Z15
+	VMULPS       Z14, Z13, Z16
+	VMOVUPS      64(CX)(R10*1), Z17
+	VMOVUPS      64(DX)(R10*1), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VADDPS       Z17, Z6, Z6
+	VMULPS       Z4, Z17, Z17
+	VADDPS       Z17, Z15, Z15
+	VFMADD231PS  Z17, Z18, Z16
+	VMOVUPS      128(CX)(R10*1), Z19
+	VMOVUPS      128(DX)(R10*1), Z20
+	VFMADD231PS  Z19, Z20, Z8
+	VADDPS       Z19, Z9, Z9
+	VMULPS       Z7, Z19, Z19
+	VADDPS       Z19, Z15, Z15
+	VFMADD231PS  Z19, Z20, Z16
+	VMOVUPS      192(CX)(R10*1), Z21
+	VMOVUPS      192(DX)(R10*1), Z22
+	VFMADD231PS  Z21, Z22, Z11
+	VADDPS       Z21, Z12, Z12
+	VMULPS       Z10, Z21, Z21
+	VADDPS       Z21, Z15, Z15
+	VFMADD231PS  Z21, Z22, Z16
+	VSHUFF32X4   $0x4e, Z15, Z15, Z23
+	VADDPS       Z23, Z15, Z15
+	VSHUFF32X4   $0xb1, Z15, Z15, Z23
+	VADDPS       Z23, Z15, Z15
+	VPERMILPS    $0x4e, Z15, Z23
+	VADDPS       Z23, Z15, Z15
+	VPERMILPS    $0xb1, Z15, Z23
+	VADDPS       Z23, Z15, Z15
+	VMULPS       Z0, Z15, Z15
+	VSHUFF32X4   $0x4e, Z16, Z16, Z23
+	VADDPS       Z23, Z16, Z16
+	VSHUFF32X4   $0xb1, Z16, Z16, Z23
+	VADDPS       Z23, Z16, Z16
+	VPERMILPS    $0x4e, Z16, Z23
+	VADDPS       Z23, Z16, Z16
+	VPERMILPS    $0xb1, Z16, Z23
+	VADDPS       Z23, Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VBROADCASTSS (R11), Z23
+	VSUBPS       Z15, Z13, Z13
+	VFNMADD231PS Z16, Z14, Z13
+	VMULPS       Z23, Z13, Z13
+	VMOVUPS      Z13, (CX)(R10*1)
+	VSUBPS       Z15, Z17, Z17
+	VFNMADD231PS Z16, Z18, Z17
+	VMULPS       Z23, Z17, Z17
+	VMOVUPS      Z17, 64(CX)(R10*1)
+	VSUBPS       Z15, Z19, Z19
+	VFNMADD231PS Z16, Z20, Z19
+	VMULPS       Z23, Z19, Z19
+	VMOVUPS      Z19, 128(CX)(R10*1)
+	VSUBPS       Z15, Z21, Z21
+	VFNMADD231PS Z16, Z22, Z21
+	VMULPS       Z23, Z21, Z21
+	VMOVUPS      Z21, 192(CX)(R10*1)
+	ADDQ         R9, R10
+	MOVQ         stride+96(FP), R13
+	LEAQ         (R11)(R13*4), R11
+	DECQ         R12
+	JNZ          of4row
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	VMOVUPS      Z5, 64(DI)
+	VMOVUPS      Z6, 64(R8)
+	VMOVUPS      Z8, 128(DI)
+	VMOVUPS      Z9, 128(R8)
+	VMOVUPS      Z11, 192(DI)
+	VMOVUPS      Z12, 192(R8)
+	ADDQ         AX, CX
+	ADDQ         AX, DX
+	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $+4, SI
+	DECQ         (SP)
+	JNZ          of4
+
+done:
+	VZEROUPPER
+	RET
+
+// func peepholesAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·peepholesAVX512(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R8
+	MOVQ (SP), R9
+	XORQ R10, R10
+
+find:
+	MOVQ    (DI), R11
+	MOVLQSX (R11)(R9*4), R11
+	IMULQ   CX, R11
+	ADDQ    R8, R11
+	MOVQ    R11, 8(SP)(R10*8)
+	ADDQ    $+24, DI
+	INCQ    R10
+	CMPQ    R10, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    208(AX), R8
+	MOVQ    256(AX), R9
+	LEAQ    (R9)(DI*1), R9
+	VMOVUPS (BX), Z0
+	XORQ    R10, R10
+	LEAQ    (BX)(CX*2), R11
+
+axis1:
+	MOVQ        8(SP)(R10*8), R12
+	VMOVUPS     (R12)(DI*1), Z1
+	VMOVUPS     (R11), Z2
+	VFMADD231PS (R8)(DI*1), Z1, Z0
+	VFMADD231PS (R9), Z1, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        CX, R9
+	ADDQ        CX, R11
+	INCQ        R10
+	CMPQ        R10, 16(AX)
+	JNE         axis1
+	VMOVUPS     Z0, (BX)
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func outputPeepholeAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·outputPeepholeAVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	XORQ DI, DI
+
+columns:
+	VMOVUPS     (R8)(SI*1), Z0
+	VMOVUPS     (BX)(DX*1), Z1
+	MOVQ        232(AX), R9
+	VFMADD231PS (R9)(DI*1), Z0, Z1
+	VMOVUPS     Z1, (BX)(DX*1)
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func additiveAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·additiveAVX512(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS (BX), Z0
+	VMULPS  (BX)(CX*1), Z0, Z0
+	XORQ    R9, R9
+	LEAQ    (BX)(CX*2), R10
+
+axis1:
+	MOVQ        8(SP)(R9*8), R11
+	VMOVUPS     (R10), Z1
+	VFMADD231PS (R11)(DI*1), Z1, Z0
+	ADDQ        CX, R10
+	INCQ        R9
+	CMPQ        R9, 16(AX)
+	JNE         axis1
+	VMOVUPS     Z0, (R8)(SI*1)
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func stableAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·stableAVX512(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Z0
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Z1
+	VSUBPS      Z0, Z1, Z1
+	VFMADD231PS (R10), Z1, Z0
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS     (BX), Z1
+	VMULPS      (BX)(CX*1), Z1, Z1
+	VFMADD231PS (BX)(CX*2), Z0, Z1
+	VMOVUPS     Z1, (R8)(SI*1)
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func leakyAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·leakyAVX512(SB), NOSPLIT, $72-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  48(AX), R8
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Z0
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Z1
+	VSUBPS      Z0, Z1, Z1
+	VFMADD231PS (R10), Z1, Z0
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS     (BX)(CX*1), Z1
+	VSUBPS      Z1, Z0, Z0
+	VFMADD231PS (BX)(CX*2), Z0, Z1
+	VMOVUPS     Z1, (R8)(SI*1)
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func hiddenAVX512(t *tile)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·hiddenAVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	CMPQ  (AX), $+0
+	JE    done
+	MOVQ  8(AX), CX
+	SHLQ  $+2, CX
+	MOVQ  16(AX), DX
+	ADDQ  $+2, DX
+	IMULQ CX, DX
+	MOVQ  24(AX), BX
+	XORQ  SI, SI
+	MOVQ  SI, (SP)
+	MOVQ  72(AX), R8
+	MOVQ  168(AX), R9
+
+row:
+	MOVQ    (SP), R11
+	MOVLQSX (R9)(R11*4), R10
+	IMULQ   192(AX), R10
+	SHLQ    $+2, R10
+	ADDQ    144(AX), R10
+	MOVQ    200(AX), R11
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS (R8)(SI*1), Z0
+	VMULPS  (BX)(DX*1), Z0, Z0
+	SUBQ    $+16, R11
+	JLT     part1
+	VMOVUPS Z0, (R10)(DI*1)
+	JMP     whole2
+
+part1:
+	ADDQ    $+16, R11
+	MOVL    $-1, R12
+	BZHIL   R11, R12, R12
+	KMOVW   R12, K1
+	VMOVUPS Z0, K1, (R10)(DI*1)
+
+whole2:
+	ADDQ $+64, BX
+	ADDQ $+64, SI
+	ADDQ $+64, DI
+	CMPQ DI, CX
+	JNE  columns
+	ADDQ DX, BX
+	MOVQ (SP), DI
+	INCQ DI
+	MOVQ DI, (SP)
+	CMPQ DI, (AX)
+	JNE  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func mixedAVX512(t *tile)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mixedAVX512(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         48(AX), R8
+	MOVQ         72(AX), R9
+	VBROADCASTSS floatc0fccccd<>+0(SB), Z0
+	VBROADCASTSS float40fccccd<>+0(SB), Z1
+	VBROADCASTSS float3f800000<>+0(SB), Z2
+	VBROADCASTSS float328314a5<>+0(SB), Z3
+	VBROADCASTSS float3564fdd9<>+0(SB), Z4
+	VBROADCASTSS float37b7bd75<>+0(SB), Z5
+	VBROADCASTSS float39b2dfcb<>+0(SB), Z6
+	VBROADCASTSS float3b6a133d<>+0(SB), Z7
+	VBROADCASTSS float3cd656cf<>+0(SB), Z8
+	VBROADCASTSS float3e09abd7<>+0(SB), Z9
+	VBROADCASTSS float3eef8092<>+0(SB), Z10
+	MOVQ         168(AX), R10
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   192(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    144(AX), R11
+	MOVQ    200(AX), R12
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R13
+	LEAQ    (BX)(DX*1), R14
+	MOVQ    (SP)(R13*8), R15
+	VMOVUPS (R15)(DI*1), Z11
+	DECQ    R13
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R14
+	MOVQ        (SP)(R13*8), R15
+	VMOVUPS     (R15)(DI*1), Z12
+	VSUBPS      Z11, Z12, Z12
+	VFMADD231PS (R14), Z12, Z11
+	DECQ        R13
+	JNZ         mix1
+
+mixed2:
+	VMULPS      (BX), Z11, Z11
+	VMOVUPS     (R8)(SI*1), Z12
+	VFMADD231PS (BX)(DX*1), Z12, Z11
+	VMINPS      Z11, Z1, Z11
+	VMAXPS      Z11, Z0, Z11
+	VMULPS      Z11, Z11, Z12
+	VMOVAPS     Z3, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VMOVAPS     Z4, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VFMADD213PS Z8, Z12, Z14
+	VFMADD213PS Z10, Z12, Z14
+	VFMADD213PS Z2, Z12, Z14
+	VMULPS      Z13, Z11, Z11
+	VDIVPS      Z14, Z11, Z11
+	VMOVUPS     Z11, (R9)(SI*1)
+	SUBQ        $+16, R12
+	JLT         part3
+	VMOVUPS     Z11, (R11)(DI*1)
+	JMP         whole4
+
+part3:
+	ADDQ    $+16, R12
+	MOVL    $-1, R13
+	BZHIL   R12, R13, R13
+	KMOVW   R13, K1
+	VMOVUPS Z11, K1, (R11)(DI*1)
+
+whole4:
+	ADDQ $+64, BX
+	ADDQ $+64, SI
+	ADDQ $+64, DI
+	CMPQ DI, CX
+	JNE  columns
+	ADDQ DX, BX
+	MOVQ (SP), DI
+	INCQ DI
+	MOVQ DI, (SP)
+	CMPQ DI, (AX)
+	JNE  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func collectAVX512(t *tile)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·collectAVX512(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+	MOVQ         168(AX), R10
+
+row:
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   192(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    432(AX), R11
+	MOVQ    200(AX), R12
+	MOVQ    456(AX), DI
+	MOVQ    (SP), R13
+	XORQ    R14, R14
+
+find:
+	MOVQ    (DI), R15
+	MOVLQSX (R15)(R13*4), R15
+	CMPQ    R15, 480(AX)
+	JNE     some
+	MOVQ    $-1, R15
+	JMP     next
+
+some:
+	SUBQ  488(AX), R15
+	IMULQ 16(AX), R15
+	ADDQ  R14, R15
+	IMULQ CX, R15
+
+next:
+	MOVQ R15, 8(SP)(R14*8)
+	ADDQ $+24, DI
+	INCQ R14
+	CMPQ R14, 16(AX)
+	JNE  find
+	XORQ DI, DI
+
+columns:
+	SUBQ    $+16, R12
+	JLT     part1
+	VMOVUPS (R11)(DI*1), Z1
+	JMP     whole2
+
+part1:
+	ADDQ      $+16, R12
+	MOVL      $-1, R13
+	BZHIL     R12, R13, R13
+	KMOVW     R13, K1
+	VMOVUPS.Z (R11)(DI*1), K1, Z1
+
+whole2:
+	VPXORD Z3, Z3, Z3
+	MOVQ   496(AX), R13
+	MOVQ   520(AX), R14
+	XORQ   R15, R15
+
+axis:
+	MOVQ   8(SP)(R15*8), BP
+	TESTQ  BP, BP
+	JLT    skip
+	ADDQ   DI, BP
+	VADDPS (R13)(BP*1), Z1, Z1
+	VADDPS (R14)(BP*1), Z3, Z3
+
+skip:
+	INCQ    R15
+	CMPQ    R15, 16(AX)
+	JNE     axis
+	VMINPS  Z1, Z0, Z1
+	VMAXPS  Z1, Z2, Z1
+	VMOVUPS Z1, (R8)(SI*1)
+	VMOVUPS Z3, (R9)(SI*1)
+	ADDQ    $+64, BX
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func outputAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·outputAVX512(SB), NOSPLIT, $8-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         72(AX), R8
+	MOVQ         280(AX), R9
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	XORQ DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Z0
+	VMOVUPS      (BX)(DX*1), Z2
+	VMOVUPS      (R9)(SI*1), Z3
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z0, Z3, Z4
+	VSUBPS       Z2, Z1, Z2
+	VMULPS       Z2, Z4, Z2
+	VMOVUPS      Z2, (BX)(DX*1)
+	VMOVAPS      Z1, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z3, Z0
+	VMOVUPS      Z0, (R9)(SI*1)
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	CMPQ         DI, CX
+	JNE          columns
+	ADDQ         DX, BX
+	MOVQ         (SP), DI
+	INCQ         DI
+	MOVQ         DI, (SP)
+	CMPQ         DI, (AX)
+	JNE          row
+
+done:
+	VZEROUPPER
+	RET
+
+// func additiveBackAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·additiveBackAVX512(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	MOVQ         328(AX), R10
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Z3
+	VADDPS       (R9)(SI*1), Z3, Z3
+	VMINPS       Z3, Z0, Z3
+	VMAXPS       Z3, Z2, Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (BX)(CX*1), Z5
+	VMULPS       Z4, Z3, Z6
+	VMOVAPS      Z1, Z7
+	VFNMADD231PS Z5, Z5, Z7
+	VMULPS       Z7, Z6, Z7
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	MOVQ         R10, R11
+	XORQ         R12, R12
+	LEAQ         (BX)(CX*2), R13
+
+axis1:
+	MOVQ    8(SP)(R12*8), R14
+	VMOVUPS (R13), Z4
+	VMOVUPS (R14)(DI*1), Z5
+	VMULPS  Z4, Z3, Z6
+	VMULPS  Z5, Z6, Z5
+	VSUBPS  Z4, Z1, Z4
+	VMULPS  Z4, Z5, Z4
+	VMOVUPS Z4, (R13)
+	VMOVUPS Z6, (R11)
+	ADDQ    CX, R11
+	ADDQ    CX, R13
+	INCQ    R12
+	CMPQ    R12, 16(AX)
+	JNE     axis1
+	ADDQ    $+64, BX
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	ADDQ    $+64, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func peepholesBackAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·peepholesBackAVX512(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         328(AX), R8
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ         280(AX), R9
+	VMOVUPS      (R9)(SI*1), Z3
+	MOVQ         304(AX), R9
+	VADDPS       (R9)(SI*1), Z3, Z3
+	VMOVUPS      (BX)(DX*1), Z4
+	MOVQ         384(AX), R9
+	MOVQ         232(AX), R10
+	VFMADD231PS  (R10)(DI*1), Z4, Z3
+	VMOVUPS      (R9)(DI*1), Z5
+	MOVQ         48(AX), R10
+	VFMADD231PS  (R10)(SI*1), Z4, Z5
+	VMOVUPS      Z5, (R9)(DI*1)
+	VMINPS       Z3, Z0, Z3
+	VMAXPS       Z3, Z2, Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (BX)(CX*1), Z5
+	VMULPS       Z4, Z3, Z6
+	VMOVAPS      Z1, Z7
+	VFNMADD231PS Z5, Z5, Z7
+	VMULPS       Z7, Z6, Z7
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	MOVQ         R8, R9
+	MOVQ         DI, R10
+	XORQ         R11, R11
+	LEAQ         (BX)(CX*2), R12
+
+axis1:
+	MOVQ        8(SP)(R11*8), R13
+	VMOVUPS     (R12), Z4
+	VMOVUPS     (R13)(DI*1), Z5
+	VMULPS      Z4, Z3, Z7
+	VMULPS      Z5, Z7, Z8
+	VSUBPS      Z4, Z1, Z4
+	VMULPS      Z4, Z8, Z4
+	VMOVUPS     Z4, (R12)
+	MOVQ        360(AX), R13
+	VMOVUPS     (R13)(DI*1), Z8
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z8, (R13)(DI*1)
+	MOVQ        408(AX), R13
+	VMOVUPS     (R13)(R10*1), Z8
+	VFMADD231PS Z4, Z5, Z8
+	VMOVUPS     Z8, (R13)(R10*1)
+	MOVQ        208(AX), R13
+	VFMADD231PS (R13)(DI*1), Z6, Z7
+	MOVQ        256(AX), R13
+	VFMADD231PS (R13)(R10*1), Z4, Z7
+	ADDQ        CX, R10
+	VMOVUPS     Z7, (R9)
+	ADDQ        CX, R9
+	ADDQ        CX, R12
+	INCQ        R11
+	CMPQ        R11, 16(AX)
+	JNE         axis1
+	ADDQ        $+64, BX
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	CMPQ        DI, CX
+	JNE         columns
+	ADDQ        DX, BX
+	ADDQ        DX, R8
+	SUBQ        CX, R8
+	SUBQ        CX, R8
+	SUBQ        CX, R8
+	MOVQ        (SP), DI
+	INCQ        DI
+	MOVQ        DI, (SP)
+	CMPQ        DI, (AX)
+	JNE         row
+
+done:
+	VZEROUPPER
+	RET
+
+// func stableBackAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·stableBackAVX512(SB), NOSPLIT, $520-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         280(AX), R8
+	MOVQ         304(AX), R9
+	MOVQ         328(AX), R10
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	VMOVUPS      (R8)(SI*1), Z3
+	VADDPS       (R9)(SI*1), Z3, Z3
+	VMINPS       Z3, Z0, Z3
+	VMAXPS       Z3, Z2, Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (BX)(CX*1), Z5
+	VMULPS       Z4, Z3, Z6
+	VMOVAPS      Z1, Z7
+	VFNMADD231PS Z5, Z5, Z7
+	VMULPS       Z7, Z6, Z7
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	MOVQ         16(AX), R11
+	LEAQ         (BX)(DX*1), R12
+	MOVQ         (SP)(R11*8), R13
+	VMOVUPS      (R13)(DI*1), Z4
+	DECQ         R11
+	JZ           mixed2
+
+mix1:
+	SUBQ        CX, R12
+	MOVQ        R11, R13
+	SHLQ        $+6, R13
+	VMOVUPS     Z4, 8(SP)(R13*1)
+	MOVQ        (SP)(R11*8), R13
+	VMOVUPS     (R13)(DI*1), Z5
+	VSUBPS      Z4, Z5, Z5
+	VFMADD231PS (R12), Z5, Z4
+	DECQ        R11
+	JNZ         mix1
+
+mixed2:
+	VMOVUPS (BX)(CX*2), Z5
+	VMULPS  Z5, Z3, Z3
+	VMULPS  Z3, Z4, Z4
+	VSUBPS  Z5, Z1, Z5
+	VMULPS  Z5, Z4, Z4
+	VMOVUPS Z4, (BX)(CX*2)
+	XORQ    R11, R11
+	LEAQ    (BX)(CX*2), R12
+	MOVQ    R10, R14
+	MOVQ    16(AX), R15
+	DECQ    R15
+	JZ      last4
+
+back3:
+	ADDQ    CX, R12
+	MOVQ    8(SP)(R11*8), R13
+	VMOVUPS (R12), Z4
+	VMULPS  Z4, Z3, Z5
+	VMOVUPS Z5, (R14)
+	VSUBPS  Z5, Z3, Z3
+	VMOVUPS (R13)(DI*1), Z5
+	MOVQ    R11, R13
+	SHLQ    $+6, R13
+	VSUBPS  72(SP)(R13*1), Z5, Z5
+	VMULPS  Z3, Z4, Z4
+	VMULPS  Z5, Z4, Z4
+	VMOVUPS Z4, (R12)
+	ADDQ    CX, R14
+	INCQ    R11
+	CMPQ    R11, R15
+	JNE     back3
+
+last4:
+	VMOVUPS Z3, (R14)
+	ADDQ    $+64, BX
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	ADDQ    $+64, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func leakyBackAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·leakyBackAVX512(SB), NOSPLIT, $520-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         328(AX), R8
+	VBROADCASTSS 352(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	MOVQ 120(AX), DI
+	MOVQ 96(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
+
+find:
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
+	ADDQ    $+24, DI
+	INCQ    R11
+	CMPQ    R11, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ    16(AX), R9
+	LEAQ    (BX)(DX*1), R10
+	MOVQ    (SP)(R9*8), R11
+	VMOVUPS (R11)(DI*1), Z3
+	DECQ    R9
+	JZ      mixed2
+
+mix1:
+	SUBQ        CX, R10
+	MOVQ        R9, R11
+	SHLQ        $+6, R11
+	VMOVUPS     Z3, 8(SP)(R11*1)
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Z4
+	VSUBPS      Z3, Z4, Z4
+	VFMADD231PS (R10), Z4, Z3
+	DECQ        R9
+	JNZ         mix1
+
+mixed2:
+	MOVQ         72(AX), R9
+	VMOVUPS      (R9)(SI*1), Z4
+	VMOVAPS      Z1, Z5
+	VFNMADD231PS Z4, Z4, Z5
+	MOVQ         280(AX), R9
+	VMULPS       (R9)(SI*1), Z5, Z4
+	VMOVUPS      (BX)(DX*1), Z5
+	MOVQ         304(AX), R9
+	VMOVUPS      (R9)(SI*1), Z6
+	VFMADD231PS  Z4, Z5, Z6
+	VMINPS       Z6, Z0, Z6
+	VMAXPS       Z6, Z2, Z6
+	MOVQ         48(AX), R9
+	VMULPS       (R9)(SI*1), Z4, Z7
+	VMULPS       Z5, Z7, Z7
+	VSUBPS       Z5, Z1, Z5
+	VMULPS       Z5, Z7, Z5
+	VMOVUPS      Z5, (BX)(DX*1)
+	VMOVUPS      (BX), Z5
+	VMOVUPS      (BX)(CX*2), Z7
+	VMOVUPS      (BX)(CX*1), Z8
+	VMULPS       Z5, Z4, Z9
+	VFMADD231PS  Z6, Z7, Z9
+	VMULPS       Z3, Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VSUBPS       Z5, Z1, Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (BX)
+	VSUBPS       Z7, Z1, Z4
+	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z8, Z3, Z3
+	VMULPS       Z7, Z3, Z3
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      Z3, (BX)(CX*2)
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z8, Z8, Z3
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      Z6, (BX)(CX*1)
+	XORQ         R9, R9
+	LEAQ         (BX)(CX*2), R10
+	MOVQ         R8, R12
+	MOVQ         16(AX), R13
+	DECQ         R13
+	JZ           last4
+
+back3:
+	ADDQ    CX, R10
+	MOVQ    8(SP)(R9*8), R11
+	VMOVUPS (R10), Z3
+	VMULPS  Z3, Z9, Z4
+	VMOVUPS Z4, (R12)
+	VSUBPS  Z4, Z9, Z9
+	VMOVUPS (R11)(DI*1), Z4
+	MOVQ    R9, R11
+	SHLQ    $+6, R11
+	VSUBPS  72(SP)(R11*1), Z4, Z4
+	VMULPS  Z9, Z3, Z3
+	VMULPS  Z4, Z3, Z3
+	VMOVUPS Z3, (R10)
+	ADDQ    CX, R12
+	INCQ    R9
+	CMPQ    R9, R13
+	JNE     back3
+
+last4:
+	VMOVUPS Z9, (R12)
+	ADDQ    $+64, BX
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	ADDQ    $+64, R8
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
+// func addAVX512(dst []float32, src []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addAVX512(SB), NOSPLIT, $0-48
+	MOVQ src_len+32(FP), AX
+	MOVQ src_base+24(FP), DX
+	MOVQ dst_base+0(FP), BX
+	XORQ CX, CX
+	SUBQ $+16, AX
+	JLT  rest
+
+vector:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (BX)(CX*1)
+	ADDQ    $+64, CX
+	SUBQ    $+16, AX
+	JGE     vector
+
+rest:
+	ADDQ      $+16, AX
+	JZ        done
+	MOVL      $-1, SI
+	BZHIL     AX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VADDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (BX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clampAVX512(x []float32, limit float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·clampAVX512(SB), NOSPLIT, $0-28
+	MOVQ         x_len+8(FP), AX
+	MOVQ         x_base+0(FP), DX
+	VBROADCASTSS limit+24(FP), Z1
+	VPXORD       Z0, Z0, Z0
+	VSUBPS       Z1, Z0, Z0
+	XORQ         CX, CX
+	SUBQ         $+16, AX
+	JLT          rest
+
+vector:
+	VMOVUPS (DX)(CX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z2, Z0, Z2
+	VMOVUPS Z2, (DX)(CX*1)
+	ADDQ    $+64, CX
+	SUBQ    $+16, AX
+	JGE     vector
+
+rest:
+	ADDQ      $+16, AX
+	JZ        done
+	MOVL      $-1, BX
+	BZHIL     AX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (DX)(CX*1), K1, Z2
+	VMINPS    Z2, Z1, Z2
+	VMAXPS    Z2, Z0, Z2
+	VMOVUPS   Z2, K1, (DX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotAVX512(x []float32, y []float32) float32
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·dotAVX512(SB), NOSPLIT, $0-52
+	MOVQ   x_len+8(FP), AX
+	MOVQ   x_base+0(FP), DX
+	MOVQ   y_base+24(FP), BX
+	VPXORD Z0, Z0, Z0
+	XORQ   CX, CX
+	SUBQ   $+16, AX
+	JLT    rest
+
+vector:
+	VMOVUPS     (DX)(CX*1), Z1
+	VMOVUPS     (BX)(CX*1), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        $+64, CX
+	SUBQ        $+16, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+16, AX
+	JZ          done
+	MOVL        $-1, SI
+	BZHIL       AX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX)(CX*1), K1, Z1
+	VMOVUPS.Z   (BX)(CX*1), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+
+done:
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VPERMILPS  $0x4e, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VPERMILPS  $0xb1, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	MOVSS      X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func axpyAVX512(a float32, x []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
+	MOVQ         x_len+16(FP), AX
+	MOVQ         x_base+8(FP), DX
+	MOVQ         y_base+32(FP), BX
+	VBROADCASTSS a+0(FP), Z0
+	XORQ         CX, CX
+	SUBQ         $+16, AX
+	JLT          rest
+
+vector:
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(CX*1), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (BX)(CX*1)
+	ADDQ        $+64, CX
+	SUBQ        $+16, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+16, AX
+	JZ          done
+	MOVL        $-1, SI
+	BZHIL       AX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (BX)(CX*1), K1, Z1
+	VMOVUPS.Z   (DX)(CX*1), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (BX)(CX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamAVX512(w []float32, g []float32, m []float32, v []float32, s *adamStep)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·adamAVX512(SB), NOSPLIT, $0-104
+	MOVQ         w_len+8(FP), AX
+	MOVQ         w_base+0(FP), DX
+	MOVQ         g_base+24(FP), BX
+	MOVQ         m_base+48(FP), SI
+	MOVQ         v_base+72(FP), DI
+	MOVQ         s+96(FP), CX
+	VBROADCASTSS 16(CX), Z0
+	VBROADCASTSS 24(CX), Z1
+	VBROADCASTSS 28(CX), Z2
+	VBROADCASTSS 32(CX), Z3
+	VBROADCASTSS float3f666666<>+0(SB), Z4
+	VBROADCASTSS float3f7fbe77<>+0(SB), Z5
+	VBROADCASTSS float3dcccccd<>+0(SB), Z6
+	VBROADCASTSS float3a83126f<>+0(SB), Z7
+	VBROADCASTSS float322bcc77<>+0(SB), Z8
+	XORQ         CX, CX
+	SUBQ         $+16, AX
+	JLT          rest
+
+vector:
+	VMOVUPS     (BX)(CX*1), Z9
+	VMULPS      Z1, Z9, Z9
+	VMULPS      Z9, Z6, Z10
+	VMOVUPS     (SI)(CX*1), Z11
+	VFMADD231PS Z11, Z4, Z10
+	VMOVUPS     Z10, (SI)(CX*1)
+	VMULPS      Z9, Z7, Z11
+	VMULPS      Z9, Z11, Z11
+	VMOVUPS     (DI)(CX*1), Z9
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, (DI)(CX*1)
+	VMULPS      Z3, Z11, Z11
+	VSQRTPS     Z11, Z11
+	VADDPS      Z8, Z11, Z11
+	VMULPS      Z2, Z10, Z10
+	VMULPS      Z0, Z10, Z10
+	VDIVPS      Z11, Z10, Z10
+	VMOVUPS     (DX)(CX*1), Z9
+	VSUBPS      Z10, Z9, Z9
+	VMOVUPS     Z9, (DX)(CX*1)
+	ADDQ        $+64, CX
+	SUBQ        $+16, AX
+	JGE         vector
+
+rest:
+	ADDQ        $+16, AX
+	JZ          done
+	MOVL        $-1, R8
+	BZHIL       AX, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (BX)(CX*1), K1, Z9
+	VMULPS      Z1, Z9, Z9
+	VMULPS      Z9, Z6, Z1
+	VMOVUPS.Z   (SI)(CX*1), K1, Z6
+	VFMADD231PS Z6, Z4, Z1
+	VMOVUPS     Z1, K1, (SI)(CX*1)
+	VMULPS      Z9, Z7, Z4
+	VMULPS      Z9, Z4, Z4
+	VMOVUPS.Z   (DI)(CX*1), K1, Z6
+	VFMADD231PS Z6, Z5, Z4
+	VMOVUPS     Z4, K1, (DI)(CX*1)
+	VMULPS      Z3, Z4, Z4
+	VSQRTPS     Z4, Z4
+	VADDPS      Z8, Z4, Z4
+	VMULPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z1
+	VDIVPS      Z4, Z1, Z1
+	VMOVUPS.Z   (DX)(CX*1), K1, Z0
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, K1, (DX)(CX*1)
+
+done:
 	VZEROUPPER
 	RET

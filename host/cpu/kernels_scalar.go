@@ -2,7 +2,7 @@ package cpu
 
 import "math"
 
-// scalarKernels is the portable set, and the meaning of the vector one.
+// scalarKernels is the portable set, and the meaning of the others.
 func scalarKernels() *kernels {
 	return &kernels{
 		name:           "scalar",
@@ -17,8 +17,10 @@ func scalarKernels() *kernels {
 		leaky:          leakyScalar,
 		hidden:         hiddenScalar,
 		mixed:          mixedScalar,
+		collect:        collectScalar,
 		output:         outputScalar,
 		additiveBack:   additiveBackScalar,
+		peepholesBack:  additiveBackScalar,
 		stableBack:     stableBackScalar,
 		leakyBack:      leakyBackScalar,
 		add:            addScalar,
@@ -92,6 +94,9 @@ func (t *tile) gate(r, g int) []float32 {
 	at := (r*(t.axes+3) + g) * t.p
 	return t.gates[at : at+t.p]
 }
+
+// outputs returns row r of the layer's outputs, or of their gradients.
+func (t *tile) outputs(of []float32, r int) []float32 { return of[int(t.row[r])*t.stride:][:t.hidden] }
 
 // cell returns the cell of the predecessor of row r along axis d.
 func (t *tile) cell(r, d int) []float32 {
@@ -168,9 +173,9 @@ func leakyScalar(t *tile) {
 
 func hiddenScalar(t *tile) {
 	for r := range t.n {
-		o, tc, h := t.gate(r, 2+t.axes), t.tc[r*t.p:][:t.p], t.h[r*t.p:][:t.p]
-		for j, v := range tc {
-			h[j] = v * o[j]
+		o, tc, h := t.gate(r, 2+t.axes), t.tc[r*t.p:][:t.p], t.outputs(t.h, r)
+		for j := range h {
+			h[j] = tc[j] * o[j]
 		}
 	}
 }
@@ -178,12 +183,28 @@ func hiddenScalar(t *tile) {
 func mixedScalar(t *tile) {
 	for r := range t.n {
 		i, o, c := t.gate(r, 0), t.gate(r, 2+t.axes), t.c[r*t.p:][:t.p]
-		tc, h := t.tc[r*t.p:][:t.p], t.h[r*t.p:][:t.p]
+		tc := t.tc[r*t.p:][:t.p]
 		for j, v := range c {
-			y := tanh32(o[j]*v + i[j]*t.mix(r, j))
-			tc[j], h[j] = y, y
+			tc[j] = tanh32(o[j]*v + i[j]*t.mix(r, j))
+		}
+		copy(t.outputs(t.h, r), tc)
+	}
+}
+
+func collectScalar(t *tile) {
+	for r := range t.n {
+		dh, dc := t.dh[r*t.p:][:t.p], t.dcs[r*t.p:][:t.p]
+		clear(dh[copy(dh, t.outputs(t.grad, r)):])
+		clear(dc)
+		for d, succ := range t.succ {
+			if row := int(succ[r]); row != t.none {
+				at := ((row-t.behind)*t.axes + d) * t.p
+				addScalar(dh, t.laterH[at:][:t.p])
+				addScalar(dc, t.laterC[at:][:t.p])
+			}
 		}
 	}
+	clampScalar(t.dh, t.clip)
 }
 
 func outputScalar(t *tile) {

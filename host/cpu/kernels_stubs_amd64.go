@@ -129,6 +129,111 @@ func outer6x2AVX2(base *float32, index *int32, stride uintptr, rows int, z *floa
 //go:noescape
 func peakAVX2(rounds int)
 
+// activateAVX2 computes scale·tanh(weight·src + shift) + offset: see kernels.
+//
+//go:noescape
+func activateAVX2(dst []float32, src []float32, rows int, stride int, t table)
+
+// normaliseAVX2 makes groups zero-mean and unit-variance: see kernels.
+//
+//go:noescape
+func normaliseAVX2(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
+
+// denormaliseAVX2 is the backward of normalise: see kernels.
+//
+//go:noescape
+func denormaliseAVX2(d []float32, hat []float32, weight []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int, dWeight []float32, dBias []float32)
+
+// peepholesAVX2 adds what gates see of the predecessors' cells: see kernels.
+//
+//go:noescape
+func peepholesAVX2(t *tile)
+
+// outputPeepholeAVX2 adds what the output gate sees of the cell: see kernels.
+//
+//go:noescape
+func outputPeepholeAVX2(t *tile)
+
+// additiveAVX2 computes c = i·g + Σ f_d·c_d: see kernels.
+//
+//go:noescape
+func additiveAVX2(t *tile)
+
+// stableAVX2 computes c = i·g + f·m: see kernels.
+//
+//go:noescape
+func stableAVX2(t *tile)
+
+// leakyAVX2 computes c = (1-f)·g + f·m: see kernels.
+//
+//go:noescape
+func leakyAVX2(t *tile)
+
+// hiddenAVX2 computes h = tc·o: see kernels.
+//
+//go:noescape
+func hiddenAVX2(t *tile)
+
+// mixedAVX2 computes h = tanh(o·c + i·m): see kernels.
+//
+//go:noescape
+func mixedAVX2(t *tile)
+
+// collectAVX2 adds up what arrives at h and c: see kernels.
+//
+//go:noescape
+func collectAVX2(t *tile)
+
+// outputAVX2 is the backward of hidden: see kernels.
+//
+//go:noescape
+func outputAVX2(t *tile)
+
+// additiveBackAVX2 is the backward of additive: see kernels.
+//
+//go:noescape
+func additiveBackAVX2(t *tile)
+
+// peepholesBackAVX2 is the backward of additive with peepholes: see kernels.
+//
+//go:noescape
+func peepholesBackAVX2(t *tile)
+
+// stableBackAVX2 is the backward of stable: see kernels.
+//
+//go:noescape
+func stableBackAVX2(t *tile)
+
+// leakyBackAVX2 is the backward of leaky and mixed: see kernels.
+//
+//go:noescape
+func leakyBackAVX2(t *tile)
+
+// addAVX2 computes dst += src: see kernels.
+//
+//go:noescape
+func addAVX2(dst []float32, src []float32)
+
+// clampAVX2 limits x to ±limit: see kernels.
+//
+//go:noescape
+func clampAVX2(x []float32, limit float32)
+
+// dotAVX2 is Σ x·y: see kernels.
+//
+//go:noescape
+func dotAVX2(x []float32, y []float32) float32
+
+// axpyAVX2 computes y += a·x: see kernels.
+//
+//go:noescape
+func axpyAVX2(a float32, x []float32, y []float32)
+
+// adamAVX2 is one update of parameters: see kernels.
+//
+//go:noescape
+func adamAVX2(w []float32, g []float32, m []float32, v []float32, s *adamStep)
+
 // rows1x1AVX512 computes blocks × 1 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
@@ -293,3 +398,108 @@ func outer8x2AVX512(base *float32, index *int32, stride uintptr, rows int, z *fl
 //
 //go:noescape
 func peakAVX512(rounds int)
+
+// activateAVX512 computes scale·tanh(weight·src + shift) + offset: see kernels.
+//
+//go:noescape
+func activateAVX512(dst []float32, src []float32, rows int, stride int, t table)
+
+// normaliseAVX512 makes groups zero-mean and unit-variance: see kernels.
+//
+//go:noescape
+func normaliseAVX512(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
+
+// denormaliseAVX512 is the backward of normalise: see kernels.
+//
+//go:noescape
+func denormaliseAVX512(d []float32, hat []float32, weight []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int, dWeight []float32, dBias []float32)
+
+// peepholesAVX512 adds what gates see of the predecessors' cells: see kernels.
+//
+//go:noescape
+func peepholesAVX512(t *tile)
+
+// outputPeepholeAVX512 adds what the output gate sees of the cell: see kernels.
+//
+//go:noescape
+func outputPeepholeAVX512(t *tile)
+
+// additiveAVX512 computes c = i·g + Σ f_d·c_d: see kernels.
+//
+//go:noescape
+func additiveAVX512(t *tile)
+
+// stableAVX512 computes c = i·g + f·m: see kernels.
+//
+//go:noescape
+func stableAVX512(t *tile)
+
+// leakyAVX512 computes c = (1-f)·g + f·m: see kernels.
+//
+//go:noescape
+func leakyAVX512(t *tile)
+
+// hiddenAVX512 computes h = tc·o: see kernels.
+//
+//go:noescape
+func hiddenAVX512(t *tile)
+
+// mixedAVX512 computes h = tanh(o·c + i·m): see kernels.
+//
+//go:noescape
+func mixedAVX512(t *tile)
+
+// collectAVX512 adds up what arrives at h and c: see kernels.
+//
+//go:noescape
+func collectAVX512(t *tile)
+
+// outputAVX512 is the backward of hidden: see kernels.
+//
+//go:noescape
+func outputAVX512(t *tile)
+
+// additiveBackAVX512 is the backward of additive: see kernels.
+//
+//go:noescape
+func additiveBackAVX512(t *tile)
+
+// peepholesBackAVX512 is the backward of additive with peepholes: see kernels.
+//
+//go:noescape
+func peepholesBackAVX512(t *tile)
+
+// stableBackAVX512 is the backward of stable: see kernels.
+//
+//go:noescape
+func stableBackAVX512(t *tile)
+
+// leakyBackAVX512 is the backward of leaky and mixed: see kernels.
+//
+//go:noescape
+func leakyBackAVX512(t *tile)
+
+// addAVX512 computes dst += src: see kernels.
+//
+//go:noescape
+func addAVX512(dst []float32, src []float32)
+
+// clampAVX512 limits x to ±limit: see kernels.
+//
+//go:noescape
+func clampAVX512(x []float32, limit float32)
+
+// dotAVX512 is Σ x·y: see kernels.
+//
+//go:noescape
+func dotAVX512(x []float32, y []float32) float32
+
+// axpyAVX512 computes y += a·x: see kernels.
+//
+//go:noescape
+func axpyAVX512(a float32, x []float32, y []float32)
+
+// adamAVX512 is one update of parameters: see kernels.
+//
+//go:noescape
+func adamAVX512(w []float32, g []float32, m []float32, v []float32, s *adamStep)

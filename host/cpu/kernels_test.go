@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -41,7 +42,7 @@ func TestTanhError(t *testing.T) {
 
 func TestActivationsAtTheEdges(t *testing.T) {
 	inf := float32(math.Inf(1))
-	for _, k := range kernelSets() {
+	for _, k := range allKernels() {
 		x := []float32{inf, -inf, 3e38, -3e38, float32(math.NaN()), 0, 1e-30, -1e-30}
 		tab := newTable(len(x))
 		for j := range x {
@@ -68,65 +69,89 @@ func TestActivationsAtTheEdges(t *testing.T) {
 	}
 }
 
-func kernelSets() []*kernels {
-	sets := []*kernels{scalarKernels()}
-	if v := vectorKernels(); v != nil {
-		sets = append(sets, v)
+// allKernels lists every set that this processor can run, the one in Go first.
+func allKernels() []*kernels { return append([]*kernels{scalarKernels()}, vectorKernels()...) }
+
+// guard is how many NaN lie before and behind every array of a test.
+const guard = 32
+
+// arrays are arrays of random values between guards.
+type arrays struct {
+	*rand.Rand
+	all [][]float32
+}
+
+func newArrays(seed uint64) *arrays { return &arrays{Rand: rand.New(rand.NewPCG(seed, 11))} }
+
+// values makes an array of n values between lo and hi.
+func (a *arrays) values(n int, lo, hi float32) []float32 {
+	x := make([]float32, n+2*guard)
+	for i := range x {
+		x[i] = float32(math.NaN())
+		if i >= guard && i < guard+n {
+			x[i] = lo + (hi-lo)*a.Float32()
+		}
 	}
-	return sets
+	a.all = append(a.all, x)
+	return x[guard : guard+n : guard+n]
+}
+
+// touched says whether something was written beside an array.
+func (a *arrays) touched() bool {
+	for _, x := range a.all {
+		for i, v := range x {
+			if (i < guard || i >= len(x)-guard) && v == v {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestTouched(t *testing.T) {
+	for _, at := range []int{-guard, -1, 0, 4, 5, guard + 4} {
+		a := newArrays(1)
+		a.values(5, 0, 1)
+		a.all[0][guard+at] = 0
+		if got, want := a.touched(), at < 0 || at >= 5; got != want {
+			t.Errorf("0 written to element %d of 5: touched = %v, want %v", at, got, want)
+		}
+	}
 }
 
 // randomTile is a tile of n rows whose predecessors are any rows of a direction
-// with 2n others and the row of zeros.
-func randomTile(r *rand.Rand, n, p, axes int, peepholes bool) *tile {
-	values := func(n int, scale float32) []float32 {
-		x := make([]float32, n)
-		for i := range x {
-			x[i] = scale * (2*r.Float32() - 1)
-		}
-		return x
-	}
-	gates := func(n int) []float32 { // between 0 and 1
-		x := values(n, 0.5)
-		for i := range x {
-			x[i] += 0.5
-		}
-		return x
-	}
-	t := &tile{n: n, p: p, axes: axes, clip: 0.8}
-	t.gates = gates(n * (axes + 3) * p)
-	t.cells = values((2*n+1)*p, 1)
+// with 2n others and the row of zeros; successors and outputs likewise.
+func randomTile(a *arrays, n, hidden, p, axes int, peepholes bool) *tile {
+	t := &tile{n: n, p: p, axes: axes, clip: 0.8, hidden: hidden, stride: 2*hidden + 1, none: 2*n + 5, behind: 5}
+	t.gates = a.values(n*(axes+3)*p, 0, 1)
+	t.cells = a.values((2*n+1)*p, -1, 1)
 	clear(t.cells[2*n*p:])
-	t.c, t.tc, t.h = values(n*p, 1), values(n*p, 1), values(n*p, 1)
-	t.dh, t.dcs, t.dcp = values(n*p, 1), values(n*p, 1), values(n*p*axes, 1)
-	for range axes {
-		pred := make([]int32, n)
-		for i := range pred {
-			pred[i] = int32(r.IntN(2*n + 1))
-		}
-		t.pred = append(t.pred, pred)
+	for _, s := range []*[]float32{&t.c, &t.tc, &t.dh, &t.dcs} {
+		*s = a.values(n*p, -1, 1)
 	}
+	t.dcp = a.values(n*p*axes, -1, 1)
+	rows := func(from, to int) []int32 {
+		list := make([]int32, n)
+		for i := range list {
+			list[i] = int32(from + a.IntN(to-from))
+		}
+		return list
+	}
+	for range axes {
+		t.pred = append(t.pred, rows(0, 2*n+1))
+		t.succ = append(t.succ, rows(t.behind, t.none+1))
+	}
+	for _, r := range a.Perm(2 * n)[:n] {
+		t.row = append(t.row, int32(r))
+	}
+	last := max(0, 2*n*t.stride-hidden-1) // the second direction's columns
+	t.h, t.grad = a.values(last, -1, 1), a.values(last, -1, 1)
+	t.laterH, t.laterC = a.values(2*n*axes*p, -1, 1), a.values(2*n*axes*p, -1, 1)
 	if peepholes {
-		t.peepI, t.peepO, t.peepF = values(p, 1), values(p, 1), values(axes*p, 1)
-		t.dPeepI, t.dPeepO, t.dPeepF = values(p, 1), values(p, 1), values(axes*p, 1)
+		t.peepI, t.peepO, t.peepF = a.values(p, -1, 1), a.values(p, -1, 1), a.values(axes*p, -1, 1)
+		t.dPeepI, t.dPeepO, t.dPeepF = a.values(p, -1, 1), a.values(p, -1, 1), a.values(axes*p, -1, 1)
 	}
 	return t
-}
-
-// arrays lists everything that a kernel may write.
-func (t *tile) arrays() map[string][]float32 {
-	return map[string][]float32{
-		"gates": t.gates, "c": t.c, "tc": t.tc, "h": t.h, "dh": t.dh, "dcs": t.dcs, "dcp": t.dcp, "cells": t.cells,
-		"dPeepI": t.dPeepI, "dPeepO": t.dPeepO, "dPeepF": t.dPeepF,
-	}
-}
-
-func (t *tile) clone() *tile {
-	u := *t
-	for _, s := range []*[]float32{&u.gates, &u.c, &u.tc, &u.h, &u.dh, &u.dcs, &u.dcp, &u.cells, &u.dPeepI, &u.dPeepO, &u.dPeepF} {
-		*s = slices.Clone(*s)
-	}
-	return &u
 }
 
 // farApart returns the first element in which two arrays differ by more than
@@ -152,35 +177,39 @@ func TestFarApart(t *testing.T) {
 	}
 }
 
-// TestVectorKernels holds the vector set against the scalar one.
-func TestVectorKernels(t *testing.T) {
-	vector := vectorKernels()
-	if vector == nil {
-		t.Skip("this build has no vector kernels: GOEXPERIMENT=simd on amd64 with AVX2 and FMA")
-	}
-	scalar := scalarKernels()
+// TestTileKernels holds every set against the one in Go, on the same tiles, and
+// sees that nothing is written beside them.
+func TestTileKernels(t *testing.T) {
 	steps := func(k *kernels) map[string]func(*tile) {
 		return map[string]func(*tile){
+			"peepholes": k.peepholes, "outputPeephole": k.outputPeephole, "peepholesBack": k.peepholesBack,
 			"additive": k.additive, "stable": k.stable, "leaky": k.leaky, "hidden": k.hidden, "mixed": k.mixed,
-			"output": k.output, "additiveBack": k.additiveBack, "stableBack": k.stableBack, "leakyBack": k.leakyBack,
-			"peepholes": k.peepholes, "outputPeephole": k.outputPeephole,
+			"collect": k.collect, "output": k.output,
+			"additiveBack": k.additiveBack, "stableBack": k.stableBack, "leakyBack": k.leakyBack,
 		}
 	}
-	r := rand.New(rand.NewPCG(7, 11))
-	for name, want := range steps(scalar) {
-		for _, p := range []int{8, 16, 24, 64} {
-			for axes := 1; axes <= 5; axes++ {
-				for _, peepholes := range []bool{false, true} {
-					if !peepholes && (name == "peepholes" || name == "outputPeephole") {
+	for _, k := range vectorKernels() {
+		for name, want := range steps(scalarKernels()) {
+			peepholes := strings.Contains(strings.ToLower(name), "peephole")
+			for _, n := range []int{0, 1, 7} {
+				for _, hidden := range []int{8, 13, 16, 23, 32, 42, 64} {
+					p := (hidden + 7) / 8 * 8
+					if p%k.width != 0 {
 						continue
 					}
-					a := randomTile(r, 7, p, axes, peepholes)
-					b := a.clone()
-					want(a)
-					steps(vector)[name](b)
-					for array, w := range a.arrays() {
-						if i := farApart(b.arrays()[array], w); i >= 0 {
-							t.Errorf("%s, %d columns, %d axes: %s[%d] = %v, want %v", name, p, axes, array, i, b.arrays()[array][i], w[i])
+					for axes := 1; axes <= maxAxes; axes++ {
+						seed := uint64(n*hidden + axes)
+						a, b := newArrays(seed), newArrays(seed)
+						want(randomTile(a, n, hidden, p, axes, peepholes))
+						steps(k)[name](randomTile(b, n, hidden, p, axes, peepholes))
+						for i := range a.all {
+							x, y := a.all[i][guard:len(a.all[i])-guard], b.all[i][guard:len(a.all[i])-guard]
+							if j := farApart(y, x); j >= 0 {
+								t.Fatalf("%s %s, %d rows, %d units, %d axes: array %d [%d] = %v, want %v", k.name, name, n, hidden, axes, i, j, y[j], x[j])
+							}
+						}
+						if b.touched() {
+							t.Fatalf("%s %s, %d rows, %d units, %d axes: writes beside an array", k.name, name, n, hidden, axes)
 						}
 					}
 				}
@@ -189,11 +218,42 @@ func TestVectorKernels(t *testing.T) {
 	}
 }
 
-func TestVectorNorms(t *testing.T) {
-	vector, scalar := vectorKernels(), scalarKernels()
-	if vector == nil {
-		t.Skip("this build has no vector kernels")
+// TestNaNStays: gradients that are NaN are not hidden by the
+// limits on them.
+func TestNaNStays(t *testing.T) {
+	for _, k := range allKernels() {
+		for _, bad := range []string{"above", "successor"} {
+			a := newArrays(1)
+			tile := randomTile(a, 2, 16, 16, 2, false)
+			tile.succ[0][1] = int32(tile.behind)
+			switch nan := float32(math.NaN()); bad {
+			case "above":
+				tile.grad[int(tile.row[1])*tile.stride+3] = nan
+			case "successor":
+				tile.laterH[3], tile.laterC[3] = nan, nan
+			}
+			k.collect(tile)
+			if v := tile.dh[16+3]; v == v {
+				t.Errorf("%s: NaN from %s becomes dh %v", k.name, bad, v)
+			}
+			tile.dcs[16+3] = float32(math.NaN())
+			k.stableBack(tile)
+			if v := tile.gates[16*5+3]; v == v {
+				t.Errorf("%s: NaN from %s becomes dz %v", k.name, bad, v)
+			}
+		}
 	}
+}
+
+func TestNorms(t *testing.T) {
+	for _, k := range vectorKernels() {
+		t.Run(k.name, func(t *testing.T) { compareNorms(t, k) })
+	}
+}
+
+// compareNorms holds a set against the one in Go.
+func compareNorms(t *testing.T, vector *kernels) {
+	scalar := scalarKernels()
 	r := rand.New(rand.NewPCG(3, 5))
 	random := func(n int) []float32 {
 		x := make([]float32, n)
@@ -203,8 +263,11 @@ func TestVectorNorms(t *testing.T) {
 		return x
 	}
 	const rows, groups, stride = 5, 4, 6
-	for _, hidden := range []int{2, 7, 8, 9, 15, 16, 17, 32, 61} {
-		p := (hidden + lanesOf(vector) - 1) / lanesOf(vector) * lanesOf(vector)
+	for _, hidden := range []int{2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 61, 64, 77, 80, 130} {
+		p := (hidden + 7) / 8 * 8
+		if p%vector.width != 0 {
+			continue
+		}
 		src := random(rows * groups * p)
 		for i := range src { // padding is zero, as the engine keeps it
 			if i%p >= hidden {
@@ -243,25 +306,18 @@ func TestVectorNorms(t *testing.T) {
 	}
 }
 
-func lanesOf(k *kernels) int { return k.width }
-
 func TestVectorsOfAnyLength(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 9))
 	scalar := scalarKernels()
-	for _, k := range kernelSets() {
+	for _, k := range allKernels() {
 		for _, n := range []int{0, 1, 7, 8, 9, 31, 64, 100} {
 			t.Run(fmt.Sprintf("%s/%d", k.name, n), func(t *testing.T) {
-				random := func() []float32 {
-					x := make([]float32, n)
-					for i := range x {
-						x[i] = r.Float32() - 0.5
-					}
-					return x
-				}
+				a := newArrays(uint64(n))
+				random := func() []float32 { return a.values(n, -0.5, 0.5) }
+				copyOf := func(x []float32) []float32 { y := random(); copy(y, x); return y }
 				x, y := random(), random()
 				pair := func(f func(k *kernels, y []float32)) {
 					t.Helper()
-					got, want := slices.Clone(y), slices.Clone(y)
+					got, want := copyOf(y), copyOf(y)
 					f(k, got)
 					f(scalar, want)
 					if i := farApart(got, want); i >= 0 {
@@ -271,13 +327,18 @@ func TestVectorsOfAnyLength(t *testing.T) {
 				pair(func(k *kernels, y []float32) { k.add(y, x) })
 				pair(func(k *kernels, y []float32) { k.axpy(0.3, x, y) })
 				pair(func(k *kernels, y []float32) { k.clamp(y, 0.2) })
-				m, v := random(), make([]float32, n)
+				m, v := random(), a.values(n, 0, 1)
 				pair(func(k *kernels, y []float32) {
 					step := adamStep{rate: 0.01, scale: 0.5, correct1: 10, correct2: 1000}
-					k.adam(y, x, slices.Clone(m), slices.Clone(v), &step)
+					m, v := copyOf(m), copyOf(v)
+					k.adam(y, x, m, v, &step)
+					k.adam(y, x, m, v, &step)
 				})
 				if got, want := k.dot(x, y), scalar.dot(x, y); math.Abs(float64(got-want)) > 1e-5 {
 					t.Errorf("dot = %v, want %v", got, want)
+				}
+				if a.touched() {
+					t.Error("something is written beside an array")
 				}
 			})
 		}

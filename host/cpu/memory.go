@@ -162,7 +162,7 @@ func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err err
 // cellFloats is what a row of one direction keeps between forward and backward:
 // gates, c and tanh(c), and for layernorm what the norms need.
 func (e *Engine) cellFloats(hidden, gates int, norms bool) int {
-	p := (hidden + e.kernels.width - 1) / e.kernels.width * e.kernels.width
+	p := e.padded(hidden)
 	floats := gates*p + 2*p
 	if norms {
 		floats += gates*p + p + gates + 1

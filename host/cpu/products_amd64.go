@@ -103,6 +103,9 @@ func (p *tiledProducts) gather(segments []segment, m int) {
 		}
 		p.operands = append(p.operands, o)
 	}
+	// rows points at the end: within the array, or the collector would take the
+	// pointer for the next object's and keep, or find, what is free.
+	p.operands = append(p.operands, operand{})[:len(p.operands)]
 }
 
 // panels calls tile for every panel of n columns: for its first column, how many

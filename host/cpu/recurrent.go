@@ -19,15 +19,16 @@ type recurrentStage struct {
 	e     *Engine
 	index int // in Model.Stages
 	nn.Stage
-	padded int // P
-	in     *field
-	h      *field // [T+1, R·H], at the cells' rows
-	out    *field // h itself when directions are concatenated
-	sched  *grid.Schedule
-	dirs   []direction
-	cut    cut
-	waits  barrier
-	clip   float32 // +Inf: off
+	padded  int      // P
+	kernels *kernels // for tiles of P
+	in      *field
+	h       *field // [T+1, R·H], at the cells' rows
+	out     *field // h itself when directions are concatenated
+	sched   *grid.Schedule
+	dirs    []direction
+	cut     cut
+	waits   barrier
+	clip    float32 // +Inf: off
 
 	predict bool // keep nothing for backward: see recurrent_predict.go
 
@@ -42,9 +43,10 @@ type recurrentStage struct {
 
 // direction holds the arrays of one direction, in its row order.
 type direction struct {
-	mask  grid.Direction
-	input []int32   // [T+1] row of the cell that row r stands for
-	pred  [][]int32 // [D][T+1] row in h of the predecessor's output
+	mask   grid.Direction
+	offset int       // of its columns in the layer's outputs
+	input  []int32   // [T+1] row of the cell that row r stands for
+	pred   [][]int32 // [D][T+1] row in h of the predecessor's output
 
 	gates, hat []float32 // [T, G, P] gates, later dz; normalised gates
 	c          []float32 // [T+1, P]
@@ -64,9 +66,9 @@ type direction struct {
 // recurrentScratch belongs to one worker.
 type recurrentScratch struct {
 	products
-	segments   []segment
-	tile       tile
-	h, dh, dcs []float32 // [tileRows, P]
+	segments []segment
+	tile     tile
+	dh, dcs  []float32 // [tileRows, P]
 
 	// For one tile: parts of the direction's arrays, or of memory of our own.
 	hat, inverse, cHat []float32
@@ -82,7 +84,8 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	if st.ClipError > 0 {
 		s.clip = float32(st.ClipError)
 	}
-	s.padded = (st.Hidden + e.kernels.width - 1) / e.kernels.width * e.kernels.width
+	s.padded = e.padded(st.Hidden)
+	s.kernels = kernelsFor(e.sets, s.padded)
 	r := len(st.Directions)
 	switch {
 	case st.Combine == "concat":
@@ -94,13 +97,14 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 		s.h, s.out = pl.field(r*st.Hidden), pl.field(st.Hidden)
 	}
 	p, g, d := s.padded, st.Gates, st.Axes
-	for _, signs := range st.Directions {
+	for q, signs := range st.Directions {
 		mask, err := grid.ParseDirection(signs, d)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", st.Name, err)
 		}
 		dir := direction{
 			mask:    mask,
+			offset:  q * st.Hidden,
 			pred:    make([][]int32, d), // of our own unless the direction is all +
 			forward: make([]float32, (st.In+d*st.Hidden)*g*p),
 			gate:    newTable(g * p),
@@ -129,7 +133,6 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 		s.scratch[w] = recurrentScratch{
 			products: e.newProducts(),
 			segments: make([]segment, 0, max(r, d+2)),
-			h:        make([]float32, tileRows*p),
 			before:   make([][]int32, d),
 		}
 		if s.predict {

@@ -76,7 +76,7 @@ func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 // backwardTile turns the gates of rows from … to-1 into their gradients. The
 // wavefront's rows begin at here in this strand, the successors' at behind.
 func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here, behind, wavefront int, w *recurrentScratch) {
-	k := s.e.kernels
+	k := s.kernels
 	p, g, q := s.padded, s.Gates, st.direction
 	gp, dp := g*p, s.Axes*p
 	d := &s.dirs[q]
@@ -86,8 +86,13 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 	t.dh, t.dcs = w.dh[:t.n*p], w.dcs[:t.n*p]
 	t.dcp = mine.dc[(from-here)*dp : (to-here)*dp]
 	t.clip = s.clip
-	s.collect(t, d, q, from, theirs, behind)
-	k.clamp(t.dh, t.clip)
+	t.grad, t.succ = s.h.grad[d.offset:], t.succ[:0]
+	for a := range s.Axes {
+		t.succ = append(t.succ, s.sched.Succ[a][from:to])
+	}
+	t.none, t.behind = s.sched.Rows, behind
+	t.laterH, t.laterC = theirs.dh, theirs.dc
+	k.collect(t)
 
 	switch s.Cell {
 	case cellLayerNorm:
@@ -100,7 +105,7 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 	case cellGraves:
 		t.dPeepI, t.dPeepO, t.dPeepF = sums.narrow[:p], sums.narrow[p:2*p], sums.narrow[2*p:]
 		k.output(t)
-		k.additiveBack(t)
+		k.peepholesBack(t)
 	case cellLeakyLP:
 		k.leakyBack(t)
 	case cellStable:
@@ -111,28 +116,6 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 		k.additiveBack(t)
 	}
 	w.rows(append(w.segments[:0], segment{data: d.gates, stride: gp, width: gp, first: from}), t.n, d.backward, dp, left)
-}
-
-// collect adds up what arrives at h (from above and from the successors) and at
-// c (from the successors).
-func (s *recurrentStage) collect(t *tile, d *direction, q, from int, theirs *ring, behind int) {
-	p, h, dp := s.padded, s.Hidden, s.Axes*s.padded
-	none := int32(s.sched.Rows)
-	for r := range t.n {
-		dh, dc := t.dh[r*p:(r+1)*p], t.dcs[r*p:(r+1)*p]
-		copy(dh, s.h.grad[int(d.input[from+r])*s.h.width+q*h:][:h])
-		clear(dh[h:])
-		clear(dc)
-		for a := range s.Axes {
-			succ := s.sched.Succ[a][from+r]
-			if succ == none {
-				continue
-			}
-			at := (int(succ)-behind)*dp + a*p
-			s.e.kernels.add(dh, theirs.dh[at:at+p])
-			s.e.kernels.add(dc, theirs.dc[at:at+p])
-		}
-	}
 }
 
 // sumsSize is how many gradients a lane adds up on its own: weights and biases

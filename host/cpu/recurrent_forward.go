@@ -85,7 +85,8 @@ func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) *
 	t.n, t.p, t.axes = to-from, p, s.Axes
 	t.gates = d.gates[from*gp : to*gp]
 	t.c, t.tc = d.c[from*p:to*p], d.tc[from*p:to*p]
-	t.cells, t.h = d.c, w.h
+	t.cells = d.c
+	s.outputsOf(t, d, from, to)
 	t.peepI, t.peepO, t.peepF = d.peepI, d.peepO, d.peepF
 	t.pred = t.pred[:0]
 	for a := range s.Axes {
@@ -93,6 +94,12 @@ func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) *
 	}
 	s.before(w, d, from, to)
 	return t
+}
+
+// outputsOf points t at the rows of h of rows from … to-1 of direction d.
+func (s *recurrentStage) outputsOf(t *tile, d *direction, from, to int) {
+	t.h, t.row = s.h.data[d.offset:], d.input[from:to]
+	t.stride, t.hidden = s.h.width, s.Hidden
 }
 
 // before points w at the rows in h of the predecessors' outputs.
@@ -104,7 +111,7 @@ func (s *recurrentStage) before(w *recurrentScratch, d *direction, from, to int)
 
 // forwardTile computes the rows that w's tile stands for.
 func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrentScratch) {
-	k := s.e.kernels
+	k := s.kernels
 	p, g := s.padded, s.Gates
 	gp := g * p
 	t := &w.tile
@@ -142,11 +149,6 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 		k.activate(t.tc, t.c, t.n, p, d.cell)
 		k.hidden(t)
 	}
-
-	h, stride, offset := s.Hidden, s.h.width, q*s.Hidden
-	for r, at := range d.input[from:to] {
-		copy(s.h.data[int(at)*stride+offset:][:h], t.h[r*p:])
-	}
 }
 
 // inputs lists what a row of direction d is multiplied with: its inputs, its
@@ -155,7 +157,7 @@ func (s *recurrentStage) inputs(w *recurrentScratch, d *direction, q, from, to i
 	list := append(w.segments[:0], segment{data: s.in.data, stride: s.in.width, width: s.in.width, index: d.input[from:to]})
 	for a := range s.Axes {
 		list = append(list, segment{
-			data: s.h.data, stride: s.h.width, offset: q * s.Hidden, width: s.Hidden, index: w.before[a],
+			data: s.h.data, stride: s.h.width, offset: d.offset, width: s.Hidden, index: w.before[a],
 		})
 	}
 	if gradient && s.Cell != cellLayerNorm {

@@ -49,7 +49,8 @@ func (s *recurrentStage) tileInRing(w *recurrentScratch, st *strand, t, from, to
 	tile.n, tile.p, tile.axes = n, p, s.Axes
 	tile.gates = own.gates[:n*s.Gates*p]
 	tile.c, tile.tc = st.cells[(here+from)*p:(here+to)*p], own.tc[:n*p]
-	tile.cells, tile.h = st.cells, w.h
+	tile.cells = st.cells
+	s.outputsOf(tile, d, from, to)
 	tile.peepI, tile.peepO, tile.peepF = d.peepI, d.peepO, d.peepF
 	tile.pred = tile.pred[:0]
 	for a := range s.Axes {

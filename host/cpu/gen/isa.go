@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -47,23 +50,32 @@ type columns struct {
 
 // firstColumns makes the mask for the parameter columns.
 func (s isa) firstColumns() columns {
-	n := Load(Param("columns"), GP64())
+	return s.first(Load(Param("columns"), GP64()).(reg.GPVirtual))
+}
+
+// first is the first n columns of a vector; n is between 1 and its lanes, and
+// is used up.
+func (s isa) first(n reg.GPVirtual) columns {
 	if s.lanes == 16 {
 		ones := GP32()
 		MOVL(I32(-1), ones)
-		BZHIL(n.(reg.GPVirtual).As32(), ones, ones)
+		BZHIL(n.As32(), ones, ones)
 		k := K()
 		KMOVW(ones, k)
 		return columns{s, k}
 	}
-	// masks is eight ones and eight zeros: the wanted mask starts 8-n ones in.
-	at, table := GP64(), GP64()
+	return columns{s, s.maskOf(n)}
+}
+
+// maskOf is a vector of n ones (all bits set), then zeros. n is used up.
+func (s isa) maskOf(n reg.GPVirtual) reg.VecVirtual {
+	// masks is 16 ones and 16 zeros: the wanted mask starts 16-n ones in.
+	table := GP64()
 	LEAQ(masks(), table)
-	MOVQ(I32(s.lanes), at)
-	SUBQ(n, at)
-	m := YMM()
-	VMOVUPS(Mem{Base: table, Index: at, Scale: 4}, m)
-	return columns{s, m}
+	NEGQ(n)
+	m := s.vector()
+	VMOVUPS(Mem{Base: table, Index: n, Scale: 4, Disp: 4 * 16}, m)
+	return m
 }
 
 var maskTable *Mem
@@ -71,9 +83,9 @@ var maskTable *Mem
 func masks() Mem {
 	if maskTable == nil {
 		m := GLOBL("masks", 8|16) // RODATA|NOPTR
-		for i := range 16 {
+		for i := range 32 {
 			v := uint32(0)
-			if i < 8 {
+			if i < 16 {
 				v = 0xffffffff
 			}
 			DATA(4*i, U32(v))
@@ -103,4 +115,63 @@ func (c columns) store(v reg.VecVirtual, m Mem) {
 	default:
 		VMASKMOVPS(v, c.mask, m)
 	}
+}
+
+// constants are float32 in memory, each once, by their bits: avo rounds floats.
+var constants = map[float32]Mem{}
+
+// spread is a constant in all lanes of a register.
+func (s isa) spread(x float32) reg.VecVirtual {
+	m, ok := constants[x]
+	if !ok {
+		m = ConstData(fmt.Sprintf("float%08x", math.Float32bits(x)), U32(math.Float32bits(x)))
+		constants[x] = m
+	}
+	v := s.vector()
+	VBROADCASTSS(m, v)
+	return v
+}
+
+// load is what lies at m.
+func (s isa) load(m Op) reg.VecVirtual {
+	v := s.vector()
+	VMOVUPS(m, v)
+	return v
+}
+
+// copy is a register of the same value, to be overwritten.
+func (s isa) copy(x reg.VecVirtual) reg.VecVirtual {
+	v := s.vector()
+	VMOVAPS(x, v)
+	return v
+}
+
+// The sums, products and so on of two vectors; y may be memory.
+func (s isa) add(x reg.VecVirtual, y Op) reg.VecVirtual { v := s.vector(); VADDPS(y, x, v); return v }
+func (s isa) sub(x reg.VecVirtual, y Op) reg.VecVirtual { v := s.vector(); VSUBPS(y, x, v); return v }
+func (s isa) mul(x reg.VecVirtual, y Op) reg.VecVirtual { v := s.vector(); VMULPS(y, x, v); return v }
+func (s isa) div(x reg.VecVirtual, y Op) reg.VecVirtual { v := s.vector(); VDIVPS(y, x, v); return v }
+
+// clamp limits x to lo … hi. NaN stays: the instructions return their second
+// source, Go's first operand, where either is one.
+func (s isa) clamp(x, lo, hi reg.VecVirtual) {
+	VMINPS(x, hi, x)
+	VMAXPS(x, lo, x)
+}
+
+// total puts the sum of all lanes of x into every lane.
+func (s isa) total(x reg.VecVirtual) {
+	t := s.vector()
+	if s.lanes == 16 {
+		VSHUFF32X4(U8(0b01_00_11_10), x, x, t)
+		VADDPS(t, x, x)
+		VSHUFF32X4(U8(0b10_11_00_01), x, x, t)
+	} else {
+		VPERM2F128(U8(1), x, x, t)
+	}
+	VADDPS(t, x, x)
+	VPERMILPS(U8(0b01_00_11_10), x, t)
+	VADDPS(t, x, x)
+	VPERMILPS(U8(0b10_11_00_01), x, t)
+	VADDPS(t, x, x)
 }
