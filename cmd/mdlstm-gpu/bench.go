@@ -40,6 +40,7 @@ func benchCommand(s streams) *cli.Command {
 		option{name: "json", group: "Measuring", usage: "print a list with an object for each engine", dest: &o.json},
 	)
 	options = append(options, o.computeOptions.options()...)
+	options = append(options, o.recomputeOption())
 	return command(spec{
 		name: "bench", brief: "measure the speed of a training step",
 		about: `Times a layer with a head of one unit on random data: step is load, forward, backward and Adam; forward is load and

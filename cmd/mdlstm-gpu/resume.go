@@ -16,7 +16,7 @@ import (
 )
 
 // resumeFlags may stand beside --resume: the run has its own settings.
-var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every"}, machineFlags...)
+var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every", "recompute"}, machineFlags...)
 
 // runResume continues a run.
 func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
@@ -38,6 +38,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		"checkpoint-every": func() { c.CheckpointEvery = &o.CheckpointEvery },
 		"device":           func() { c.Device = &o.Device },
 		"threads":          func() { c.Threads = &o.Threads },
+		"recompute":        func() { c.Recompute = &o.Recompute },
 	} {
 		if set[flag] {
 			store()
@@ -66,7 +67,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		}
 		return t.summary(s.out)
 	}
-	use := computeOptions{Device: settings.Device, Kernels: o.Kernels, Threads: settings.Threads, BLAS: o.BLAS}
+	use := computeOptions{Device: settings.Device, Kernels: o.Kernels, Threads: settings.Threads, BLAS: o.BLAS, Recompute: settings.Recompute}
 	if !set["blas"] {
 		use.BLAS = sameBLAS(run.Engine())
 	}

@@ -93,7 +93,8 @@ func (o *trainOptions) options() []option {
 		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01, and a stack as tables [[layers]]; flags on the command line win; ready ones: " + strings.Join(configs.Names(), ", "), dest: &o.Config},
 		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},
 	)
-	return append(list, o.computeOptions.options()...)
+	list = append(list, o.computeOptions.options()...)
+	return append(list, o.recomputeOption())
 }
 
 func trainCommand(s streams) *cli.Command {

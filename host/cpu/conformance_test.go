@@ -16,6 +16,7 @@ func TestConformance(t *testing.T) {
 	for _, set := range instructionSets() {
 		choices[set] = Options{set: set}
 	}
+	choices["recompute"] = Options{Recompute: true}
 	for name, o := range choices {
 		t.Run(name, func(t *testing.T) {
 			enginetest.Run(t, func(t testing.TB, m *nn.Model) engine.Engine {

@@ -29,7 +29,9 @@ type strand struct {
 	rings     [2]ring
 	sums      []laneSums
 
-	cells []float32 // [2·most+1, P] of a layer that only predicts
+	ring  cellRing  // of a layer that only predicts, or recomputes
+	kept  []float32 // [stretches-1, most, P] cells of the last wavefront of each stretch
+	store *store    // of the stretch in hand
 }
 
 // ring is what a wavefront leaves for its predecessors in the backward pass;
@@ -64,7 +66,7 @@ func (l *laneSums) flush() {
 // how many each lane adds up.
 func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 	mean := s.Rows / s.Wavefronts
-	groups := max(1, min(mean/laneRows, s.Samples, (maxStrands+directions-1)/directions))
+	groups := groupsOf(mean, s.Samples, directions)
 	c.groups = groups
 	c.lanes = max(1, min(mean/groups/laneRows, (minStrands+directions*groups-1)/(directions*groups)))
 
@@ -94,6 +96,12 @@ func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 	}
 }
 
+// groupsOf is how many groups the samples of a layer make: mean is the rows of a
+// wavefront on average.
+func groupsOf(mean, samples, directions int) int {
+	return max(1, min(mean/laneRows, samples, (maxStrands+directions-1)/directions))
+}
+
 // boundary is the first sample of a group: groups are contiguous and hold about
 // as many cells each, however unequal the samples are.
 func boundary(s *grid.Schedule, group, groups int) int {
@@ -120,7 +128,7 @@ func growStrands(s []strand, n int) []strand {
 func (c *cut) bytes() int64 {
 	var n int64
 	for _, t := range c.strands[:cap(c.strands)] {
-		n += 4 * int64(cap(t.cells))
+		n += 4 * int64(cap(t.ring.cells)+cap(t.kept))
 		for _, r := range t.rings {
 			n += 4 * int64(cap(r.dh)+cap(r.dc))
 		}

@@ -44,6 +44,9 @@ func newDenseStage(p *plan, index int, in *field, activation string) *denseStage
 	for w := range s.scratch {
 		s.scratch[w].products = e.newProducts()
 	}
+	if in.sparing {
+		in.source = s
+	}
 	s.forwardJob, s.backwardJob, s.gradientJob = s.forwardChunk, s.inputGradient, s.weightGradient
 	return s
 }
@@ -91,7 +94,7 @@ func (s *denseStage) forwardChunk(task, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		out := s.out.data[from*n : end*n]
-		w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, out)
+		w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, n, out)
 		s.activate(out, end-from)
 	}
 }
@@ -119,7 +122,7 @@ func (s *denseStage) backward(*pass) {
 	}
 	s.e.pool.run(s.slots.n, s.gradientJob)
 	s.reduce()
-	if s.in.back {
+	if s.in.back && s.in.source == nil {
 		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
 	}
 }
@@ -178,8 +181,15 @@ func (s *denseStage) inputGradient(task, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
-		w.rows(w.segments[:], end-from, s.weight, k, s.in.grad[from*k:end*k])
+		w.rows(w.segments[:], end-from, s.weight, k, k, s.in.grad[from*k:end*k])
 	}
+}
+
+// gradientOf is inputGradient for rows and columns of the caller's choice.
+func (s *denseStage) gradientOf(index []int32, offset, width int, dst []float32, worker int) {
+	w := &s.scratch[worker]
+	w.segments[0] = segment{data: s.out.grad, stride: s.Out, width: s.Out, index: index}
+	w.rows(w.segments[:], len(index), s.weight[offset:], s.In, width, dst)
 }
 
 func (s *denseStage) bytes() int64 { return s.out.bytes() + s.slots.bytes() }

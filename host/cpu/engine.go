@@ -20,6 +20,10 @@ type Options struct {
 	Threads  int    // 0 = GOMAXPROCS
 	Scalar   bool   // leave the vector kernels out
 
+	// Recompute the gates of mdlstm layers in the backward pass instead of keeping
+	// them: a small part of the memory for about a third more time.
+	Recompute bool
+
 	// Plans that only predict put layers' inputs and outputs into a temporary file
 	// when they do not fit into memory: Temp is its folder, "" = os.TempDir().
 	// Memory is how many bytes count as fitting, 0 = what is free.

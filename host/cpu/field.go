@@ -10,6 +10,17 @@ type field struct {
 	slab  *slab     // whose memory data is; nil: its own
 	data  []float32 // [T+1, width]
 	grad  []float32 // [T+1, width]
+
+	// A field whose producer reads each row's gradient once or twice need not keep
+	// them: sparing says that it would rather ask, source is then whom.
+	sparing bool
+	source  gradientSource
+}
+
+// gradientSource computes rows of a field's gradient when they are wanted:
+// columns offset … offset+width-1 of the rows of index into dst [len(index), width].
+type gradientSource interface {
+	gradientOf(index []int32, offset, width int, dst []float32, worker int)
 }
 
 // resize makes room for rows rows and zeroes the row behind the last.
@@ -22,7 +33,7 @@ func (f *field) resize(rows int) {
 	}
 	f.data = grow(f.data, n)
 	clear(f.data[rows*f.width:])
-	if f.back {
+	if f.back && f.source == nil {
 		f.grad = grow(f.grad, n)
 		clear(f.grad[rows*f.width:])
 	}

@@ -6,6 +6,7 @@ import (
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/machine"
+	"mdlstm-gpu/host/nn"
 )
 
 // alike is a run of samples of one shape, so that a batch of millions is not
@@ -53,13 +54,21 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 		if st.Dropout > 0 {
 			floats += gradients * int64(st.In) * n
 		}
-		floats += 2 * int64(st.Out) * n
+		if e.asksAbove(i) {
+			floats += int64(st.Out) * n
+		} else {
+			floats += 2 * int64(st.Out) * n
+		}
 		if st.Type == "mdlstm" {
-			floats += int64(e.cellFloats(st.Hidden, st.Gates, st.Cell == cellLayerNorm)*len(st.Directions)) * n
+			floats += e.cellFloats(st, levels[i+1], len(samples))
 			if st.Combine != "concat" {
 				floats += 2 * int64(st.Hidden*len(st.Directions)) * n
 			}
-			words += int64((1+st.Axes)*len(st.Directions)) * n
+			maps := 1
+			if !e.options.Recompute {
+				maps += st.Axes
+			}
+			words += int64(maps*len(st.Directions)) * n
 		}
 		first = false
 	}
@@ -69,6 +78,7 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 // level is the grid that a stage works on.
 type level struct {
 	rows  int64
+	waves int64 // wavefronts
 	words int64 // of the schedule and the maps made for it, 0 where it is the one before
 }
 
@@ -83,11 +93,11 @@ func (e *Engine) levels(samples []grid.Shape) (list []level, rows int) {
 	if view := e.model.Config.View; view == grid.ViewRows || view == grid.ViewSnake {
 		axes = 1
 	}
-	list = append(list, level{n, int64(2*axes+2) * n})
+	list = append(list, level{n, wavefronts(shapes), int64(2*axes+2) * n})
 	for i := range e.model.Stages {
 		st := &e.model.Stages[i]
 		if st.Type != "sum" && st.Window == nil {
-			list = append(list, level{rows: n})
+			list = append(list, level{rows: n, waves: wavefronts(shapes)})
 			continue
 		}
 		n = 0
@@ -104,7 +114,7 @@ func (e *Engine) levels(samples []grid.Shape) (list []level, rows int) {
 		if st.Type == "sum" {
 			axes--
 		}
-		list = append(list, level{n, int64(2*axes+4) * n})
+		list = append(list, level{n, wavefronts(shapes), int64(2*axes+4) * n})
 	}
 	return list, rows
 }
@@ -159,15 +169,53 @@ func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err err
 	return true, nil
 }
 
-// cellFloats is what a row of one direction keeps between forward and backward:
-// gates, c and tanh(c), and for layernorm what the norms need.
-func (e *Engine) cellFloats(hidden, gates int, norms bool) int {
-	p := e.padded(hidden)
-	floats := gates*p + 2*p
-	if norms {
-		floats += gates*p + p + gates + 1
+// wavefronts is how many a batch has: the most of any sample. A view can only
+// make it more.
+func wavefronts(samples []alike) (most int64) {
+	for _, s := range samples {
+		n := int64(1)
+		for _, size := range s.shape {
+			n += int64(size - 1)
+		}
+		most = max(most, n)
 	}
-	return floats
+	return most
+}
+
+// asksAbove says that stage i is an mdlstm layer which has the next stage compute
+// the gradient of its outputs when it is wanted.
+func (e *Engine) asksAbove(i int) bool {
+	st := &e.model.Stages[i]
+	if !e.options.Recompute || st.Type != "mdlstm" || st.Combine != "concat" || i+1 == len(e.model.Stages) {
+		return false
+	}
+	next := &e.model.Stages[i+1]
+	return next.Type != "mdlstm" && next.Type != "sum" && next.Window == nil && next.Dropout == 0
+}
+
+// cellFloats is what an mdlstm layer keeps between forward and backward: for each
+// row and direction gates, c and tanh(c), and for layernorm what the norms need;
+// with Recompute, the cells of one wavefront a stretch, and all of that for a
+// stretch of as many strands as are walked at once.
+func (e *Engine) cellFloats(st *nn.Stage, l level, samples int) int64 {
+	p, g, directions := int64(e.padded(st.Hidden)), int64(st.Gates), len(st.Directions)
+	floats := g*p + 2*p
+	if st.Cell == cellLayerNorm {
+		floats += g*p + p + g + 1
+	}
+	if !e.options.Recompute {
+		return floats * l.rows * int64(directions)
+	}
+	groups := groupsOf(int(l.rows/l.waves), samples, directions)
+	longest := l.rows / l.waves
+	if st.Axes > 1 {
+		longest *= 2 // in the middle of a square; about that in a cube
+	}
+	stretch := int64(stretchOf(int(l.waves), st.Gates))
+	kept := ((l.waves-1)/stretch + 2) * p * longest * int64(directions)
+	strands := int64(min(e.pool.workers, directions*groups))
+	rings := 4 * int64(st.Axes) * p * longest * int64(directions) // what wavefronts leave for each other
+	return kept + rings + strands*longest/int64(groups)*(stretch*floats+p)
 }
 
 // affordable refuses a plan that this machine has no memory for, before any of

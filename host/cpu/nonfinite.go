@@ -25,27 +25,50 @@ func (p *plan) FindNonFinite() (string, error) {
 	return nonfinite.Gradient(p.e.model, p.e.grads), nil
 }
 
-// check looks at gates, cell and output, wavefront by wavefront; at the output
-// alone where nothing else is kept.
+// check looks at gates, cell and output, wavefront by wavefront. A layer that
+// does not keep its gates computes them a second time.
 func (s *recurrentStage) check() string {
-	h, p, g := s.Hidden, s.padded, s.Gates
-	for r := range s.sched.Rows {
-		for q := range s.dirs {
-			d := &s.dirs[q]
-			for gate := 0; gate < g && !s.predict; gate++ {
-				if nonfinite.In(d.gates[(r*g+gate)*p:][:h]) {
-					return nonfinite.Place(&s.Stage, q, "gate "+nonfinite.Gate(&s.Stage, gate))
+	w := &s.scratch[0]
+	for t := range s.sched.Wavefronts {
+		row, where := s.sched.Rows, ""
+		for i := range s.cut.strands {
+			st := &s.cut.strands[i]
+			d := &s.dirs[st.direction]
+			for from, to := s.sched.Range(t, st.from, st.to); from < to && from < row; from += tileRows {
+				end := min(to, from+tileRows)
+				s.tileOf(w, st, move{ahead, t}, from, end)
+				if s.sparing() {
+					s.forwardTile(d, st.direction, from, end, w)
+				}
+				if r, what := s.badRow(&w.tile); what != "" && from+r < row {
+					row, where = from+r, nonfinite.Place(&s.Stage, st.direction, what)
 				}
 			}
-			if !s.predict && nonfinite.In(d.c[r*p:][:h]) {
-				return nonfinite.Place(&s.Stage, q, "cell")
-			}
-			if nonfinite.In(s.h.data[int(d.input[r])*s.h.width+q*h:][:h]) {
-				return nonfinite.Place(&s.Stage, q, "output")
-			}
+		}
+		if where != "" {
+			return where
 		}
 	}
 	return ""
+}
+
+// badRow is the first row of a tile with a value that is not finite, and which.
+func (s *recurrentStage) badRow(t *tile) (row int, what string) {
+	h, p, g := s.Hidden, s.padded, s.Gates
+	for r := range t.n {
+		for gate := range g {
+			if nonfinite.In(t.gates[(r*g+gate)*p:][:h]) {
+				return r, "gate " + nonfinite.Gate(&s.Stage, gate)
+			}
+		}
+		if nonfinite.In(t.c[r*p:][:h]) {
+			return r, "cell"
+		}
+		if nonfinite.In(t.h[int(t.row[r])*t.stride:][:h]) {
+			return r, "output"
+		}
+	}
+	return 0, ""
 }
 
 func (s *denseStage) check() string {

@@ -17,11 +17,12 @@ type plan struct {
 	evicted  bool
 	version  int64 // of the parameters that the stages have packed
 
-	predict bool // forward only: see slab.go
-	inFile  bool // slabs are mapped files
-	slabs   [slabCount]slab
-	fields  []*field // that lie in them
-	turn    int      // slab of the field made last
+	predict   bool // forward only: see slab.go
+	recompute bool // see recurrent_recompute.go
+	inFile    bool // slabs are mapped files
+	slabs     [slabCount]slab
+	fields    []*field // that lie in them
+	turn      int      // slab of the field made last
 
 	input    *field
 	stages   []stage
@@ -98,7 +99,7 @@ func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
 }
 
 func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) (*plan, error) {
-	p := &plan{e: e, capacity: capacity, version: -1, predict: predict, inFile: inFile, turn: slabOdd}
+	p := &plan{e: e, capacity: capacity, version: -1, predict: predict, recompute: e.options.Recompute && !predict, inFile: inFile, turn: slabOdd}
 	p.input = &field{width: e.model.Config.Input}
 	if predict {
 		p.input = p.inSlab(e.model.Config.Input, slabInput)

@@ -135,9 +135,9 @@ func TestPredictRefuses(t *testing.T) {
 	}
 }
 
-// TestPredictFindsNonFinite: the layer, where gates are not kept.
+// TestPredictFindsNonFinite: also where gates are not kept.
 func TestPredictFindsNonFinite(t *testing.T) {
-	for tensor, want := range map[string]string{"layers.0.bias": "layer 0 output", "layers.2.bias": "layer 2 output", "head.bias": "head"} {
+	for tensor, want := range map[string]string{"layers.0.bias": "layer 0 gate i, direction ++", "layers.2.bias": "layer 2 gate i, direction ++", "head.bias": "head"} {
 		e := open(t, deep("plain"), Options{Threads: 2})
 		b := makeBatch(2, 0, grid.Shape{4, 6})
 		outputs(t, e, b, engine.Capacity{Predict: true})

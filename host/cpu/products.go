@@ -14,8 +14,9 @@ type segment struct {
 // products multiplies matrices whose left factor is gathered from the rows of
 // segments, side by side. One is used by one worker at a time.
 type products interface {
-	// rows computes out = left·b: left [m, k] from the segments, b [k, n], out [m, n].
-	rows(segments []segment, m int, b []float32, n int, out []float32)
+	// rows computes out = left·b: left [m, k] from the segments, b [k, n] with rows
+	// stride apart, out [m, n].
+	rows(segments []segment, m int, b []float32, stride, n int, out []float32)
 
 	// outer computes out += leftᵀ·z: left [m, k] from the segments, z [m, n] with
 	// rows stride apart, out [k, n]. The sum over the m rows is made before it is

@@ -120,23 +120,23 @@ func (k *microKernels) panels(n int, tile func(j, v, columns int)) {
 	}
 }
 
-func (p *tiledProducts) rows(segments []segment, m int, b []float32, n int, out []float32) {
+func (p *tiledProducts) rows(segments []segment, m int, b []float32, stride, n int, out []float32) {
 	if m == 0 {
 		return
 	}
 	p.gather(segments, m)
 	k := p.kernels
-	from, ld := &p.operands[0], uintptr(n)*4
+	from, ldb, ldo := &p.operands[0], uintptr(stride)*4, uintptr(n)*4
 	to := (*operand)(unsafe.Add(unsafe.Pointer(from), uintptr(len(p.operands))*unsafe.Sizeof(operand{})))
 	k.panels(n, func(j, v, columns int) {
 		most := len(k.rows[v])
 		blocks := m / most
 		if blocks > 0 {
-			k.rows[v][most-1](from, to, blocks, &b[j], ld, &out[j], ld, columns)
+			k.rows[v][most-1](from, to, blocks, &b[j], ldb, &out[j], ldo, columns)
 		}
 		if rest := m % most; rest > 0 {
 			p.skip(blocks * most)
-			k.rows[v][rest-1](from, to, 1, &b[j], ld, &out[blocks*most*n+j], ld, columns)
+			k.rows[v][rest-1](from, to, 1, &b[j], ldb, &out[blocks*most*n+j], ldo, columns)
 			p.skip(-blocks * most)
 		}
 	})

@@ -39,9 +39,9 @@ func BenchmarkProducts(b *testing.B) {
 			})
 		}
 		for set, p := range sets {
-			run("rows", set, 2*m*n*(1+2*hidden), func() { p.rows(left, m, w, n, out[:m*n]) })
+			run("rows", set, 2*m*n*(1+2*hidden), func() { p.rows(left, m, w, n, n, out[:m*n]) })
 			run("back", set, 2*m*n*2*hidden, func() {
-				p.rows([]segment{{data: z, stride: n, width: n}}, m, w, 2*hidden, out)
+				p.rows([]segment{{data: z, stride: n, width: n}}, m, w, 2*hidden, 2*hidden, out)
 			})
 			run("outer", set, 2*m*n*(1+2*hidden), func() { clear(out); p.outer(left, m, z, n, n, out) })
 		}

@@ -74,10 +74,10 @@ func gatherRows(dst []float32, stride int, s *segment, m int) {
 	}
 }
 
-func (p *blasProducts) rows(segments []segment, m int, b []float32, n int, out []float32) {
+func (p *blasProducts) rows(segments []segment, m int, b []float32, stride, n int, out []float32) {
 	k := width(segments)
 	left, lda := p.gather(segments, m, k)
-	p.multiply(blas.NoTrans, m, n, k, left, lda, b, n, out, n)
+	p.multiply(blas.NoTrans, m, n, k, left, lda, b, stride, out, n)
 }
 
 func (p *blasProducts) outer(segments []segment, m int, z []float32, stride, n int, out []float32) {

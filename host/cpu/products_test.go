@@ -42,16 +42,16 @@ func TestProducts(t *testing.T) {
 					}
 					return 1
 				}
-				w, out := random(6*n), random(m*n)
+				w, out := random(6*(n+3)), random(m*n)
 				want := make([]float64, m*n)
 				for i := range m {
 					for j := range n {
 						for k := range 6 {
-							want[i*n+j] += left(i, k) * float64(w[k*n+j])
+							want[i*n+j] += left(i, k) * float64(w[k*(n+3)+j])
 						}
 					}
 				}
-				p.rows(segments, m, w, n, out)
+				p.rows(segments, m, w, n+3, n, out)
 				for i, v := range want {
 					if math.Abs(float64(out[i])-v) > 1e-5 {
 						t.Fatalf("%s, %d × %d: rows[%d] = %v, want %v", name, m, n, i, out[i], v)

@@ -30,10 +30,17 @@ type recurrentStage struct {
 	waits   barrier
 	clip    float32 // +Inf: off
 
-	predict bool // keep nothing for backward: see recurrent_predict.go
+	predict   bool // keep nothing for backward: see recurrent_ring.go
+	recompute bool // keep little: see recurrent_recompute.go
+	stretch   int  // wavefronts
+	stores    []store
 
-	forwardJob, backwardJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
-	reverse                                                                                      bool // lockstep runs backward, from the last wavefront
+	onward, homeward []move // forward and backward
+	moves            []move // of the walk that runs
+	walked           strands
+	together         bool // in lockstep
+
+	aloneJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
 	fused       bool      // weight gradients are made tile by tile, a slot for each lane
@@ -73,13 +80,16 @@ type recurrentScratch struct {
 	// For one tile: parts of the direction's arrays, or of memory of our own.
 	hat, inverse, cHat []float32
 	before             [][]int32 // [D][tileRows] rows in h of the predecessors' outputs
-	own                predictScratch
+	own                tileScratch
+	dx                 []float32 // [tileRows, K]
+	above              []float32 // [tileRows, H] ∂/∂h from above, where the field does not keep it
+	count              []int32   // 0 … tileRows-1
 }
 
 func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) {
 	e := pl.e
 	st := e.model.Stages[index]
-	s := &recurrentStage{e: e, index: index, Stage: st, in: in, predict: pl.predict}
+	s := &recurrentStage{e: e, index: index, Stage: st, in: in, predict: pl.predict, recompute: pl.recompute}
 	s.clip = float32(math.Inf(1))
 	if st.ClipError > 0 {
 		s.clip = float32(st.ClipError)
@@ -90,6 +100,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	switch {
 	case st.Combine == "concat":
 		s.h = pl.field(r * st.Hidden)
+		s.h.sparing = s.recompute
 		s.out = s.h
 	case s.predict:
 		s.h, s.out = pl.inSlab(r*st.Hidden, slabAside), pl.field(st.Hidden)
@@ -126,7 +137,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
-		s.fused = s.weightSlots.size <= fusedWeights
+		s.fused = s.recompute || s.weightSlots.size <= fusedWeights
 	}
 	s.scratch = make([]recurrentScratch, e.pool.workers)
 	for w := range s.scratch {
@@ -135,13 +146,21 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 			segments: make([]segment, 0, max(r, d+2)),
 			before:   make([][]int32, d),
 		}
+		if s.sparing() {
+			s.scratch[w].own = newTileScratch(d, g, p)
+		}
 		if s.predict {
-			s.scratch[w].own = newPredictScratch(d, g, p)
 			continue
+		}
+		if s.recompute {
+			s.scratch[w].above = make([]float32, tileRows*st.Hidden)
+			for i := range int32(tileRows) {
+				s.scratch[w].count = append(s.scratch[w].count, i)
+			}
 		}
 		s.scratch[w].dh, s.scratch[w].dcs = make([]float32, tileRows*p), make([]float32, tileRows*p)
 	}
-	s.forwardJob, s.backwardJob, s.lockstepJob = s.forwardStrand, s.backwardStrand, s.lockstep
+	s.aloneJob, s.lockstepJob = s.alone, s.lockstep
 	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
 	s.combineJob, s.splitJob = s.combineChunk, s.splitChunk
 	return s, nil
@@ -182,11 +201,19 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		s.dirs[q].input = in.Input(s.dirs[q].mask)
 	}
 	if s.predict {
-		s.bindRings()
+		s.cut.set(in, len(s.dirs), 0, 0)
+		for i := range s.cut.strands {
+			st := &s.cut.strands[i]
+			st.ring.make(2, st.most, p)
+		}
+		s.route()
 		return in, nil
 	}
 	for q := range s.dirs {
 		d := &s.dirs[q]
+		if s.recompute {
+			break
+		}
 		for a := range d.pred {
 			if d.mask == 0 {
 				d.pred[a] = in.Pred[a]
@@ -207,6 +234,10 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		}
 	}
 	s.cut.set(in, len(s.dirs), s.Axes*p, s.sumsSize())
+	if s.recompute {
+		s.bindStretches()
+	}
+	s.route()
 	if s.fused {
 		s.weightSlots.make(len(s.dirs), s.cut.groups*s.cut.lanes)
 	} else {
@@ -318,9 +349,13 @@ func (s *recurrentStage) bytes() int64 {
 	for q := range s.dirs {
 		d := &s.dirs[q]
 		n += 4 * int64(cap(d.gates)+cap(d.hat)+cap(d.c)+cap(d.tc)+cap(d.cHat)+cap(d.inverse))
-		if d.mask != 0 && !s.predict {
+		if d.mask != 0 && !s.sparing() {
 			n += 4 * int64(s.Axes*cap(d.pred[0]))
 		}
+	}
+	for i := range s.stores {
+		b := &s.stores[i]
+		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.hat)+cap(b.tc)+cap(b.cHat)+cap(b.inverse))
 	}
 	return n + s.cut.bytes() + s.weightSlots.bytes()
 }

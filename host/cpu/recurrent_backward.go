@@ -6,9 +6,7 @@ func (s *recurrentStage) backward(*pass) {
 	if s.out != s.h {
 		s.e.pool.run(chunks(s.sched.Rows), s.splitJob)
 	}
-	s.reverse = true
-	s.walk(s.backwardJob)
-	s.reverse = false
+	s.walkHome()
 	if !s.fused {
 		s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
 	}
@@ -16,8 +14,21 @@ func (s *recurrentStage) backward(*pass) {
 	for q := range s.dirs {
 		s.reduceSums(q)
 	}
-	if s.in.back {
+	if s.in.back && !s.recompute {
 		s.e.pool.run(chunks(s.sched.Rows), s.inputJob)
+	}
+}
+
+// walkHome walks all strands in reverse, one direction after the other where
+// they add to the same gradient of the inputs.
+func (s *recurrentStage) walkHome() {
+	if !s.in.back || !s.recompute {
+		s.walk(s.homeward, s.all())
+		return
+	}
+	clear(s.in.grad[:s.sched.Rows*s.In])
+	for q := range s.dirs {
+		s.walk(s.homeward, s.of(q))
 	}
 }
 
@@ -30,14 +41,6 @@ func (s *recurrentStage) splitChunk(task, _ int) {
 		clear(dst)
 		for q := range s.dirs {
 			s.e.kernels.axpy(scale, s.out.grad[r*h:(r+1)*h], dst[q*h:(q+1)*h])
-		}
-	}
-}
-
-func (s *recurrentStage) backwardStrand(task, worker int) {
-	for t := s.sched.Wavefronts - 1; t >= 0; t-- {
-		for lane := range s.cut.lanes {
-			s.backwardWave(&s.cut.strands[task], lane, t, worker)
 		}
 	}
 }
@@ -61,10 +64,13 @@ func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		w := &s.scratch[worker]
-		s.backwardTile(st, sums, from, end, here, behind, t, w)
+		s.backwardTile(st, sums, from, end, here, behind, t, worker)
 		if s.fused { // while dz is in cache
 			d := &s.dirs[st.direction]
 			w.outer(s.inputs(w, d, st.direction, from, end, true), end-from, w.tile.gates, gp, gp, s.slot(st, lane))
+		}
+		if s.in.back && s.recompute {
+			s.addInputGradient(w, &s.dirs[st.direction], st.direction, from)
 		}
 		sums.count(end - from)
 	}
@@ -75,33 +81,34 @@ func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 
 // backwardTile turns the gates of rows from … to-1 into their gradients. The
 // wavefront's rows begin at here in this strand, the successors' at behind.
-func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here, behind, wavefront int, w *recurrentScratch) {
-	k := s.kernels
+func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here, behind, wavefront, worker int) {
+	k, w := s.kernels, &s.scratch[worker]
 	p, g, q := s.padded, s.Gates, st.direction
 	gp, dp := g*p, s.Axes*p
 	d := &s.dirs[q]
-	t := s.tile(w, d, from, to)
+	t := s.tileOf(w, st, move{back, wavefront}, from, to)
 	mine, theirs := &st.rings[wavefront%2], &st.rings[(wavefront+1)%2]
 	left := mine.dh[(from-here)*dp : (to-here)*dp]
 	t.dh, t.dcs = w.dh[:t.n*p], w.dcs[:t.n*p]
 	t.dcp = mine.dc[(from-here)*dp : (to-here)*dp]
 	t.clip = s.clip
-	t.grad, t.succ = s.h.grad[d.offset:], t.succ[:0]
+	t.succ = t.succ[:0]
+	s.gradientAbove(w, d, worker)
 	for a := range s.Axes {
 		t.succ = append(t.succ, s.sched.Succ[a][from:to])
 	}
 	t.none, t.behind = s.sched.Rows, behind
 	t.laterH, t.laterC = theirs.dh, theirs.dc
 	k.collect(t)
+	s.outputsOf(t, d, from, to)
 
 	switch s.Cell {
 	case cellLayerNorm:
 		gate, cell := sums.narrow[:2*gp], sums.narrow[2*gp:]
-		inverse := d.inverse[from*(g+1):]
 		k.output(t)
-		k.denormalise(t.dh, d.cHat[from*p:to*p], d.normCell, inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
+		k.denormalise(t.dh, w.cHat, d.normCell, w.inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
 		k.additiveBack(t)
-		k.denormalise(t.gates, d.hat[from*gp:to*gp], d.normGate, inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
+		k.denormalise(t.gates, w.hat, d.normGate, w.inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
 	case cellGraves:
 		t.dPeepI, t.dPeepO, t.dPeepF = sums.narrow[:p], sums.narrow[p:2*p], sums.narrow[2*p:]
 		k.output(t)
@@ -115,7 +122,18 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 		k.output(t)
 		k.additiveBack(t)
 	}
-	w.rows(append(w.segments[:0], segment{data: d.gates, stride: gp, width: gp, first: from}), t.n, d.backward, dp, left)
+	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, d.backward, dp, dp, left)
+}
+
+// gradientAbove points w's tile at ∂/∂h from above.
+func (s *recurrentStage) gradientAbove(w *recurrentScratch, d *direction, worker int) {
+	t := &w.tile
+	if s.h.source == nil {
+		t.grad = s.h.grad[d.offset:]
+		return
+	}
+	s.h.source.gradientOf(t.row, d.offset, s.Hidden, w.above, worker)
+	t.grad, t.row, t.stride = w.above, w.count[:t.n], s.Hidden
 }
 
 // sumsSize is how many gradients a lane adds up on its own: weights and biases
@@ -232,6 +250,6 @@ func (s *recurrentStage) inputGradient(task, worker int) {
 		for q := range s.dirs {
 			list = append(list, segment{data: s.dirs[q].gates, stride: gp, width: gp, index: s.dirs[q].input[from:end]})
 		}
-		w.rows(list, end-from, s.inputWeight, s.In, s.in.grad[from*s.In:end*s.In])
+		w.rows(list, end-from, s.inputWeight, s.In, s.In, s.in.grad[from*s.In:end*s.In])
 	}
 }

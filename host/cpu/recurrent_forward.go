@@ -4,70 +4,44 @@ package cpu
 func (s *recurrentStage) forward(*pass) {
 	s.h.zero()
 	s.out.zero()
-	s.walk(s.forwardJob)
+	s.walk(s.onward, s.all())
 	if s.out != s.h {
 		s.e.pool.run(chunks(s.sched.Rows), s.combineJob)
 	}
 }
 
-// walk runs strands side by side, or, where there are fewer strands than
-// workers and they have lanes, all strands in lockstep, a barrier after each
-// wavefront. The bits are the same.
-func (s *recurrentStage) walk(alone func(task, worker int)) {
-	workers := s.e.pool.workers
-	if s.cut.lanes > 1 && len(s.cut.strands) < workers {
-		workers = min(workers, len(s.cut.strands)*s.cut.lanes)
-		s.waits.size = int32(workers)
-		s.e.pool.run(workers, s.lockstepJob)
-		return
-	}
-	s.e.pool.run(len(s.cut.strands), alone)
-}
-
-func (s *recurrentStage) forwardStrand(task, worker int) {
-	for t := range s.sched.Wavefronts {
-		for lane := range s.cut.lanes {
-			s.forwardWave(&s.cut.strands[task], lane, t, worker)
-		}
-	}
-}
-
-// lockstep is one of the workers that share every wavefront; forward and
-// backward differ in the order of the wavefronts and in what they do.
-func (s *recurrentStage) lockstep(task, worker int) {
-	items := len(s.cut.strands) * s.cut.lanes
-	for t := range s.sched.Wavefronts {
-		for i := task; i < items; i += int(s.waits.size) {
-			if st, lane := &s.cut.strands[i/s.cut.lanes], i%s.cut.lanes; s.reverse {
-				s.backwardWave(st, lane, s.sched.Wavefronts-1-t, worker)
-			} else {
-				s.forwardWave(st, lane, t, worker)
-			}
-		}
-		s.waits.wait()
-	}
-}
-
-// lane returns the rows of a lane in wavefront t of a strand.
-func (s *recurrentStage) lane(st *strand, lane, t int) (from, to int) {
-	lo, hi := s.sched.Range(t, st.from, st.to)
-	return lo + (hi-lo)*lane/s.cut.lanes, lo + (hi-lo)*(lane+1)/s.cut.lanes
-}
-
-func (s *recurrentStage) forwardWave(st *strand, lane, t, worker int) {
-	from, to := s.lane(st, lane, t)
+func (s *recurrentStage) forwardWave(st *strand, lane int, m move, worker int) {
+	from, to := s.lane(st, lane, m.wave)
 	w, d := &s.scratch[worker], &s.dirs[st.direction]
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
-		if s.predict {
-			s.tileInRing(w, st, t, from, end)
-		} else {
-			s.tile(w, d, from, end)
-			s.normsOf(w, d, from, end)
-		}
+		s.tileOf(w, st, m, from, end)
 		s.forwardTile(d, st.direction, from, end, w)
+		if s.recompute && m.do == ahead {
+			s.keepCells(w, st, m.wave, from)
+		}
 	}
 }
+
+// tileOf points w's tile at rows from … to-1 of a wavefront.
+func (s *recurrentStage) tileOf(w *recurrentScratch, st *strand, m move, from, to int) *tile {
+	switch {
+	case m.do == ahead && s.sparing():
+		s.tileInRing(w, st, &st.ring, m.wave, from, to)
+		s.gatesOfTile(w)
+	case s.recompute:
+		s.tileInRing(w, st, &st.store.cells, m.wave, from, to)
+		s.gatesOfStore(w, st, m.wave, from)
+	default:
+		d := &s.dirs[st.direction]
+		s.tile(w, d, from, to)
+		s.normsOf(w, d, from, to)
+	}
+	return &w.tile
+}
+
+// sparing says that gates are not kept for all rows.
+func (s *recurrentStage) sparing() bool { return s.predict || s.recompute }
 
 // normsOf points w at what the norms of rows from … to-1 leave for the backward
 // pass.
@@ -115,7 +89,7 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 	p, g := s.padded, s.Gates
 	gp := g * p
 	t := &w.tile
-	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, t.gates)
+	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, gp, t.gates)
 
 	switch s.Cell {
 	case cellLayerNorm:

@@ -56,6 +56,8 @@ type Settings struct {
 
 	Device  string `json:"device"`  // "auto", "cpu", "gpu": as asked for
 	Threads int    `json:"threads"` // 0 = all cores
+
+	Recompute bool `json:"recompute,omitempty"` // gates, instead of keeping them
 }
 
 // DefaultSettings are the seed experiment's: Adam at 0.01, 1000 steps of 16
@@ -174,6 +176,7 @@ type Changes struct {
 	Patience        *int64
 	Device          *string
 	Threads         *int
+	Recompute       *bool
 }
 
 // with returns the settings after the changes. done is the number of steps
@@ -197,6 +200,9 @@ func (s Settings) with(c Changes, done int64) (Settings, error) {
 	}
 	if c.Threads != nil {
 		s.Threads = *c.Threads
+	}
+	if c.Recompute != nil {
+		s.Recompute = *c.Recompute
 	}
 	return s, s.Validate()
 }
