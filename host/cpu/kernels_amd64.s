@@ -2372,22 +2372,23 @@ square:
 	VANDPS  Y1, Y6, Y6
 
 whole:
-	VFMADD231PS Y6, Y6, Y5
-	VMOVUPS     Y6, (DX)(R9*1)
-	ADDQ        $+32, R9
-	CMPQ        R9, CX
-	JNE         square
-	VPERM2F128  $0x01, Y5, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VFMADD213PS Y3, Y0, Y5
-	VSQRTPS     Y5, Y5
-	VDIVPS      Y5, Y2, Y5
-	VMOVSS      X5, (SI)(R8*4)
-	XORQ        R9, R9
+	VFMADD231PS  Y6, Y6, Y5
+	VMOVUPS      Y6, (DX)(R9*1)
+	ADDQ         $+32, R9
+	CMPQ         R9, CX
+	JNE          square
+	VPERM2F128   $0x01, Y5, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VFMADD213SS  X3, X0, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X2, X5
+	VMOVSS       X5, (SI)(R8*4)
+	VBROADCASTSS X5, Y5
+	XORQ         R9, R9
 
 scale:
 	VMULPS  (DX)(R9*1), Y5, Y4
@@ -2409,138 +2410,141 @@ of1:
 	XORQ R8, R8
 
 of1group:
-	VMOVUPS     (BX), Y4
-	VMOVAPS     Y4, Y5
-	VPERM2F128  $0x01, Y5, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VMULPS      Y0, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VANDPS      Y1, Y4, Y4
-	VMULPS      Y4, Y4, Y5
-	VPERM2F128  $0x01, Y5, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VFMADD213PS Y3, Y0, Y5
-	VSQRTPS     Y5, Y5
-	VDIVPS      Y5, Y2, Y5
-	VMOVSS      X5, (SI)(R8*4)
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of1group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of1
-	JMP         done
+	VMOVUPS      (BX), Y4
+	VMOVAPS      Y4, Y5
+	VPERM2F128   $0x01, Y5, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VSUBPS       Y5, Y4, Y4
+	VANDPS       Y1, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VPERM2F128   $0x01, Y5, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VFMADD213SS  X3, X0, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X2, X5
+	VMOVSS       X5, (SI)(R8*4)
+	VBROADCASTSS X5, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of1group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of1
+	JMP          done
 
 of2:
 	XORQ R8, R8
 
 of2group:
-	VMOVUPS     (BX), Y4
-	VMOVUPS     32(BX), Y5
-	VMOVAPS     Y4, Y6
-	VADDPS      Y5, Y6, Y6
-	VPERM2F128  $0x01, Y6, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0x4e, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0xb1, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VMULPS      Y0, Y6, Y6
-	VSUBPS      Y6, Y4, Y4
-	VSUBPS      Y6, Y5, Y5
-	VANDPS      Y1, Y5, Y5
-	VMULPS      Y4, Y4, Y6
-	VFMADD231PS Y5, Y5, Y6
-	VPERM2F128  $0x01, Y6, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0x4e, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0xb1, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VFMADD213PS Y3, Y0, Y6
-	VSQRTPS     Y6, Y6
-	VDIVPS      Y6, Y2, Y6
-	VMOVSS      X6, (SI)(R8*4)
-	VMULPS      Y6, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	VMULPS      Y6, Y5, Y5
-	VMOVUPS     Y5, 32(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of2group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of2
-	JMP         done
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VMOVAPS      Y4, Y6
+	VADDPS       Y5, Y6, Y6
+	VPERM2F128   $0x01, Y6, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0x4e, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0xb1, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       Y6, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD231PS  Y5, Y5, Y6
+	VPERM2F128   $0x01, Y6, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0x4e, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0xb1, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VFMADD213SS  X3, X0, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X2, X6
+	VMOVSS       X6, (SI)(R8*4)
+	VBROADCASTSS X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of2group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of2
+	JMP          done
 
 of4:
 	XORQ R8, R8
 
 of4group:
-	VMOVUPS     (BX), Y4
-	VMOVUPS     32(BX), Y5
-	VMOVUPS     64(BX), Y6
-	VMOVUPS     96(BX), Y7
-	VMOVAPS     Y4, Y8
-	VADDPS      Y5, Y8, Y8
-	VADDPS      Y6, Y8, Y8
-	VADDPS      Y7, Y8, Y8
-	VPERM2F128  $0x01, Y8, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0x4e, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0xb1, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VMULPS      Y0, Y8, Y8
-	VSUBPS      Y8, Y4, Y4
-	VSUBPS      Y8, Y5, Y5
-	VSUBPS      Y8, Y6, Y6
-	VSUBPS      Y8, Y7, Y7
-	VANDPS      Y1, Y7, Y7
-	VMULPS      Y4, Y4, Y8
-	VFMADD231PS Y5, Y5, Y8
-	VFMADD231PS Y6, Y6, Y8
-	VFMADD231PS Y7, Y7, Y8
-	VPERM2F128  $0x01, Y8, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0x4e, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0xb1, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VFMADD213PS Y3, Y0, Y8
-	VSQRTPS     Y8, Y8
-	VDIVPS      Y8, Y2, Y8
-	VMOVSS      X8, (SI)(R8*4)
-	VMULPS      Y8, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	VMULPS      Y8, Y5, Y5
-	VMOVUPS     Y5, 32(DX)
-	VMULPS      Y8, Y6, Y6
-	VMOVUPS     Y6, 64(DX)
-	VMULPS      Y8, Y7, Y7
-	VMOVUPS     Y7, 96(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of4group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of4
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VMOVUPS      64(BX), Y6
+	VMOVUPS      96(BX), Y7
+	VMOVAPS      Y4, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       Y7, Y8, Y8
+	VPERM2F128   $0x01, Y8, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0x4e, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0xb1, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VMULPS       Y0, Y8, Y8
+	VSUBPS       Y8, Y4, Y4
+	VSUBPS       Y8, Y5, Y5
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD231PS  Y5, Y5, Y8
+	VFMADD231PS  Y6, Y6, Y8
+	VFMADD231PS  Y7, Y7, Y8
+	VPERM2F128   $0x01, Y8, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0x4e, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0xb1, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VFMADD213SS  X3, X0, X8
+	VSQRTSS      X8, X8, X8
+	VDIVSS       X8, X2, X8
+	VMOVSS       X8, (SI)(R8*4)
+	VBROADCASTSS X8, Y8
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 64(DX)
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 96(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of4group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of4
 
 done:
 	VZEROUPPER
@@ -7175,7 +7179,7 @@ done:
 	RET
 
 // func normaliseAVX512(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·normaliseAVX512(SB), NOSPLIT, $0-112
 	MOVQ         rows+80(FP), AX
 	TESTQ        AX, AX
@@ -7239,24 +7243,25 @@ square:
 	VANDPS  Z1, Z6, Z6
 
 whole:
-	VFMADD231PS Z6, Z6, Z3
-	VMOVUPS     Z6, (DX)(R9*1)
-	ADDQ        $+64, R9
-	CMPQ        R9, CX
-	JNE         square
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VFMADD213PS Z5, Z0, Z3
-	VSQRTPS     Z3, Z3
-	VDIVPS      Z3, Z4, Z3
-	VMOVSS      X3, (SI)(R8*4)
-	XORQ        R9, R9
+	VFMADD231PS  Z6, Z6, Z3
+	VMOVUPS      Z6, (DX)(R9*1)
+	ADDQ         $+64, R9
+	CMPQ         R9, CX
+	JNE          square
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VFMADD213SS  X5, X0, X3
+	VSQRTSS      X3, X3, X3
+	VDIVSS       X3, X4, X3
+	VMOVSS       X3, (SI)(R8*4)
+	VBROADCASTSS X3, Z3
+	XORQ         R9, R9
 
 scale:
 	VMULPS  (DX)(R9*1), Z3, Z6
@@ -7278,150 +7283,153 @@ of1:
 	XORQ R8, R8
 
 of1group:
-	VMOVUPS     (BX), Z2
-	VMOVAPS     Z2, Z3
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VMULPS      Z0, Z3, Z3
-	VSUBPS      Z3, Z2, Z2
-	VANDPS      Z1, Z2, Z2
-	VMULPS      Z2, Z2, Z3
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VFMADD213PS Z5, Z0, Z3
-	VSQRTPS     Z3, Z3
-	VDIVPS      Z3, Z4, Z3
-	VMOVSS      X3, (SI)(R8*4)
-	VMULPS      Z3, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of1group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of1
-	JMP         done
+	VMOVUPS      (BX), Z2
+	VMOVAPS      Z2, Z3
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VSUBPS       Z3, Z2, Z2
+	VANDPS       Z1, Z2, Z2
+	VMULPS       Z2, Z2, Z3
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VFMADD213SS  X5, X0, X3
+	VSQRTSS      X3, X3, X3
+	VDIVSS       X3, X4, X3
+	VMOVSS       X3, (SI)(R8*4)
+	VBROADCASTSS X3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of1group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of1
+	JMP          done
 
 of2:
 	XORQ R8, R8
 
 of2group:
-	VMOVUPS     (BX), Z2
-	VMOVUPS     64(BX), Z3
-	VMOVAPS     Z2, Z6
-	VADDPS      Z3, Z6, Z6
-	VSHUFF32X4  $0x4e, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VSHUFF32X4  $0xb1, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0x4e, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0xb1, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VMULPS      Z0, Z6, Z6
-	VSUBPS      Z6, Z2, Z2
-	VSUBPS      Z6, Z3, Z3
-	VANDPS      Z1, Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z3, Z3, Z6
-	VSHUFF32X4  $0x4e, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VSHUFF32X4  $0xb1, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0x4e, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0xb1, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VFMADD213PS Z5, Z0, Z6
-	VSQRTPS     Z6, Z6
-	VDIVPS      Z6, Z4, Z6
-	VMOVSS      X6, (SI)(R8*4)
-	VMULPS      Z6, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	VMULPS      Z6, Z3, Z3
-	VMOVUPS     Z3, 64(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of2group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of2
-	JMP         done
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	VMOVAPS      Z2, Z6
+	VADDPS       Z3, Z6, Z6
+	VSHUFF32X4   $0x4e, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0x4e, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0xb1, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z6, Z2, Z2
+	VSUBPS       Z6, Z3, Z3
+	VANDPS       Z1, Z3, Z3
+	VMULPS       Z2, Z2, Z6
+	VFMADD231PS  Z3, Z3, Z6
+	VSHUFF32X4   $0x4e, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0x4e, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0xb1, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VFMADD213SS  X5, X0, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X4, X6
+	VMOVSS       X6, (SI)(R8*4)
+	VBROADCASTSS X6, Z6
+	VMULPS       Z6, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      Z3, 64(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of2group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of2
+	JMP          done
 
 of4:
 	XORQ R8, R8
 
 of4group:
-	VMOVUPS     (BX), Z2
-	VMOVUPS     64(BX), Z3
-	VMOVUPS     128(BX), Z6
-	VMOVUPS     192(BX), Z7
-	VMOVAPS     Z2, Z8
-	VADDPS      Z3, Z8, Z8
-	VADDPS      Z6, Z8, Z8
-	VADDPS      Z7, Z8, Z8
-	VSHUFF32X4  $0x4e, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VSHUFF32X4  $0xb1, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0x4e, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0xb1, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VMULPS      Z0, Z8, Z8
-	VSUBPS      Z8, Z2, Z2
-	VSUBPS      Z8, Z3, Z3
-	VSUBPS      Z8, Z6, Z6
-	VSUBPS      Z8, Z7, Z7
-	VANDPS      Z1, Z7, Z7
-	VMULPS      Z2, Z2, Z8
-	VFMADD231PS Z3, Z3, Z8
-	VFMADD231PS Z6, Z6, Z8
-	VFMADD231PS Z7, Z7, Z8
-	VSHUFF32X4  $0x4e, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VSHUFF32X4  $0xb1, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0x4e, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0xb1, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VFMADD213PS Z5, Z0, Z8
-	VSQRTPS     Z8, Z8
-	VDIVPS      Z8, Z4, Z8
-	VMOVSS      X8, (SI)(R8*4)
-	VMULPS      Z8, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	VMULPS      Z8, Z3, Z3
-	VMOVUPS     Z3, 64(DX)
-	VMULPS      Z8, Z6, Z6
-	VMOVUPS     Z6, 128(DX)
-	VMULPS      Z8, Z7, Z7
-	VMOVUPS     Z7, 192(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of4group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of4
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	VMOVUPS      128(BX), Z6
+	VMOVUPS      192(BX), Z7
+	VMOVAPS      Z2, Z8
+	VADDPS       Z3, Z8, Z8
+	VADDPS       Z6, Z8, Z8
+	VADDPS       Z7, Z8, Z8
+	VSHUFF32X4   $0x4e, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0x4e, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0xb1, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VSUBPS       Z8, Z2, Z2
+	VSUBPS       Z8, Z3, Z3
+	VSUBPS       Z8, Z6, Z6
+	VSUBPS       Z8, Z7, Z7
+	VANDPS       Z1, Z7, Z7
+	VMULPS       Z2, Z2, Z8
+	VFMADD231PS  Z3, Z3, Z8
+	VFMADD231PS  Z6, Z6, Z8
+	VFMADD231PS  Z7, Z7, Z8
+	VSHUFF32X4   $0x4e, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0x4e, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0xb1, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VFMADD213SS  X5, X0, X8
+	VSQRTSS      X8, X8, X8
+	VDIVSS       X8, X4, X8
+	VMOVSS       X8, (SI)(R8*4)
+	VBROADCASTSS X8, Z8
+	VMULPS       Z8, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	VMULPS       Z8, Z3, Z3
+	VMOVUPS      Z3, 64(DX)
+	VMULPS       Z8, Z6, Z6
+	VMOVUPS      Z6, 128(DX)
+	VMULPS       Z8, Z7, Z7
+	VMOVUPS      Z7, 192(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of4group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of4
 
 done:
 	VZEROUPPER

@@ -177,19 +177,27 @@ func TestFarApart(t *testing.T) {
 	}
 }
 
+// step is a kernel of a tile.
+type step struct {
+	name string
+	run  func(*tile)
+}
+
+func steps(k *kernels) []step {
+	return []step{
+		{"peepholes", k.peepholes}, {"outputPeephole", k.outputPeephole},
+		{"additive", k.additive}, {"stable", k.stable}, {"leaky", k.leaky}, {"hidden", k.hidden}, {"mixed", k.mixed},
+		{"collect", k.collect}, {"output", k.output},
+		{"additiveBack", k.additiveBack}, {"peepholesBack", k.peepholesBack}, {"stableBack", k.stableBack}, {"leakyBack", k.leakyBack},
+	}
+}
+
 // TestTileKernels holds every set against the one in Go, on the same tiles, and
 // sees that nothing is written beside them.
 func TestTileKernels(t *testing.T) {
-	steps := func(k *kernels) map[string]func(*tile) {
-		return map[string]func(*tile){
-			"peepholes": k.peepholes, "outputPeephole": k.outputPeephole, "peepholesBack": k.peepholesBack,
-			"additive": k.additive, "stable": k.stable, "leaky": k.leaky, "hidden": k.hidden, "mixed": k.mixed,
-			"collect": k.collect, "output": k.output,
-			"additiveBack": k.additiveBack, "stableBack": k.stableBack, "leakyBack": k.leakyBack,
-		}
-	}
 	for _, k := range vectorKernels() {
-		for name, want := range steps(scalarKernels()) {
+		for s, want := range steps(scalarKernels()) {
+			name, got := want.name, steps(k)[s]
 			peepholes := strings.Contains(strings.ToLower(name), "peephole")
 			for _, n := range []int{0, 1, 7} {
 				for _, hidden := range []int{8, 13, 16, 23, 32, 42, 64} {
@@ -200,8 +208,8 @@ func TestTileKernels(t *testing.T) {
 					for axes := 1; axes <= maxAxes; axes++ {
 						seed := uint64(n*hidden + axes)
 						a, b := newArrays(seed), newArrays(seed)
-						want(randomTile(a, n, hidden, p, axes, peepholes))
-						steps(k)[name](randomTile(b, n, hidden, p, axes, peepholes))
+						want.run(randomTile(a, n, hidden, p, axes, peepholes))
+						got.run(randomTile(b, n, hidden, p, axes, peepholes))
 						for i := range a.all {
 							x, y := a.all[i][guard:len(a.all[i])-guard], b.all[i][guard:len(a.all[i])-guard]
 							if j := farApart(y, x); j >= 0 {
