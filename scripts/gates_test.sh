@@ -7,7 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/gates.sh"
 repository_root
 MDLSTM_TOOLS=$PWD/build/tools
-tables=$PWD/scripts
+root=$PWD
+tables=$root/scripts
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 checked=0
@@ -84,6 +85,22 @@ if tool_binary "$staticcheck" >/dev/null 2>&1; then
   refuses "fault in one variant" SA4000 gate_staticcheck <<<"$matrix"
 else
   say "not tried: staticcheck"
+fi
+
+if generator_known "$root/host/cpu"; then
+  fresh
+  mkdir cpu
+  cp -r "$root/host/cpu/gen" "$root"/host/cpu/kernels_*amd64.* cpu/
+  passes "generated assembly" gate_assembly cpu
+  sed -i '0,/VADDPS/s//VSUBPS/' cpu/kernels_amd64.s
+  refuses "assembly changed by hand" 'run make asm' gate_assembly cpu
+  cp "$root/host/cpu/kernels_amd64.s" cpu/
+  sed -i 's/tanhLimit = 7.9/tanhLimit = 7/' cpu/gen/tanh.go
+  refuses "changed generator" 'run make asm' gate_assembly cpu
+  sed -i 's/^package main/package/' cpu/gen/tanh.go
+  refuses "broken generator" 'tanh.go' gate_assembly cpu
+else
+  say "not tried: the assembly's generator"
 fi
 
 if command -v shellcheck >/dev/null; then

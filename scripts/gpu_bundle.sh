@@ -10,10 +10,6 @@ repository_root
 require_go
 if missing=$(cuda_missing); then die "$missing"; fi
 cuda_ready
-if simd_known; then
-  GOEXPERIMENT=$(with_simd)
-  export GOEXPERIMENT
-fi
 
 out=build/gpu-bundle
 limit=$((40 << 20))

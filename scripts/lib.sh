@@ -71,12 +71,6 @@ openblas_missing() {
   fi
 }
 
-# simd_known tells whether go has the vector experiment for this processor family.
-simd_known() { [ "$(go env GOARCH)" = amd64 ] && GOEXPERIMENT=simd go env GOEXPERIMENT >/dev/null 2>&1; }
-
-# with_simd prints GOEXPERIMENT with simd added to what the user has set.
-with_simd() { say "${GOEXPERIMENT:+$GOEXPERIMENT,}simd"; }
-
 # cuda_missing says what a build with the tag cuda lacks here, and fails when it
 # lacks nothing. Neither a GPU nor NVIDIA's driver or toolkit is needed.
 cuda_missing() {
@@ -100,9 +94,8 @@ cuda_ready() {
   eval "$(make -s --no-print-directory env)"
 }
 
-# choose_build sets tags (an array of build tags) and exports GOEXPERIMENT and
-# cgo's flags after BLAS=auto|openblas|gonum, SIMD=auto|1|0 and CUDA=auto|1|0, and
-# says what it found.
+# choose_build sets tags (an array of build tags) and exports cgo's flags after
+# BLAS=auto|openblas|gonum and CUDA=auto|1|0, and says what it found.
 choose_build() {
   local version missing
   tags=()
@@ -134,21 +127,6 @@ choose_build() {
       fi
       ;;
     *) die "BLAS=$BLAS: want auto, openblas or gonum" ;;
-  esac
-  case ${SIMD:=auto} in
-    0) say "SIMD: off, as asked for" ;;
-    auto | 1)
-      if simd_known; then
-        say "SIMD: on (GOEXPERIMENT=simd)"
-        GOEXPERIMENT=$(with_simd)
-        export GOEXPERIMENT
-      elif [ "$SIMD" = 1 ]; then
-        die "SIMD=1: $(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd: use Go 1.26 on amd64"
-      else
-        say "SIMD: off: $(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd"
-      fi
-      ;;
-    *) die "SIMD=$SIMD: want auto, 1 or 0" ;;
   esac
 }
 

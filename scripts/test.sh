@@ -3,7 +3,7 @@
 #   test.sh           the gates, go test in every build variant, NumPy and PyTorch, the GPU code on the emulator, the race detector
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
-#   test.sh short     go test -short, without a C compiler and experiments
+#   test.sh short     go test -short, without a C compiler
 #   test.sh emulator  the GPU code on the emulator only
 #   STRICT=1          whatever is skipped counts as failed
 # Ends with what passed, failed and was skipped. Exit 1 if anything failed.
@@ -46,21 +46,15 @@ skip() {
   fi
 }
 
-# skip_offline is skip for what Python's registry must be reached for, which is
-# no fault of the tree, nor of the machine's packages.
+# skip_offline is skip for what Python's or Go's registry must be reached for,
+# which is no fault of the tree, nor of the machine's packages.
 skip_offline() { STRICT=0 skip "$@"; }
 
 # The build variants that this machine has. Plain must work without a C
-# compiler, so it is tested without one; openblas has simd where go has it, and
-# cuda both.
+# compiler, so it is tested without one.
 find_variants() {
   local version missing
   variants=(plain)
-  if simd_known; then
-    variants+=(simd)
-  else
-    skip "variant simd" "$(go env GOVERSION) for $(go env GOARCH) has no GOEXPERIMENT=simd"
-  fi
   if version=$(openblas_version); then
     say "$version"
     variants+=(openblas)
@@ -79,15 +73,11 @@ has_variant() { [[ " ${variants[*]} " == *" $1 "* ]]; }
 
 # in_variant VARIANT COMMAND… runs a command in a variant's environment.
 in_variant() {
-  local variant=$1 experiment=${GOEXPERIMENT:-}
+  local variant=$1
   shift
   case $variant in
-    plain) CGO_ENABLED=0 GOEXPERIMENT=$experiment "$@" ;;
-    simd) CGO_ENABLED=0 GOEXPERIMENT=$(with_simd) "$@" ;;
-    openblas | cuda)
-      if simd_known; then experiment=$(with_simd); fi
-      CGO_ENABLED=1 GOEXPERIMENT=$experiment "$@"
-      ;;
+    plain) CGO_ENABLED=0 "$@" ;;
+    openblas | cuda) CGO_ENABLED=1 "$@" ;;
   esac
 }
 
@@ -104,7 +94,7 @@ matrix() {
   local v
   for v in "${variants[@]}"; do
     # shellcheck disable=SC2016 # the variables are in_variant's
-    in_variant "$v" bash -c 'echo "$0: CGO_ENABLED=$CGO_ENABLED GOEXPERIMENT=$GOEXPERIMENT -tags=$1"' "$v" "$(tags_of "$v")"
+    in_variant "$v" bash -c 'echo "$0: CGO_ENABLED=$CGO_ENABLED -tags=$1"' "$v" "$(tags_of "$v")"
   done
 }
 
@@ -123,6 +113,11 @@ lint() {
     step shellcheck gate_shell
   else
     skip shellcheck "not installed: apt-get install shellcheck"
+  fi
+  if generator_known host/cpu; then
+    step assembly gate_assembly host/cpu
+  else
+    skip_offline assembly "the modules that host/cpu/gen imports can neither be found nor fetched"
   fi
   if hadolint_binary >/dev/null 2>&1; then
     step hadolint gate_docker

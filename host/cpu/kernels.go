@@ -28,20 +28,22 @@ type kernels struct {
 
 	// state computes c from the gates and the predecessors' c, one a cell family.
 	additive, stable, leaky func(t *tile)
-	// hidden computes h = tc·o (into t.h), mixed h = tanh(o·c + i·m) (into tc and t.h).
+	// hidden computes tc = tanh(weight·x + shift) and h = tc·o, mixed
+	// h = tanh(o·c + i·m) (into tc and h).
 	hidden, mixed func(t *tile)
 
 	// collect adds up what arrives at h (from above and from the successors), into
 	// dh, clamped to ±clip, and at c (from the successors), into dcs.
 	collect func(t *tile)
 
-	// output is the backward of hidden: dh becomes ∂/∂(argument of the cell's
-	// tanh), and the output gate its dz.
+	// output is the backward of hidden where there is a norm: dh becomes
+	// ∂/∂(argument of the cell's tanh), and the output gate its dz.
 	output func(t *tile)
-	// The backward of state: the gates become their dz (before any norm), dcp the
-	// gradients for the predecessors' c. additiveBack reads ∂/∂c from above in dh,
-	// leakyBack and stableBack too; all clamp the sum with dcs to ±clip.
-	// peepholesBack is additiveBack for a cell with peepholes.
+	// normedBack is the backward of additive behind a norm: the gates become their
+	// dz (before any norm), dcp the gradients for the predecessors' c. It reads
+	// ∂/∂c from above in dh and clamps the sum with dcs to ±clip.
+	normedBack func(t *tile)
+	// The others are the backward of all that follows the gates; dh is ∂/∂h.
 	additiveBack, peepholesBack, stableBack, leakyBack func(t *tile)
 
 	// add computes dst += src; clamp limits x to ±limit, NaN stays.
@@ -61,6 +63,9 @@ type tile struct {
 	n, p, axes int
 	gates      []float32 // [n, G, P] pre-activations, then gates, then dz
 	c, tc      []float32 // [n, P] cell, tanh of it (mixed: h)
+	x          []float32 // [n, P] c, or what the norm made of it
+	weight     []float32 // [P] of the norm, or 1
+	shift      []float32 // [P] bias of the norm, or 0
 	cells      []float32 // [T+1, P] all cells of the direction
 	pred       [][]int32 // [D][n] rows of predecessors
 

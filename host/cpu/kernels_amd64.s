@@ -2372,22 +2372,23 @@ square:
 	VANDPS  Y1, Y6, Y6
 
 whole:
-	VFMADD231PS Y6, Y6, Y5
-	VMOVUPS     Y6, (DX)(R9*1)
-	ADDQ        $+32, R9
-	CMPQ        R9, CX
-	JNE         square
-	VPERM2F128  $0x01, Y5, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y4
-	VADDPS      Y4, Y5, Y5
-	VFMADD213PS Y3, Y0, Y5
-	VSQRTPS     Y5, Y5
-	VDIVPS      Y5, Y2, Y5
-	VMOVSS      X5, (SI)(R8*4)
-	XORQ        R9, R9
+	VFMADD231PS  Y6, Y6, Y5
+	VMOVUPS      Y6, (DX)(R9*1)
+	ADDQ         $+32, R9
+	CMPQ         R9, CX
+	JNE          square
+	VPERM2F128   $0x01, Y5, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y4
+	VADDPS       Y4, Y5, Y5
+	VFMADD213SS  X3, X0, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X2, X5
+	VMOVSS       X5, (SI)(R8*4)
+	VBROADCASTSS X5, Y5
+	XORQ         R9, R9
 
 scale:
 	VMULPS  (DX)(R9*1), Y5, Y4
@@ -2409,138 +2410,141 @@ of1:
 	XORQ R8, R8
 
 of1group:
-	VMOVUPS     (BX), Y4
-	VMOVAPS     Y4, Y5
-	VPERM2F128  $0x01, Y5, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VMULPS      Y0, Y5, Y5
-	VSUBPS      Y5, Y4, Y4
-	VANDPS      Y1, Y4, Y4
-	VMULPS      Y4, Y4, Y5
-	VPERM2F128  $0x01, Y5, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y6
-	VADDPS      Y6, Y5, Y5
-	VFMADD213PS Y3, Y0, Y5
-	VSQRTPS     Y5, Y5
-	VDIVPS      Y5, Y2, Y5
-	VMOVSS      X5, (SI)(R8*4)
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of1group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of1
-	JMP         done
+	VMOVUPS      (BX), Y4
+	VMOVAPS      Y4, Y5
+	VPERM2F128   $0x01, Y5, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VSUBPS       Y5, Y4, Y4
+	VANDPS       Y1, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VPERM2F128   $0x01, Y5, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0x4e, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VPERMILPS    $0xb1, Y5, Y6
+	VADDPS       Y6, Y5, Y5
+	VFMADD213SS  X3, X0, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X2, X5
+	VMOVSS       X5, (SI)(R8*4)
+	VBROADCASTSS X5, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of1group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of1
+	JMP          done
 
 of2:
 	XORQ R8, R8
 
 of2group:
-	VMOVUPS     (BX), Y4
-	VMOVUPS     32(BX), Y5
-	VMOVAPS     Y4, Y6
-	VADDPS      Y5, Y6, Y6
-	VPERM2F128  $0x01, Y6, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0x4e, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0xb1, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VMULPS      Y0, Y6, Y6
-	VSUBPS      Y6, Y4, Y4
-	VSUBPS      Y6, Y5, Y5
-	VANDPS      Y1, Y5, Y5
-	VMULPS      Y4, Y4, Y6
-	VFMADD231PS Y5, Y5, Y6
-	VPERM2F128  $0x01, Y6, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0x4e, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VPERMILPS   $0xb1, Y6, Y7
-	VADDPS      Y7, Y6, Y6
-	VFMADD213PS Y3, Y0, Y6
-	VSQRTPS     Y6, Y6
-	VDIVPS      Y6, Y2, Y6
-	VMOVSS      X6, (SI)(R8*4)
-	VMULPS      Y6, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	VMULPS      Y6, Y5, Y5
-	VMOVUPS     Y5, 32(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of2group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of2
-	JMP         done
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VMOVAPS      Y4, Y6
+	VADDPS       Y5, Y6, Y6
+	VPERM2F128   $0x01, Y6, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0x4e, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0xb1, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       Y6, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD231PS  Y5, Y5, Y6
+	VPERM2F128   $0x01, Y6, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0x4e, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VPERMILPS    $0xb1, Y6, Y7
+	VADDPS       Y7, Y6, Y6
+	VFMADD213SS  X3, X0, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X2, X6
+	VMOVSS       X6, (SI)(R8*4)
+	VBROADCASTSS X6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of2group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of2
+	JMP          done
 
 of4:
 	XORQ R8, R8
 
 of4group:
-	VMOVUPS     (BX), Y4
-	VMOVUPS     32(BX), Y5
-	VMOVUPS     64(BX), Y6
-	VMOVUPS     96(BX), Y7
-	VMOVAPS     Y4, Y8
-	VADDPS      Y5, Y8, Y8
-	VADDPS      Y6, Y8, Y8
-	VADDPS      Y7, Y8, Y8
-	VPERM2F128  $0x01, Y8, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0x4e, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0xb1, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VMULPS      Y0, Y8, Y8
-	VSUBPS      Y8, Y4, Y4
-	VSUBPS      Y8, Y5, Y5
-	VSUBPS      Y8, Y6, Y6
-	VSUBPS      Y8, Y7, Y7
-	VANDPS      Y1, Y7, Y7
-	VMULPS      Y4, Y4, Y8
-	VFMADD231PS Y5, Y5, Y8
-	VFMADD231PS Y6, Y6, Y8
-	VFMADD231PS Y7, Y7, Y8
-	VPERM2F128  $0x01, Y8, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0x4e, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VPERMILPS   $0xb1, Y8, Y9
-	VADDPS      Y9, Y8, Y8
-	VFMADD213PS Y3, Y0, Y8
-	VSQRTPS     Y8, Y8
-	VDIVPS      Y8, Y2, Y8
-	VMOVSS      X8, (SI)(R8*4)
-	VMULPS      Y8, Y4, Y4
-	VMOVUPS     Y4, (DX)
-	VMULPS      Y8, Y5, Y5
-	VMOVUPS     Y5, 32(DX)
-	VMULPS      Y8, Y6, Y6
-	VMOVUPS     Y6, 64(DX)
-	VMULPS      Y8, Y7, Y7
-	VMOVUPS     Y7, 96(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of4group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of4
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VMOVUPS      64(BX), Y6
+	VMOVUPS      96(BX), Y7
+	VMOVAPS      Y4, Y8
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       Y7, Y8, Y8
+	VPERM2F128   $0x01, Y8, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0x4e, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0xb1, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VMULPS       Y0, Y8, Y8
+	VSUBPS       Y8, Y4, Y4
+	VSUBPS       Y8, Y5, Y5
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD231PS  Y5, Y5, Y8
+	VFMADD231PS  Y6, Y6, Y8
+	VFMADD231PS  Y7, Y7, Y8
+	VPERM2F128   $0x01, Y8, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0x4e, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VPERMILPS    $0xb1, Y8, Y9
+	VADDPS       Y9, Y8, Y8
+	VFMADD213SS  X3, X0, X8
+	VSQRTSS      X8, X8, X8
+	VDIVSS       X8, X2, X8
+	VMOVSS       X8, (SI)(R8*4)
+	VBROADCASTSS X8, Y8
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 64(DX)
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 96(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of4group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of4
 
 done:
 	VZEROUPPER
@@ -2784,8 +2788,8 @@ TEXT ·peepholesAVX2(SB), NOSPLIT, $72-8
 	MOVQ  SI, (SP)
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R8
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R8
 	MOVQ (SP), R9
 	XORQ R10, R10
 
@@ -2802,8 +2806,8 @@ find:
 	XORQ    DI, DI
 
 columns:
-	MOVQ    208(AX), R8
-	MOVQ    256(AX), R9
+	MOVQ    280(AX), R8
+	MOVQ    328(AX), R9
 	LEAQ    (R9)(DI*1), R9
 	VMOVUPS (BX), Y0
 	XORQ    R10, R10
@@ -2860,7 +2864,7 @@ row:
 columns:
 	VMOVUPS     (R8)(SI*1), Y0
 	VMOVUPS     (BX)(DX*1), Y1
-	MOVQ        232(AX), R9
+	MOVQ        304(AX), R9
 	VFMADD231PS (R9)(DI*1), Y0, Y1
 	VMOVUPS     Y1, (BX)(DX*1)
 	ADDQ        $+32, BX
@@ -2896,8 +2900,8 @@ TEXT ·additiveAVX2(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -2961,8 +2965,8 @@ TEXT ·stableAVX2(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -3033,8 +3037,8 @@ TEXT ·leakyAVX2(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -3089,45 +3093,77 @@ done:
 	RET
 
 // func hiddenAVX2(t *tile)
-// Requires: AVX
+// Requires: AVX, FMA3
 TEXT ·hiddenAVX2(SB), NOSPLIT, $8-8
-	MOVQ  t+0(FP), AX
-	CMPQ  (AX), $+0
-	JE    done
-	MOVQ  8(AX), CX
-	SHLQ  $+2, CX
-	MOVQ  16(AX), DX
-	ADDQ  $+2, DX
-	IMULQ CX, DX
-	MOVQ  24(AX), BX
-	XORQ  SI, SI
-	MOVQ  SI, (SP)
-	MOVQ  72(AX), R8
-	MOVQ  168(AX), R9
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         96(AX), R8
+	MOVQ         72(AX), R9
+	VBROADCASTSS floatc0fccccd<>+0(SB), Y0
+	VBROADCASTSS float40fccccd<>+0(SB), Y1
+	VBROADCASTSS float3f800000<>+0(SB), Y2
+	VBROADCASTSS float328314a5<>+0(SB), Y3
+	VBROADCASTSS float3564fdd9<>+0(SB), Y4
+	VBROADCASTSS float37b7bd75<>+0(SB), Y5
+	VBROADCASTSS float39b2dfcb<>+0(SB), Y6
+	VBROADCASTSS float3b6a133d<>+0(SB), Y7
+	VBROADCASTSS float3cd656cf<>+0(SB), Y8
+	VBROADCASTSS float3e09abd7<>+0(SB), Y9
+	VBROADCASTSS float3eef8092<>+0(SB), Y10
+	MOVQ         240(AX), R10
 
 row:
-	MOVQ    (SP), R11
-	MOVLQSX (R9)(R11*4), R10
-	IMULQ   192(AX), R10
-	SHLQ    $+2, R10
-	ADDQ    144(AX), R10
-	MOVQ    200(AX), R11
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   264(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    216(AX), R11
+	MOVQ    272(AX), R12
 	XORQ    DI, DI
 
 columns:
-	VMOVUPS (R8)(SI*1), Y0
-	VMULPS  (BX)(DX*1), Y0, Y0
-	SUBQ    $+8, R11
-	JLT     part1
-	VMOVUPS Y0, (R10)(DI*1)
-	JMP     whole2
+	VMOVUPS     (R8)(SI*1), Y11
+	MOVQ        120(AX), R13
+	VMOVUPS     (R13)(DI*1), Y12
+	MOVQ        144(AX), R13
+	VFMADD213PS (R13)(DI*1), Y12, Y11
+	VMINPS      Y11, Y1, Y11
+	VMAXPS      Y11, Y0, Y11
+	VMULPS      Y11, Y11, Y12
+	VMOVAPS     Y3, Y13
+	VFMADD213PS Y5, Y12, Y13
+	VFMADD213PS Y7, Y12, Y13
+	VFMADD213PS Y9, Y12, Y13
+	VFMADD213PS Y2, Y12, Y13
+	VMOVAPS     Y4, Y14
+	VFMADD213PS Y6, Y12, Y14
+	VFMADD213PS Y8, Y12, Y14
+	VFMADD213PS Y10, Y12, Y14
+	VFMADD213PS Y2, Y12, Y14
+	VMULPS      Y13, Y11, Y11
+	VDIVPS      Y14, Y11, Y11
+	VMOVUPS     Y11, (R9)(SI*1)
+	VMULPS      (BX)(DX*1), Y11, Y11
+	SUBQ        $+8, R12
+	JLT         part1
+	VMOVUPS     Y11, (R11)(DI*1)
+	JMP         whole2
 
 part1:
-	ADDQ       $+8, R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVUPS    64(R12)(R11*4), Y1
-	VMASKMOVPS Y0, Y1, (R10)(DI*1)
+	ADDQ       $+8, R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVUPS    64(R13)(R12*4), Y12
+	VMASKMOVPS Y11, Y12, (R11)(DI*1)
 
 whole2:
 	ADDQ $+32, BX
@@ -3173,11 +3209,11 @@ TEXT ·mixedAVX2(SB), NOSPLIT, $72-8
 	VBROADCASTSS float3cd656cf<>+0(SB), Y8
 	VBROADCASTSS float3e09abd7<>+0(SB), Y9
 	VBROADCASTSS float3eef8092<>+0(SB), Y10
-	MOVQ         168(AX), R10
+	MOVQ         240(AX), R10
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
 	MOVQ (SP), R12
 	XORQ R13, R13
 
@@ -3193,10 +3229,10 @@ find:
 	JNE     find
 	MOVQ    (SP), R12
 	MOVLQSX (R10)(R12*4), R11
-	IMULQ   192(AX), R11
+	IMULQ   264(AX), R11
 	SHLQ    $+2, R11
-	ADDQ    144(AX), R11
-	MOVQ    200(AX), R12
+	ADDQ    216(AX), R11
+	MOVQ    272(AX), R12
 	XORQ    DI, DI
 
 columns:
@@ -3279,35 +3315,35 @@ TEXT ·collectAVX2(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y1, Y1, Y1
 	VSUBPS       Y0, Y1, Y1
-	MOVQ         168(AX), R10
+	MOVQ         240(AX), R10
 
 row:
 	MOVQ    (SP), R12
 	MOVLQSX (R10)(R12*4), R11
-	IMULQ   192(AX), R11
+	IMULQ   264(AX), R11
 	SHLQ    $+2, R11
-	ADDQ    432(AX), R11
-	MOVQ    200(AX), R12
-	MOVQ    456(AX), DI
+	ADDQ    504(AX), R11
+	MOVQ    272(AX), R12
+	MOVQ    528(AX), DI
 	MOVQ    (SP), R13
 	XORQ    R14, R14
 
 find:
 	MOVQ    (DI), R15
 	MOVLQSX (R15)(R13*4), R15
-	CMPQ    R15, 480(AX)
+	CMPQ    R15, 552(AX)
 	JNE     some
 	MOVQ    $-1, R15
 	JMP     next
 
 some:
-	SUBQ  488(AX), R15
+	SUBQ  560(AX), R15
 	IMULQ 16(AX), R15
 	ADDQ  R14, R15
 	IMULQ CX, R15
@@ -3335,8 +3371,8 @@ part1:
 
 whole2:
 	VXORPS Y3, Y3, Y3
-	MOVQ   496(AX), R13
-	MOVQ   520(AX), R14
+	MOVQ   568(AX), R13
+	MOVQ   592(AX), R14
 	XORQ   R15, R15
 
 axis:
@@ -3386,8 +3422,8 @@ TEXT ·outputAVX2(SB), NOSPLIT, $8-8
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
 	MOVQ         72(AX), R8
-	MOVQ         280(AX), R9
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         352(AX), R9
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       Y0, Y2, Y2
@@ -3424,9 +3460,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func additiveBackAVX2(t *tile)
+// func normedBackAVX2(t *tile)
 // Requires: AVX, FMA3
-TEXT ·additiveBackAVX2(SB), NOSPLIT, $72-8
+TEXT ·normedBackAVX2(SB), NOSPLIT, $72-8
 	MOVQ         t+0(FP), AX
 	CMPQ         (AX), $+0
 	JE           done
@@ -3438,17 +3474,17 @@ TEXT ·additiveBackAVX2(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	MOVQ         328(AX), R10
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	MOVQ         400(AX), R10
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
 	MOVQ (SP), R12
 	XORQ R13, R13
 
@@ -3520,6 +3556,113 @@ done:
 	VZEROUPPER
 	RET
 
+// func additiveBackAVX2(t *tile)
+// Requires: AVX, FMA3
+TEXT ·additiveBackAVX2(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	MOVQ         400(AX), R10
+	VBROADCASTSS 424(AX), Y0
+	VBROADCASTSS float3f800000<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y0, Y2, Y2
+
+row:
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ         72(AX), R11
+	VMOVUPS      (R11)(SI*1), Y3
+	VMOVUPS      (BX)(DX*1), Y4
+	VMOVUPS      (R8)(SI*1), Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y4
+	VMOVUPS      Y4, (BX)(DX*1)
+	VMOVAPS      Y1, Y4
+	VFNMADD231PS Y3, Y3, Y4
+	VMULPS       Y4, Y5, Y3
+	VADDPS       (R9)(SI*1), Y3, Y3
+	VMINPS       Y3, Y0, Y3
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (BX)(CX*1), Y5
+	VMULPS       Y4, Y3, Y6
+	VMOVAPS      Y1, Y7
+	VFNMADD231PS Y5, Y5, Y7
+	VMULPS       Y7, Y6, Y7
+	VMOVUPS      Y7, (BX)(CX*1)
+	VMULPS       Y5, Y6, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	MOVQ         R10, R11
+	XORQ         R12, R12
+	LEAQ         (BX)(CX*2), R13
+
+axis1:
+	MOVQ    8(SP)(R12*8), R14
+	VMOVUPS (R13), Y4
+	VMOVUPS (R14)(DI*1), Y5
+	VMULPS  Y4, Y3, Y6
+	VMULPS  Y5, Y6, Y5
+	VSUBPS  Y4, Y1, Y4
+	VMULPS  Y4, Y5, Y4
+	VMOVUPS Y4, (R13)
+	VMOVUPS Y6, (R11)
+	ADDQ    CX, R11
+	ADDQ    CX, R13
+	INCQ    R12
+	CMPQ    R12, 16(AX)
+	JNE     axis1
+	ADDQ    $+32, BX
+	ADDQ    $+32, SI
+	ADDQ    $+32, DI
+	ADDQ    $+32, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
 // func peepholesBackAVX2(t *tile)
 // Requires: AVX, FMA3
 TEXT ·peepholesBackAVX2(SB), NOSPLIT, $72-8
@@ -3534,15 +3677,15 @@ TEXT ·peepholesBackAVX2(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         328(AX), R8
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -3559,13 +3702,23 @@ find:
 	XORQ    DI, DI
 
 columns:
-	MOVQ         280(AX), R9
+	MOVQ         72(AX), R9
 	VMOVUPS      (R9)(SI*1), Y3
-	MOVQ         304(AX), R9
-	VADDPS       (R9)(SI*1), Y3, Y3
 	VMOVUPS      (BX)(DX*1), Y4
-	MOVQ         384(AX), R9
-	MOVQ         232(AX), R10
+	MOVQ         352(AX), R9
+	VMOVUPS      (R9)(SI*1), Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y4
+	VMOVUPS      Y4, (BX)(DX*1)
+	VMOVAPS      Y1, Y6
+	VFNMADD231PS Y3, Y3, Y6
+	VMULPS       Y6, Y5, Y3
+	MOVQ         376(AX), R9
+	VADDPS       (R9)(SI*1), Y3, Y3
+	MOVQ         456(AX), R9
+	MOVQ         304(AX), R10
 	VFMADD231PS  (R10)(DI*1), Y4, Y3
 	VMOVUPS      (R9)(DI*1), Y5
 	MOVQ         48(AX), R10
@@ -3598,17 +3751,17 @@ axis1:
 	VSUBPS      Y4, Y1, Y4
 	VMULPS      Y4, Y8, Y4
 	VMOVUPS     Y4, (R12)
-	MOVQ        360(AX), R13
+	MOVQ        432(AX), R13
 	VMOVUPS     (R13)(DI*1), Y8
 	VFMADD231PS Y6, Y5, Y8
 	VMOVUPS     Y8, (R13)(DI*1)
-	MOVQ        408(AX), R13
+	MOVQ        480(AX), R13
 	VMOVUPS     (R13)(R10*1), Y8
 	VFMADD231PS Y4, Y5, Y8
 	VMOVUPS     Y8, (R13)(R10*1)
-	MOVQ        208(AX), R13
+	MOVQ        280(AX), R13
 	VFMADD231PS (R13)(DI*1), Y6, Y7
-	MOVQ        256(AX), R13
+	MOVQ        328(AX), R13
 	VFMADD231PS (R13)(R10*1), Y4, Y7
 	ADDQ        CX, R10
 	VMOVUPS     Y7, (R9)
@@ -3652,34 +3805,45 @@ TEXT ·stableBackAVX2(SB), NOSPLIT, $296-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	MOVQ         328(AX), R10
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
-	MOVQ (SP), R12
-	XORQ R13, R13
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
 
 find:
-	MOVQ    (DI), R14
-	MOVLQSX (R14)(R12*4), R14
-	IMULQ   CX, R14
-	ADDQ    R11, R14
-	MOVQ    R14, 8(SP)(R13*8)
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
 	ADDQ    $+24, DI
-	INCQ    R13
-	CMPQ    R13, 16(AX)
+	INCQ    R11
+	CMPQ    R11, 16(AX)
 	JNE     find
 	XORQ    DI, DI
 
 columns:
-	VMOVUPS      (R8)(SI*1), Y3
+	MOVQ         72(AX), R9
+	VMOVUPS      (R9)(SI*1), Y3
+	VMOVUPS      (BX)(DX*1), Y4
+	MOVQ         352(AX), R9
+	VMOVUPS      (R9)(SI*1), Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y6
+	VSUBPS       Y4, Y1, Y4
+	VMULPS       Y4, Y6, Y4
+	VMOVUPS      Y4, (BX)(DX*1)
+	VMOVAPS      Y1, Y4
+	VFNMADD231PS Y3, Y3, Y4
+	VMULPS       Y4, Y5, Y3
+	MOVQ         376(AX), R9
 	VADDPS       (R9)(SI*1), Y3, Y3
 	VMINPS       Y3, Y0, Y3
 	VMAXPS       Y3, Y2, Y3
@@ -3694,23 +3858,23 @@ columns:
 	VSUBPS       Y4, Y1, Y4
 	VMULPS       Y4, Y6, Y6
 	VMOVUPS      Y6, (BX)
-	MOVQ         16(AX), R11
-	LEAQ         (BX)(DX*1), R12
-	MOVQ         (SP)(R11*8), R13
-	VMOVUPS      (R13)(DI*1), Y4
-	DECQ         R11
+	MOVQ         16(AX), R9
+	LEAQ         (BX)(DX*1), R10
+	MOVQ         (SP)(R9*8), R11
+	VMOVUPS      (R11)(DI*1), Y4
+	DECQ         R9
 	JZ           mixed2
 
 mix1:
-	SUBQ        CX, R12
-	MOVQ        R11, R13
-	SHLQ        $+5, R13
-	VMOVUPS     Y4, 40(SP)(R13*1)
-	MOVQ        (SP)(R11*8), R13
-	VMOVUPS     (R13)(DI*1), Y5
+	SUBQ        CX, R10
+	MOVQ        R9, R11
+	SHLQ        $+5, R11
+	VMOVUPS     Y4, 40(SP)(R11*1)
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Y5
 	VSUBPS      Y4, Y5, Y5
-	VFMADD231PS (R12), Y5, Y4
-	DECQ        R11
+	VFMADD231PS (R10), Y5, Y4
+	DECQ        R9
 	JNZ         mix1
 
 mixed2:
@@ -3720,45 +3884,45 @@ mixed2:
 	VSUBPS  Y5, Y1, Y5
 	VMULPS  Y5, Y4, Y4
 	VMOVUPS Y4, (BX)(CX*2)
-	XORQ    R11, R11
-	LEAQ    (BX)(CX*2), R12
-	MOVQ    R10, R14
-	MOVQ    16(AX), R15
-	DECQ    R15
+	XORQ    R9, R9
+	LEAQ    (BX)(CX*2), R10
+	MOVQ    R8, R12
+	MOVQ    16(AX), R13
+	DECQ    R13
 	JZ      last4
 
 back3:
-	ADDQ    CX, R12
-	MOVQ    8(SP)(R11*8), R13
-	VMOVUPS (R12), Y4
+	ADDQ    CX, R10
+	MOVQ    8(SP)(R9*8), R11
+	VMOVUPS (R10), Y4
 	VMULPS  Y4, Y3, Y5
-	VMOVUPS Y5, (R14)
+	VMOVUPS Y5, (R12)
 	VSUBPS  Y5, Y3, Y3
-	VMOVUPS (R13)(DI*1), Y5
-	MOVQ    R11, R13
-	SHLQ    $+5, R13
-	VSUBPS  72(SP)(R13*1), Y5, Y5
+	VMOVUPS (R11)(DI*1), Y5
+	MOVQ    R9, R11
+	SHLQ    $+5, R11
+	VSUBPS  72(SP)(R11*1), Y5, Y5
 	VMULPS  Y3, Y4, Y4
 	VMULPS  Y5, Y4, Y4
-	VMOVUPS Y4, (R12)
-	ADDQ    CX, R14
-	INCQ    R11
-	CMPQ    R11, R15
+	VMOVUPS Y4, (R10)
+	ADDQ    CX, R12
+	INCQ    R9
+	CMPQ    R9, R13
 	JNE     back3
 
 last4:
-	VMOVUPS Y3, (R14)
+	VMOVUPS Y3, (R12)
 	ADDQ    $+32, BX
 	ADDQ    $+32, SI
 	ADDQ    $+32, DI
-	ADDQ    $+32, R10
+	ADDQ    $+32, R8
 	CMPQ    DI, CX
 	JNE     columns
 	ADDQ    DX, BX
-	ADDQ    DX, R10
-	SUBQ    CX, R10
-	SUBQ    CX, R10
-	SUBQ    CX, R10
+	ADDQ    DX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
 	MOVQ    (SP), DI
 	INCQ    DI
 	MOVQ    DI, (SP)
@@ -3783,15 +3947,15 @@ TEXT ·leakyBackAVX2(SB), NOSPLIT, $296-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         328(AX), R8
-	VBROADCASTSS 352(AX), Y0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Y0
 	VBROADCASTSS float3f800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       Y0, Y2, Y2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -3832,10 +3996,10 @@ mixed2:
 	VMOVUPS      (R9)(SI*1), Y4
 	VMOVAPS      Y1, Y5
 	VFNMADD231PS Y4, Y4, Y5
-	MOVQ         280(AX), R9
+	MOVQ         352(AX), R9
 	VMULPS       (R9)(SI*1), Y5, Y4
 	VMOVUPS      (BX)(DX*1), Y5
-	MOVQ         304(AX), R9
+	MOVQ         376(AX), R9
 	VMOVUPS      (R9)(SI*1), Y6
 	VFMADD231PS  Y4, Y5, Y6
 	VMINPS       Y6, Y0, Y6
@@ -7175,7 +7339,7 @@ done:
 	RET
 
 // func normaliseAVX512(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·normaliseAVX512(SB), NOSPLIT, $0-112
 	MOVQ         rows+80(FP), AX
 	TESTQ        AX, AX
@@ -7239,24 +7403,25 @@ square:
 	VANDPS  Z1, Z6, Z6
 
 whole:
-	VFMADD231PS Z6, Z6, Z3
-	VMOVUPS     Z6, (DX)(R9*1)
-	ADDQ        $+64, R9
-	CMPQ        R9, CX
-	JNE         square
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VFMADD213PS Z5, Z0, Z3
-	VSQRTPS     Z3, Z3
-	VDIVPS      Z3, Z4, Z3
-	VMOVSS      X3, (SI)(R8*4)
-	XORQ        R9, R9
+	VFMADD231PS  Z6, Z6, Z3
+	VMOVUPS      Z6, (DX)(R9*1)
+	ADDQ         $+64, R9
+	CMPQ         R9, CX
+	JNE          square
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VFMADD213SS  X5, X0, X3
+	VSQRTSS      X3, X3, X3
+	VDIVSS       X3, X4, X3
+	VMOVSS       X3, (SI)(R8*4)
+	VBROADCASTSS X3, Z3
+	XORQ         R9, R9
 
 scale:
 	VMULPS  (DX)(R9*1), Z3, Z6
@@ -7278,150 +7443,153 @@ of1:
 	XORQ R8, R8
 
 of1group:
-	VMOVUPS     (BX), Z2
-	VMOVAPS     Z2, Z3
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VMULPS      Z0, Z3, Z3
-	VSUBPS      Z3, Z2, Z2
-	VANDPS      Z1, Z2, Z2
-	VMULPS      Z2, Z2, Z3
-	VSHUFF32X4  $0x4e, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VSHUFF32X4  $0xb1, Z3, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0x4e, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VPERMILPS   $0xb1, Z3, Z6
-	VADDPS      Z6, Z3, Z3
-	VFMADD213PS Z5, Z0, Z3
-	VSQRTPS     Z3, Z3
-	VDIVPS      Z3, Z4, Z3
-	VMOVSS      X3, (SI)(R8*4)
-	VMULPS      Z3, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of1group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of1
-	JMP         done
+	VMOVUPS      (BX), Z2
+	VMOVAPS      Z2, Z3
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VSUBPS       Z3, Z2, Z2
+	VANDPS       Z1, Z2, Z2
+	VMULPS       Z2, Z2, Z3
+	VSHUFF32X4   $0x4e, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z6
+	VADDPS       Z6, Z3, Z3
+	VFMADD213SS  X5, X0, X3
+	VSQRTSS      X3, X3, X3
+	VDIVSS       X3, X4, X3
+	VMOVSS       X3, (SI)(R8*4)
+	VBROADCASTSS X3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of1group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of1
+	JMP          done
 
 of2:
 	XORQ R8, R8
 
 of2group:
-	VMOVUPS     (BX), Z2
-	VMOVUPS     64(BX), Z3
-	VMOVAPS     Z2, Z6
-	VADDPS      Z3, Z6, Z6
-	VSHUFF32X4  $0x4e, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VSHUFF32X4  $0xb1, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0x4e, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0xb1, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VMULPS      Z0, Z6, Z6
-	VSUBPS      Z6, Z2, Z2
-	VSUBPS      Z6, Z3, Z3
-	VANDPS      Z1, Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z3, Z3, Z6
-	VSHUFF32X4  $0x4e, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VSHUFF32X4  $0xb1, Z6, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0x4e, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VPERMILPS   $0xb1, Z6, Z7
-	VADDPS      Z7, Z6, Z6
-	VFMADD213PS Z5, Z0, Z6
-	VSQRTPS     Z6, Z6
-	VDIVPS      Z6, Z4, Z6
-	VMOVSS      X6, (SI)(R8*4)
-	VMULPS      Z6, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	VMULPS      Z6, Z3, Z3
-	VMOVUPS     Z3, 64(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of2group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of2
-	JMP         done
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	VMOVAPS      Z2, Z6
+	VADDPS       Z3, Z6, Z6
+	VSHUFF32X4   $0x4e, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0x4e, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0xb1, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z6, Z2, Z2
+	VSUBPS       Z6, Z3, Z3
+	VANDPS       Z1, Z3, Z3
+	VMULPS       Z2, Z2, Z6
+	VFMADD231PS  Z3, Z3, Z6
+	VSHUFF32X4   $0x4e, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0x4e, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VPERMILPS    $0xb1, Z6, Z7
+	VADDPS       Z7, Z6, Z6
+	VFMADD213SS  X5, X0, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X4, X6
+	VMOVSS       X6, (SI)(R8*4)
+	VBROADCASTSS X6, Z6
+	VMULPS       Z6, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      Z3, 64(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of2group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of2
+	JMP          done
 
 of4:
 	XORQ R8, R8
 
 of4group:
-	VMOVUPS     (BX), Z2
-	VMOVUPS     64(BX), Z3
-	VMOVUPS     128(BX), Z6
-	VMOVUPS     192(BX), Z7
-	VMOVAPS     Z2, Z8
-	VADDPS      Z3, Z8, Z8
-	VADDPS      Z6, Z8, Z8
-	VADDPS      Z7, Z8, Z8
-	VSHUFF32X4  $0x4e, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VSHUFF32X4  $0xb1, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0x4e, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0xb1, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VMULPS      Z0, Z8, Z8
-	VSUBPS      Z8, Z2, Z2
-	VSUBPS      Z8, Z3, Z3
-	VSUBPS      Z8, Z6, Z6
-	VSUBPS      Z8, Z7, Z7
-	VANDPS      Z1, Z7, Z7
-	VMULPS      Z2, Z2, Z8
-	VFMADD231PS Z3, Z3, Z8
-	VFMADD231PS Z6, Z6, Z8
-	VFMADD231PS Z7, Z7, Z8
-	VSHUFF32X4  $0x4e, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VSHUFF32X4  $0xb1, Z8, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0x4e, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VPERMILPS   $0xb1, Z8, Z9
-	VADDPS      Z9, Z8, Z8
-	VFMADD213PS Z5, Z0, Z8
-	VSQRTPS     Z8, Z8
-	VDIVPS      Z8, Z4, Z8
-	VMOVSS      X8, (SI)(R8*4)
-	VMULPS      Z8, Z2, Z2
-	VMOVUPS     Z2, (DX)
-	VMULPS      Z8, Z3, Z3
-	VMOVUPS     Z3, 64(DX)
-	VMULPS      Z8, Z6, Z6
-	VMOVUPS     Z6, 128(DX)
-	VMULPS      Z8, Z7, Z7
-	VMOVUPS     Z7, 192(DX)
-	ADDQ        CX, BX
-	ADDQ        CX, DX
-	INCQ        R8
-	CMPQ        R8, groups+88(FP)
-	JNE         of4group
-	LEAQ        (SI)(DI*4), SI
-	DECQ        AX
-	JNZ         of4
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	VMOVUPS      128(BX), Z6
+	VMOVUPS      192(BX), Z7
+	VMOVAPS      Z2, Z8
+	VADDPS       Z3, Z8, Z8
+	VADDPS       Z6, Z8, Z8
+	VADDPS       Z7, Z8, Z8
+	VSHUFF32X4   $0x4e, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0x4e, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0xb1, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VSUBPS       Z8, Z2, Z2
+	VSUBPS       Z8, Z3, Z3
+	VSUBPS       Z8, Z6, Z6
+	VSUBPS       Z8, Z7, Z7
+	VANDPS       Z1, Z7, Z7
+	VMULPS       Z2, Z2, Z8
+	VFMADD231PS  Z3, Z3, Z8
+	VFMADD231PS  Z6, Z6, Z8
+	VFMADD231PS  Z7, Z7, Z8
+	VSHUFF32X4   $0x4e, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0x4e, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VPERMILPS    $0xb1, Z8, Z9
+	VADDPS       Z9, Z8, Z8
+	VFMADD213SS  X5, X0, X8
+	VSQRTSS      X8, X8, X8
+	VDIVSS       X8, X4, X8
+	VMOVSS       X8, (SI)(R8*4)
+	VBROADCASTSS X8, Z8
+	VMULPS       Z8, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	VMULPS       Z8, Z3, Z3
+	VMOVUPS      Z3, 64(DX)
+	VMULPS       Z8, Z6, Z6
+	VMOVUPS      Z6, 128(DX)
+	VMULPS       Z8, Z7, Z7
+	VMOVUPS      Z7, 192(DX)
+	ADDQ         CX, BX
+	ADDQ         CX, DX
+	INCQ         R8
+	CMPQ         R8, groups+88(FP)
+	JNE          of4group
+	LEAQ         (SI)(DI*4), SI
+	DECQ         AX
+	JNZ          of4
 
 done:
 	VZEROUPPER
@@ -7780,8 +7948,8 @@ TEXT ·peepholesAVX512(SB), NOSPLIT, $72-8
 	MOVQ  SI, (SP)
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R8
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R8
 	MOVQ (SP), R9
 	XORQ R10, R10
 
@@ -7798,8 +7966,8 @@ find:
 	XORQ    DI, DI
 
 columns:
-	MOVQ    208(AX), R8
-	MOVQ    256(AX), R9
+	MOVQ    280(AX), R8
+	MOVQ    328(AX), R9
 	LEAQ    (R9)(DI*1), R9
 	VMOVUPS (BX), Z0
 	XORQ    R10, R10
@@ -7856,7 +8024,7 @@ row:
 columns:
 	VMOVUPS     (R8)(SI*1), Z0
 	VMOVUPS     (BX)(DX*1), Z1
-	MOVQ        232(AX), R9
+	MOVQ        304(AX), R9
 	VFMADD231PS (R9)(DI*1), Z0, Z1
 	VMOVUPS     Z1, (BX)(DX*1)
 	ADDQ        $+64, BX
@@ -7892,8 +8060,8 @@ TEXT ·additiveAVX512(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -7957,8 +8125,8 @@ TEXT ·stableAVX512(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -8029,8 +8197,8 @@ TEXT ·leakyAVX512(SB), NOSPLIT, $72-8
 	MOVQ  48(AX), R8
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -8087,43 +8255,75 @@ done:
 // func hiddenAVX512(t *tile)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·hiddenAVX512(SB), NOSPLIT, $8-8
-	MOVQ  t+0(FP), AX
-	CMPQ  (AX), $+0
-	JE    done
-	MOVQ  8(AX), CX
-	SHLQ  $+2, CX
-	MOVQ  16(AX), DX
-	ADDQ  $+2, DX
-	IMULQ CX, DX
-	MOVQ  24(AX), BX
-	XORQ  SI, SI
-	MOVQ  SI, (SP)
-	MOVQ  72(AX), R8
-	MOVQ  168(AX), R9
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         96(AX), R8
+	MOVQ         72(AX), R9
+	VBROADCASTSS floatc0fccccd<>+0(SB), Z0
+	VBROADCASTSS float40fccccd<>+0(SB), Z1
+	VBROADCASTSS float3f800000<>+0(SB), Z2
+	VBROADCASTSS float328314a5<>+0(SB), Z3
+	VBROADCASTSS float3564fdd9<>+0(SB), Z4
+	VBROADCASTSS float37b7bd75<>+0(SB), Z5
+	VBROADCASTSS float39b2dfcb<>+0(SB), Z6
+	VBROADCASTSS float3b6a133d<>+0(SB), Z7
+	VBROADCASTSS float3cd656cf<>+0(SB), Z8
+	VBROADCASTSS float3e09abd7<>+0(SB), Z9
+	VBROADCASTSS float3eef8092<>+0(SB), Z10
+	MOVQ         240(AX), R10
 
 row:
-	MOVQ    (SP), R11
-	MOVLQSX (R9)(R11*4), R10
-	IMULQ   192(AX), R10
-	SHLQ    $+2, R10
-	ADDQ    144(AX), R10
-	MOVQ    200(AX), R11
+	MOVQ    (SP), R12
+	MOVLQSX (R10)(R12*4), R11
+	IMULQ   264(AX), R11
+	SHLQ    $+2, R11
+	ADDQ    216(AX), R11
+	MOVQ    272(AX), R12
 	XORQ    DI, DI
 
 columns:
-	VMOVUPS (R8)(SI*1), Z0
-	VMULPS  (BX)(DX*1), Z0, Z0
-	SUBQ    $+16, R11
-	JLT     part1
-	VMOVUPS Z0, (R10)(DI*1)
-	JMP     whole2
+	VMOVUPS     (R8)(SI*1), Z11
+	MOVQ        120(AX), R13
+	VMOVUPS     (R13)(DI*1), Z12
+	MOVQ        144(AX), R13
+	VFMADD213PS (R13)(DI*1), Z12, Z11
+	VMINPS      Z11, Z1, Z11
+	VMAXPS      Z11, Z0, Z11
+	VMULPS      Z11, Z11, Z12
+	VMOVAPS     Z3, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VMOVAPS     Z4, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VFMADD213PS Z8, Z12, Z14
+	VFMADD213PS Z10, Z12, Z14
+	VFMADD213PS Z2, Z12, Z14
+	VMULPS      Z13, Z11, Z11
+	VDIVPS      Z14, Z11, Z11
+	VMOVUPS     Z11, (R9)(SI*1)
+	VMULPS      (BX)(DX*1), Z11, Z11
+	SUBQ        $+16, R12
+	JLT         part1
+	VMOVUPS     Z11, (R11)(DI*1)
+	JMP         whole2
 
 part1:
-	ADDQ    $+16, R11
-	MOVL    $-1, R12
-	BZHIL   R11, R12, R12
-	KMOVW   R12, K1
-	VMOVUPS Z0, K1, (R10)(DI*1)
+	ADDQ    $+16, R12
+	MOVL    $-1, R13
+	BZHIL   R12, R13, R13
+	KMOVW   R13, K1
+	VMOVUPS Z11, K1, (R11)(DI*1)
 
 whole2:
 	ADDQ $+64, BX
@@ -8169,11 +8369,11 @@ TEXT ·mixedAVX512(SB), NOSPLIT, $72-8
 	VBROADCASTSS float3cd656cf<>+0(SB), Z8
 	VBROADCASTSS float3e09abd7<>+0(SB), Z9
 	VBROADCASTSS float3eef8092<>+0(SB), Z10
-	MOVQ         168(AX), R10
+	MOVQ         240(AX), R10
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
 	MOVQ (SP), R12
 	XORQ R13, R13
 
@@ -8189,10 +8389,10 @@ find:
 	JNE     find
 	MOVQ    (SP), R12
 	MOVLQSX (R10)(R12*4), R11
-	IMULQ   192(AX), R11
+	IMULQ   264(AX), R11
 	SHLQ    $+2, R11
-	ADDQ    144(AX), R11
-	MOVQ    200(AX), R12
+	ADDQ    216(AX), R11
+	MOVQ    272(AX), R12
 	XORQ    DI, DI
 
 columns:
@@ -8275,35 +8475,35 @@ TEXT ·collectAVX512(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
-	MOVQ         168(AX), R10
+	MOVQ         240(AX), R10
 
 row:
 	MOVQ    (SP), R12
 	MOVLQSX (R10)(R12*4), R11
-	IMULQ   192(AX), R11
+	IMULQ   264(AX), R11
 	SHLQ    $+2, R11
-	ADDQ    432(AX), R11
-	MOVQ    200(AX), R12
-	MOVQ    456(AX), DI
+	ADDQ    504(AX), R11
+	MOVQ    272(AX), R12
+	MOVQ    528(AX), DI
 	MOVQ    (SP), R13
 	XORQ    R14, R14
 
 find:
 	MOVQ    (DI), R15
 	MOVLQSX (R15)(R13*4), R15
-	CMPQ    R15, 480(AX)
+	CMPQ    R15, 552(AX)
 	JNE     some
 	MOVQ    $-1, R15
 	JMP     next
 
 some:
-	SUBQ  488(AX), R15
+	SUBQ  560(AX), R15
 	IMULQ 16(AX), R15
 	ADDQ  R14, R15
 	IMULQ CX, R15
@@ -8331,8 +8531,8 @@ part1:
 
 whole2:
 	VPXORD Z3, Z3, Z3
-	MOVQ   496(AX), R13
-	MOVQ   520(AX), R14
+	MOVQ   568(AX), R13
+	MOVQ   592(AX), R14
 	XORQ   R15, R15
 
 axis:
@@ -8382,8 +8582,8 @@ TEXT ·outputAVX512(SB), NOSPLIT, $8-8
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
 	MOVQ         72(AX), R8
-	MOVQ         280(AX), R9
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         352(AX), R9
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
@@ -8420,9 +8620,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func additiveBackAVX512(t *tile)
+// func normedBackAVX512(t *tile)
 // Requires: AVX, AVX512F
-TEXT ·additiveBackAVX512(SB), NOSPLIT, $72-8
+TEXT ·normedBackAVX512(SB), NOSPLIT, $72-8
 	MOVQ         t+0(FP), AX
 	CMPQ         (AX), $+0
 	JE           done
@@ -8434,17 +8634,17 @@ TEXT ·additiveBackAVX512(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	MOVQ         328(AX), R10
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	MOVQ         400(AX), R10
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
 	MOVQ (SP), R12
 	XORQ R13, R13
 
@@ -8516,6 +8716,113 @@ done:
 	VZEROUPPER
 	RET
 
+// func additiveBackAVX512(t *tile)
+// Requires: AVX, AVX512F
+TEXT ·additiveBackAVX512(SB), NOSPLIT, $72-8
+	MOVQ         t+0(FP), AX
+	CMPQ         (AX), $+0
+	JE           done
+	MOVQ         8(AX), CX
+	SHLQ         $+2, CX
+	MOVQ         16(AX), DX
+	ADDQ         $+2, DX
+	IMULQ        CX, DX
+	MOVQ         24(AX), BX
+	XORQ         SI, SI
+	MOVQ         SI, (SP)
+	MOVQ         352(AX), R8
+	MOVQ         376(AX), R9
+	MOVQ         400(AX), R10
+	VBROADCASTSS 424(AX), Z0
+	VBROADCASTSS float3f800000<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VSUBPS       Z0, Z2, Z2
+
+row:
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R11
+	MOVQ (SP), R12
+	XORQ R13, R13
+
+find:
+	MOVQ    (DI), R14
+	MOVLQSX (R14)(R12*4), R14
+	IMULQ   CX, R14
+	ADDQ    R11, R14
+	MOVQ    R14, 8(SP)(R13*8)
+	ADDQ    $+24, DI
+	INCQ    R13
+	CMPQ    R13, 16(AX)
+	JNE     find
+	XORQ    DI, DI
+
+columns:
+	MOVQ         72(AX), R11
+	VMOVUPS      (R11)(SI*1), Z3
+	VMOVUPS      (BX)(DX*1), Z4
+	VMOVUPS      (R8)(SI*1), Z5
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z3, Z5, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (BX)(DX*1)
+	VMOVAPS      Z1, Z4
+	VFNMADD231PS Z3, Z3, Z4
+	VMULPS       Z4, Z5, Z3
+	VADDPS       (R9)(SI*1), Z3, Z3
+	VMINPS       Z3, Z0, Z3
+	VMAXPS       Z3, Z2, Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (BX)(CX*1), Z5
+	VMULPS       Z4, Z3, Z6
+	VMOVAPS      Z1, Z7
+	VFNMADD231PS Z5, Z5, Z7
+	VMULPS       Z7, Z6, Z7
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	MOVQ         R10, R11
+	XORQ         R12, R12
+	LEAQ         (BX)(CX*2), R13
+
+axis1:
+	MOVQ    8(SP)(R12*8), R14
+	VMOVUPS (R13), Z4
+	VMOVUPS (R14)(DI*1), Z5
+	VMULPS  Z4, Z3, Z6
+	VMULPS  Z5, Z6, Z5
+	VSUBPS  Z4, Z1, Z4
+	VMULPS  Z4, Z5, Z4
+	VMOVUPS Z4, (R13)
+	VMOVUPS Z6, (R11)
+	ADDQ    CX, R11
+	ADDQ    CX, R13
+	INCQ    R12
+	CMPQ    R12, 16(AX)
+	JNE     axis1
+	ADDQ    $+64, BX
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	ADDQ    $+64, R10
+	CMPQ    DI, CX
+	JNE     columns
+	ADDQ    DX, BX
+	ADDQ    DX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	SUBQ    CX, R10
+	MOVQ    (SP), DI
+	INCQ    DI
+	MOVQ    DI, (SP)
+	CMPQ    DI, (AX)
+	JNE     row
+
+done:
+	VZEROUPPER
+	RET
+
 // func peepholesBackAVX512(t *tile)
 // Requires: AVX, AVX512F
 TEXT ·peepholesBackAVX512(SB), NOSPLIT, $72-8
@@ -8530,15 +8837,15 @@ TEXT ·peepholesBackAVX512(SB), NOSPLIT, $72-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         328(AX), R8
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -8555,13 +8862,23 @@ find:
 	XORQ    DI, DI
 
 columns:
-	MOVQ         280(AX), R9
+	MOVQ         72(AX), R9
 	VMOVUPS      (R9)(SI*1), Z3
-	MOVQ         304(AX), R9
-	VADDPS       (R9)(SI*1), Z3, Z3
 	VMOVUPS      (BX)(DX*1), Z4
-	MOVQ         384(AX), R9
-	MOVQ         232(AX), R10
+	MOVQ         352(AX), R9
+	VMOVUPS      (R9)(SI*1), Z5
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z3, Z5, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (BX)(DX*1)
+	VMOVAPS      Z1, Z6
+	VFNMADD231PS Z3, Z3, Z6
+	VMULPS       Z6, Z5, Z3
+	MOVQ         376(AX), R9
+	VADDPS       (R9)(SI*1), Z3, Z3
+	MOVQ         456(AX), R9
+	MOVQ         304(AX), R10
 	VFMADD231PS  (R10)(DI*1), Z4, Z3
 	VMOVUPS      (R9)(DI*1), Z5
 	MOVQ         48(AX), R10
@@ -8594,17 +8911,17 @@ axis1:
 	VSUBPS      Z4, Z1, Z4
 	VMULPS      Z4, Z8, Z4
 	VMOVUPS     Z4, (R12)
-	MOVQ        360(AX), R13
+	MOVQ        432(AX), R13
 	VMOVUPS     (R13)(DI*1), Z8
 	VFMADD231PS Z6, Z5, Z8
 	VMOVUPS     Z8, (R13)(DI*1)
-	MOVQ        408(AX), R13
+	MOVQ        480(AX), R13
 	VMOVUPS     (R13)(R10*1), Z8
 	VFMADD231PS Z4, Z5, Z8
 	VMOVUPS     Z8, (R13)(R10*1)
-	MOVQ        208(AX), R13
+	MOVQ        280(AX), R13
 	VFMADD231PS (R13)(DI*1), Z6, Z7
-	MOVQ        256(AX), R13
+	MOVQ        328(AX), R13
 	VFMADD231PS (R13)(R10*1), Z4, Z7
 	ADDQ        CX, R10
 	VMOVUPS     Z7, (R9)
@@ -8648,34 +8965,45 @@ TEXT ·stableBackAVX512(SB), NOSPLIT, $520-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         280(AX), R8
-	MOVQ         304(AX), R9
-	MOVQ         328(AX), R10
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R11
-	MOVQ (SP), R12
-	XORQ R13, R13
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
+	MOVQ (SP), R10
+	XORQ R11, R11
 
 find:
-	MOVQ    (DI), R14
-	MOVLQSX (R14)(R12*4), R14
-	IMULQ   CX, R14
-	ADDQ    R11, R14
-	MOVQ    R14, 8(SP)(R13*8)
+	MOVQ    (DI), R12
+	MOVLQSX (R12)(R10*4), R12
+	IMULQ   CX, R12
+	ADDQ    R9, R12
+	MOVQ    R12, 8(SP)(R11*8)
 	ADDQ    $+24, DI
-	INCQ    R13
-	CMPQ    R13, 16(AX)
+	INCQ    R11
+	CMPQ    R11, 16(AX)
 	JNE     find
 	XORQ    DI, DI
 
 columns:
-	VMOVUPS      (R8)(SI*1), Z3
+	MOVQ         72(AX), R9
+	VMOVUPS      (R9)(SI*1), Z3
+	VMOVUPS      (BX)(DX*1), Z4
+	MOVQ         352(AX), R9
+	VMOVUPS      (R9)(SI*1), Z5
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z3, Z5, Z6
+	VSUBPS       Z4, Z1, Z4
+	VMULPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (BX)(DX*1)
+	VMOVAPS      Z1, Z4
+	VFNMADD231PS Z3, Z3, Z4
+	VMULPS       Z4, Z5, Z3
+	MOVQ         376(AX), R9
 	VADDPS       (R9)(SI*1), Z3, Z3
 	VMINPS       Z3, Z0, Z3
 	VMAXPS       Z3, Z2, Z3
@@ -8690,23 +9018,23 @@ columns:
 	VSUBPS       Z4, Z1, Z4
 	VMULPS       Z4, Z6, Z6
 	VMOVUPS      Z6, (BX)
-	MOVQ         16(AX), R11
-	LEAQ         (BX)(DX*1), R12
-	MOVQ         (SP)(R11*8), R13
-	VMOVUPS      (R13)(DI*1), Z4
-	DECQ         R11
+	MOVQ         16(AX), R9
+	LEAQ         (BX)(DX*1), R10
+	MOVQ         (SP)(R9*8), R11
+	VMOVUPS      (R11)(DI*1), Z4
+	DECQ         R9
 	JZ           mixed2
 
 mix1:
-	SUBQ        CX, R12
-	MOVQ        R11, R13
-	SHLQ        $+6, R13
-	VMOVUPS     Z4, 8(SP)(R13*1)
-	MOVQ        (SP)(R11*8), R13
-	VMOVUPS     (R13)(DI*1), Z5
+	SUBQ        CX, R10
+	MOVQ        R9, R11
+	SHLQ        $+6, R11
+	VMOVUPS     Z4, 8(SP)(R11*1)
+	MOVQ        (SP)(R9*8), R11
+	VMOVUPS     (R11)(DI*1), Z5
 	VSUBPS      Z4, Z5, Z5
-	VFMADD231PS (R12), Z5, Z4
-	DECQ        R11
+	VFMADD231PS (R10), Z5, Z4
+	DECQ        R9
 	JNZ         mix1
 
 mixed2:
@@ -8716,45 +9044,45 @@ mixed2:
 	VSUBPS  Z5, Z1, Z5
 	VMULPS  Z5, Z4, Z4
 	VMOVUPS Z4, (BX)(CX*2)
-	XORQ    R11, R11
-	LEAQ    (BX)(CX*2), R12
-	MOVQ    R10, R14
-	MOVQ    16(AX), R15
-	DECQ    R15
+	XORQ    R9, R9
+	LEAQ    (BX)(CX*2), R10
+	MOVQ    R8, R12
+	MOVQ    16(AX), R13
+	DECQ    R13
 	JZ      last4
 
 back3:
-	ADDQ    CX, R12
-	MOVQ    8(SP)(R11*8), R13
-	VMOVUPS (R12), Z4
+	ADDQ    CX, R10
+	MOVQ    8(SP)(R9*8), R11
+	VMOVUPS (R10), Z4
 	VMULPS  Z4, Z3, Z5
-	VMOVUPS Z5, (R14)
+	VMOVUPS Z5, (R12)
 	VSUBPS  Z5, Z3, Z3
-	VMOVUPS (R13)(DI*1), Z5
-	MOVQ    R11, R13
-	SHLQ    $+6, R13
-	VSUBPS  72(SP)(R13*1), Z5, Z5
+	VMOVUPS (R11)(DI*1), Z5
+	MOVQ    R9, R11
+	SHLQ    $+6, R11
+	VSUBPS  72(SP)(R11*1), Z5, Z5
 	VMULPS  Z3, Z4, Z4
 	VMULPS  Z5, Z4, Z4
-	VMOVUPS Z4, (R12)
-	ADDQ    CX, R14
-	INCQ    R11
-	CMPQ    R11, R15
+	VMOVUPS Z4, (R10)
+	ADDQ    CX, R12
+	INCQ    R9
+	CMPQ    R9, R13
 	JNE     back3
 
 last4:
-	VMOVUPS Z3, (R14)
+	VMOVUPS Z3, (R12)
 	ADDQ    $+64, BX
 	ADDQ    $+64, SI
 	ADDQ    $+64, DI
-	ADDQ    $+64, R10
+	ADDQ    $+64, R8
 	CMPQ    DI, CX
 	JNE     columns
 	ADDQ    DX, BX
-	ADDQ    DX, R10
-	SUBQ    CX, R10
-	SUBQ    CX, R10
-	SUBQ    CX, R10
+	ADDQ    DX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
+	SUBQ    CX, R8
 	MOVQ    (SP), DI
 	INCQ    DI
 	MOVQ    DI, (SP)
@@ -8779,15 +9107,15 @@ TEXT ·leakyBackAVX512(SB), NOSPLIT, $520-8
 	MOVQ         24(AX), BX
 	XORQ         SI, SI
 	MOVQ         SI, (SP)
-	MOVQ         328(AX), R8
-	VBROADCASTSS 352(AX), Z0
+	MOVQ         400(AX), R8
+	VBROADCASTSS 424(AX), Z0
 	VBROADCASTSS float3f800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VSUBPS       Z0, Z2, Z2
 
 row:
-	MOVQ 120(AX), DI
-	MOVQ 96(AX), R9
+	MOVQ 192(AX), DI
+	MOVQ 168(AX), R9
 	MOVQ (SP), R10
 	XORQ R11, R11
 
@@ -8828,10 +9156,10 @@ mixed2:
 	VMOVUPS      (R9)(SI*1), Z4
 	VMOVAPS      Z1, Z5
 	VFNMADD231PS Z4, Z4, Z5
-	MOVQ         280(AX), R9
+	MOVQ         352(AX), R9
 	VMULPS       (R9)(SI*1), Z5, Z4
 	VMOVUPS      (BX)(DX*1), Z5
-	MOVQ         304(AX), R9
+	MOVQ         376(AX), R9
 	VMOVUPS      (R9)(SI*1), Z6
 	VFMADD231PS  Z4, Z5, Z6
 	VMINPS       Z6, Z0, Z6

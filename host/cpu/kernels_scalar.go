@@ -19,9 +19,10 @@ func scalarKernels() *kernels {
 		mixed:          mixedScalar,
 		collect:        collectScalar,
 		output:         outputScalar,
-		additiveBack:   additiveBackScalar,
-		peepholesBack:  additiveBackScalar,
-		stableBack:     stableBackScalar,
+		normedBack:     normedBackScalar,
+		additiveBack:   func(t *tile) { outputScalar(t); normedBackScalar(t) },
+		peepholesBack:  func(t *tile) { outputScalar(t); normedBackScalar(t) },
+		stableBack:     func(t *tile) { outputScalar(t); stableBackScalar(t) },
 		leakyBack:      leakyBackScalar,
 		add:            addScalar,
 		clamp:          clampScalar,
@@ -174,6 +175,9 @@ func leakyScalar(t *tile) {
 func hiddenScalar(t *tile) {
 	for r := range t.n {
 		o, tc, h := t.gate(r, 2+t.axes), t.tc[r*t.p:][:t.p], t.outputs(t.h, r)
+		for j, v := range t.x[r*t.p:][:t.p] {
+			tc[j] = tanh32(t.weight[j]*v + t.shift[j])
+		}
 		for j := range h {
 			h[j] = tc[j] * o[j]
 		}
@@ -229,7 +233,8 @@ func clampTo(x, limit float32) float32 {
 	return x
 }
 
-func additiveBackScalar(t *tile) {
+// normedBackScalar also knows peepholes.
+func normedBackScalar(t *tile) {
 	peep := t.peepO != nil
 	for r := range t.n {
 		i, g, o := t.gate(r, 0), t.gate(r, 1), t.gate(r, 2+t.axes)
@@ -302,8 +307,6 @@ func stableBackScalar(t *tile) {
 	}
 }
 
-// leakyBackScalar also does what output does for the other cells: dh arrives
-// as ∂/∂h.
 func leakyBackScalar(t *tile) {
 	for r := range t.n {
 		i, g, f, o := t.gate(r, 0), t.gate(r, 1), t.gate(r, 2), t.gate(r, 2+t.axes)

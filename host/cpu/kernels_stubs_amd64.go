@@ -169,7 +169,7 @@ func stableAVX2(t *tile)
 //go:noescape
 func leakyAVX2(t *tile)
 
-// hiddenAVX2 computes h = tc·o: see kernels.
+// hiddenAVX2 computes tc = tanh(weight·x + shift) and h = tc·o: see kernels.
 //
 //go:noescape
 func hiddenAVX2(t *tile)
@@ -189,17 +189,22 @@ func collectAVX2(t *tile)
 //go:noescape
 func outputAVX2(t *tile)
 
+// normedBackAVX2 is the backward of additive: see kernels.
+//
+//go:noescape
+func normedBackAVX2(t *tile)
+
 // additiveBackAVX2 is the backward of additive: see kernels.
 //
 //go:noescape
 func additiveBackAVX2(t *tile)
 
-// peepholesBackAVX2 is the backward of additive with peepholes: see kernels.
+// peepholesBackAVX2 is the backward of additive: see kernels.
 //
 //go:noescape
 func peepholesBackAVX2(t *tile)
 
-// stableBackAVX2 is the backward of stable: see kernels.
+// stableBackAVX2 is the backward of stable and hidden: see kernels.
 //
 //go:noescape
 func stableBackAVX2(t *tile)
@@ -439,7 +444,7 @@ func stableAVX512(t *tile)
 //go:noescape
 func leakyAVX512(t *tile)
 
-// hiddenAVX512 computes h = tc·o: see kernels.
+// hiddenAVX512 computes tc = tanh(weight·x + shift) and h = tc·o: see kernels.
 //
 //go:noescape
 func hiddenAVX512(t *tile)
@@ -459,17 +464,22 @@ func collectAVX512(t *tile)
 //go:noescape
 func outputAVX512(t *tile)
 
+// normedBackAVX512 is the backward of additive: see kernels.
+//
+//go:noescape
+func normedBackAVX512(t *tile)
+
 // additiveBackAVX512 is the backward of additive: see kernels.
 //
 //go:noescape
 func additiveBackAVX512(t *tile)
 
-// peepholesBackAVX512 is the backward of additive with peepholes: see kernels.
+// peepholesBackAVX512 is the backward of additive: see kernels.
 //
 //go:noescape
 func peepholesBackAVX512(t *tile)
 
-// stableBackAVX512 is the backward of stable: see kernels.
+// stableBackAVX512 is the backward of stable and hidden: see kernels.
 //
 //go:noescape
 func stableBackAVX512(t *tile)

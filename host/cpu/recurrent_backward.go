@@ -107,19 +107,16 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 		gate, cell := sums.narrow[:2*gp], sums.narrow[2*gp:]
 		k.output(t)
 		k.denormalise(t.dh, w.cHat, d.normCell, w.inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
-		k.additiveBack(t)
+		k.normedBack(t)
 		k.denormalise(t.gates, w.hat, d.normGate, w.inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
 	case cellGraves:
 		t.dPeepI, t.dPeepO, t.dPeepF = sums.narrow[:p], sums.narrow[p:2*p], sums.narrow[2*p:]
-		k.output(t)
 		k.peepholesBack(t)
 	case cellLeakyLP:
 		k.leakyBack(t)
 	case cellStable:
-		k.output(t)
 		k.stableBack(t)
 	default:
-		k.output(t)
 		k.additiveBack(t)
 	}
 	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, d.backward, dp, dp, left)

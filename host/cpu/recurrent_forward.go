@@ -89,6 +89,7 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 	p, g := s.padded, s.Gates
 	gp := g * p
 	t := &w.tile
+	t.x, t.weight, t.shift = t.c, d.cell.weight, d.cell.shift
 	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, gp, t.gates)
 
 	switch s.Cell {
@@ -98,7 +99,7 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 		k.activate(t.gates, hat, t.n, gp, d.gate)
 		k.additive(t)
 		k.normalise(cHat, t.c, inverse[g:], g+1, t.n, 1, p, s.Hidden)
-		k.activate(t.tc, cHat, t.n, p, d.cell)
+		t.x = cHat
 		k.hidden(t)
 	case cellGraves:
 		output := t.gates[gp-p:]
@@ -107,7 +108,6 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 		k.additive(t)
 		k.outputPeephole(t)
 		k.activate(output, output, t.n, gp, d.gate.columns(gp-p, gp))
-		k.activate(t.tc, t.c, t.n, p, d.cell)
 		k.hidden(t)
 	case cellLeakyLP:
 		k.activate(t.gates, t.gates, t.n, gp, d.gate)
@@ -120,7 +120,6 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 		} else {
 			k.additive(t)
 		}
-		k.activate(t.tc, t.c, t.n, p, d.cell)
 		k.hidden(t)
 	}
 }

@@ -44,12 +44,19 @@ func (s isa) gates() {
 		VFMADD231PS(k.f(), m, c)
 		VMOVUPS(c, k.in("c"))
 	}})
-	hidden := outputs{}
-	s.tileKernel("hidden", "computes h = tc·o", []string{"tc"}, walkParts{once: hidden.once, row: hidden.row, body: func(k *walk) {
-		hidden.store(k, k.mul(k.load(k.in("tc")), k.output()))
-	}})
-	mixed := outputs{}
 	var f *tanh
+	hidden, mixed := outputs{}, outputs{}
+	s.tileKernel("hidden", "computes tc = tanh(weight·x + shift) and h = tc·o", []string{"x", "tc"}, walkParts{
+		once: func(k *walk) { f = s.newTanh(); hidden.once(k) },
+		row:  hidden.row,
+		body: func(k *walk) {
+			x, w := k.load(k.in("x")), k.load(k.column("weight"))
+			VFMADD213PS(k.column("shift"), w, x)
+			f.of(x)
+			VMOVUPS(x, k.in("tc"))
+			hidden.store(k, k.mul(x, k.output()))
+		},
+	})
 	s.tileKernel("mixed", "computes h = tanh(o·c + i·m)", []string{"c", "tc"}, walkParts{
 		cells: true,
 		once:  func(k *walk) { f = s.newTanh(); mixed.once(k) },

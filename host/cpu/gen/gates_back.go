@@ -10,8 +10,9 @@ import (
 func (s isa) gatesBack() {
 	s.collect()
 	s.outputBack()
-	s.additiveBack("additiveBack", false)
-	s.additiveBack("peepholesBack", true)
+	s.additiveBack("normedBack", false, false)
+	s.additiveBack("additiveBack", true, false)
+	s.additiveBack("peepholesBack", true, true)
 	s.stableBack()
 	s.leakyBack()
 }
@@ -94,12 +95,18 @@ func (s isa) collect() {
 func (s isa) outputBack() {
 	var l limits
 	s.tileKernel("output", "is the backward of hidden", []string{"tc", "dh"}, walkParts{once: l.once, body: func(k *walk) {
-		tc, o := k.load(k.in("tc")), k.load(k.output())
-		x := k.mul(k.load(k.in("dh")), o)
-		do := k.mul(k.mul(x, tc), l.notOne(k, o))
-		VMOVUPS(do, k.output())
-		VMOVUPS(k.mul(x, l.bend(k, tc)), k.in("dh"))
+		_, dc := k.outputBack(&l)
+		VMOVUPS(dc, k.in("dh"))
 	}})
+}
+
+// outputBack turns o into its gradient, and returns it and ∂/∂(argument of tanh).
+func (k *walk) outputBack(l *limits) (do, dc reg.VecVirtual) {
+	tc, o := k.load(k.in("tc")), k.load(k.output())
+	x := k.mul(k.load(k.in("dh")), o)
+	do = k.mul(k.mul(x, tc), l.notOne(k, o))
+	VMOVUPS(do, k.output())
+	return do, k.mul(x, l.bend(k, tc))
 }
 
 // inputsBack turns i and g into their gradients and returns that of i.
@@ -113,22 +120,26 @@ func (k *walk) inputsBack(l *limits, dc reg.VecVirtual) reg.VecVirtual {
 	return di
 }
 
-// arrived is ∂/∂c from above and from the successors, before clamping.
-func (k *walk) arrived() reg.VecVirtual { return k.add(k.load(k.in("dh")), k.in("dcs")) }
-
-func (s isa) additiveBack(name string, peepholes bool) {
+// additiveBack has output's backward in it, unless a norm's comes between.
+func (s isa) additiveBack(name string, output, peepholes bool) {
 	var l limits
-	arrays, what := []string{"dh", "dcs"}, "is the backward of additive"
+	arrays := []string{"dh", "dcs"}
 	if peepholes { // as many registers as there are, without
-		arrays, what = nil, "is the backward of additive with peepholes"
+		arrays = nil
 	}
-	s.tileKernel(name, what, arrays, walkParts{cells: true, dcp: true, once: l.once, body: func(k *walk) {
-		dc := k.arrived()
+	s.tileKernel(name, "is the backward of additive", arrays, walkParts{cells: true, dcp: true, once: l.once, body: func(k *walk) {
+		var do, dc reg.VecVirtual
+		if output {
+			do, dc = k.outputBack(&l)
+		} else {
+			dc = k.load(k.in("dh"))
+		}
+		VADDPS(k.in("dcs"), dc, dc)
 		if peepholes {
-			o, sum := k.load(k.output()), k.column("dPeepO")
-			VFMADD231PS(k.column("peepO"), o, dc)
+			sum := k.column("dPeepO")
+			VFMADD231PS(k.column("peepO"), do, dc)
 			d := k.load(sum)
-			VFMADD231PS(k.in("c"), o, d)
+			VFMADD231PS(k.in("c"), do, d)
 			VMOVUPS(d, sum)
 		}
 		k.clamp(dc, l.lo, l.hi)
@@ -166,10 +177,11 @@ func (s isa) additiveBack(name string, peepholes bool) {
 
 func (s isa) stableBack() {
 	var l limits
-	s.tileKernel("stableBack", "is the backward of stable", []string{"dh", "dcs"}, walkParts{
+	s.tileKernel("stableBack", "is the backward of stable and hidden", nil, walkParts{
 		cells: true, rest: true, dcp: true, once: l.once,
 		body: func(k *walk) {
-			dc := k.arrived()
+			_, dc := k.outputBack(&l)
+			VADDPS(k.in("dcs"), dc, dc)
 			k.clamp(dc, l.lo, l.hi)
 			k.inputsBack(&l, dc)
 			m, f := k.mix(true), k.load(k.f())

@@ -21,6 +21,9 @@ type tile struct {
 	n, p, axes int
 	gates      []float32
 	c, tc      []float32
+	x          []float32
+	weight     []float32
+	shift      []float32
 	cells      []float32
 	pred       [][]int32
 

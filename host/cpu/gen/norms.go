@@ -69,13 +69,16 @@ func (s isa) normalise() {
 	group, o := GP64(), GP64()
 	one, epsilon := s.spread(1), s.spread(normEpsilon)
 
-	// scale makes 1/deviation of the sum of squares and keeps it.
+	// scale makes 1/deviation of the sum of squares and keeps it. Roots and
+	// quotients of a whole vector take a multiple of the time.
 	scale := func(sum reg.VecVirtual) {
 		k.total(sum)
-		VFMADD213PS(epsilon, k.inverse, sum)
-		VSQRTPS(sum, sum)
-		VDIVPS(sum, one, sum)
-		VMOVSS(sum.AsX(), Mem{Base: inverse, Index: group, Scale: 4})
+		x := sum.AsX()
+		VFMADD213SS(epsilon.AsX(), k.inverse.AsX(), x)
+		VSQRTSS(x, x, x)
+		VDIVSS(x, one.AsX(), x)
+		VMOVSS(x, Mem{Base: inverse, Index: group, Scale: 4})
+		VBROADCASTSS(x, sum)
 	}
 	loops := func(name string, body func()) {
 		Label(name)
