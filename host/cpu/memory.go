@@ -194,14 +194,14 @@ func (e *Engine) asksAbove(i int) bool {
 }
 
 // cellFloats is what an mdlstm layer keeps between forward and backward: for each
-// row and direction gates, c and tanh(c), and for layernorm what the norms need;
+// row and direction gates and c, and for layernorm the norms' deviations;
 // with Recompute, the cells of one wavefront a stretch, and all of that for a
 // stretch of as many strands as are walked at once.
 func (e *Engine) cellFloats(st *nn.Stage, l level, samples int) int64 {
 	p, g, directions := int64(e.padded(st.Hidden)), int64(st.Gates), len(st.Directions)
-	floats := g*p + 2*p
+	floats := g*p + p
 	if st.Cell == cellLayerNorm {
-		floats += g*p + p + g + 1
+		floats += g + 1
 	}
 	if !e.options.Recompute {
 		return floats * l.rows * int64(directions)

@@ -13,8 +13,9 @@ import (
 // Every direction keeps its arrays in its own row order; only h lies at the row
 // of the cell it belongs to, so that the directions' outputs stand side by side
 // and the next stage reads them as they are. Memory in float32 for a row and
-// direction: gates G·P, c, tc, h, ∂h (4P), for layernorm also the normalised
-// gates and cell and their deviations (G·P + P + G + 1).
+// direction: gates G·P, c (P), h and ∂h (H each); for layernorm the normalised
+// gates in the place of the gates, and G+1 deviations. What follows from these
+// is computed again, tile by tile, in the backward pass.
 type recurrentStage struct {
 	e     *Engine
 	index int // in Model.Stages
@@ -55,10 +56,9 @@ type direction struct {
 	input  []int32   // [T+1] row of the cell that row r stands for
 	pred   [][]int32 // [D][T+1] row in h of the predecessor's output
 
-	gates, hat []float32 // [T, G, P] gates, later dz; normalised gates
-	c          []float32 // [T+1, P]
-	tc, cHat   []float32 // [T, P] tanh of the cell; normalised cell
-	inverse    []float32 // [T, G+1] 1/deviation of each norm
+	gates   []float32 // [T, G, P] gates, for layernorm the normalised ones; later dz, where it is kept
+	c       []float32 // [T+1, P]
+	inverse []float32 // [T, G+1] 1/deviation of each norm
 
 	forward  []float32 // [K+D·H, G·P] stacked weights
 	backward []float32 // [G·P, D·P] recurrent weights
@@ -78,12 +78,12 @@ type recurrentScratch struct {
 	dh, dcs  []float32 // [tileRows, P]
 
 	// For one tile: parts of the direction's arrays, or of memory of our own.
-	hat, inverse, cHat []float32
-	before             [][]int32 // [D][tileRows] rows in h of the predecessors' outputs
-	own                tileScratch
-	dx                 []float32 // [tileRows, K]
-	above              []float32 // [tileRows, H] ∂/∂h from above, where the field does not keep it
-	count              []int32   // 0 … tileRows-1
+	kept, inverse []float32 // [n, G, P] gates or normalised gates; [n, G+1]
+	before        [][]int32 // [D][tileRows] rows in h of the predecessors' outputs
+	own           tileScratch
+	dx            []float32 // [tileRows, K]
+	above         []float32 // [tileRows, H] ∂/∂h from above, where the field does not keep it
+	count         []int32   // 0 … tileRows-1
 }
 
 func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) {
@@ -146,9 +146,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 			segments: make([]segment, 0, max(r, d+2)),
 			before:   make([][]int32, d),
 		}
-		if s.sparing() {
-			s.scratch[w].own = newTileScratch(d, g, p)
-		}
+		s.scratch[w].own = newTileScratch(d, g, p)
 		if s.predict {
 			continue
 		}
@@ -227,9 +225,7 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		d.gates = grow(d.gates, t*g*p)
 		d.c = grow(d.c, (t+1)*p)
 		clear(d.c[t*p:])
-		d.tc = grow(d.tc, t*p)
 		if s.Cell == cellLayerNorm {
-			d.hat, d.cHat = grow(d.hat, t*g*p), grow(d.cHat, t*p)
 			d.inverse = grow(d.inverse, t*(g+1))
 		}
 	}
@@ -348,14 +344,14 @@ func (s *recurrentStage) bytes() int64 {
 	}
 	for q := range s.dirs {
 		d := &s.dirs[q]
-		n += 4 * int64(cap(d.gates)+cap(d.hat)+cap(d.c)+cap(d.tc)+cap(d.cHat)+cap(d.inverse))
+		n += 4 * int64(cap(d.gates)+cap(d.c)+cap(d.inverse))
 		if d.mask != 0 && !s.sparing() {
 			n += 4 * int64(s.Axes*cap(d.pred[0]))
 		}
 	}
 	for i := range s.stores {
 		b := &s.stores[i]
-		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.hat)+cap(b.tc)+cap(b.cHat)+cap(b.inverse))
+		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.inverse))
 	}
 	return n + s.cut.bytes() + s.weightSlots.bytes()
 }

@@ -69,6 +69,9 @@ func (s *recurrentStage) backwardWave(st *strand, lane, t, worker int) {
 			d := &s.dirs[st.direction]
 			w.outer(s.inputs(w, d, st.direction, from, end, true), end-from, w.tile.gates, gp, gp, s.slot(st, lane))
 		}
+		if s.Cell == cellLayerNorm && s.keepsDz() {
+			copy(w.kept, w.tile.gates)
+		}
 		if s.in.back && s.recompute {
 			s.addInputGradient(w, &s.dirs[st.direction], st.direction, from)
 		}
@@ -102,13 +105,14 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 	k.collect(t)
 	s.outputsOf(t, d, from, to)
 
+	s.revive(t, d, w)
 	switch s.Cell {
 	case cellLayerNorm:
 		gate, cell := sums.narrow[:2*gp], sums.narrow[2*gp:]
 		k.output(t)
-		k.denormalise(t.dh, w.cHat, d.normCell, w.inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
+		k.denormalise(t.dh, w.own.cHat, d.normCell, w.inverse[g:], g+1, t.n, 1, p, s.Hidden, cell[:p], cell[p:])
 		k.normedBack(t)
-		k.denormalise(t.gates, w.hat, d.normGate, w.inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
+		k.denormalise(t.gates, w.kept, d.normGate, w.inverse, g+1, t.n, g, p, s.Hidden, gate[:gp], gate[gp:])
 	case cellGraves:
 		t.dPeepI, t.dPeepO, t.dPeepF = sums.narrow[:p], sums.narrow[p:2*p], sums.narrow[2*p:]
 		k.peepholesBack(t)
@@ -120,6 +124,27 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 		k.additiveBack(t)
 	}
 	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, d.backward, dp, dp, left)
+}
+
+// keepsDz says that dz takes the place of the gates, to be multiplied later.
+func (s *recurrentStage) keepsDz() bool { return !s.fused || s.in.back && !s.recompute }
+
+// revive computes what the forward pass has not kept for a tile: gates from the
+// normalised ones, and tanh of the cell.
+func (s *recurrentStage) revive(t *tile, d *direction, w *recurrentScratch) {
+	k, p, g := s.kernels, s.padded, s.Gates
+	switch s.Cell {
+	case cellLayerNorm:
+		k.activate(t.gates, w.kept, t.n, g*p, d.gate)
+		k.normalise(w.own.cHat, t.c, w.inverse[g:], g+1, t.n, 1, p, s.Hidden)
+		k.activate(t.tc, w.own.cHat, t.n, p, d.cell)
+	case cellLeakyLP:
+		for r, row := range t.row { // h is a tanh
+			copy(t.tc[r*p:(r+1)*p], t.h[int(row)*t.stride:][:s.Hidden])
+		}
+	default:
+		k.activate(t.tc, t.c, t.n, p, d.cell)
+	}
 }
 
 // gradientAbove points w's tile at ∂/∂h from above.

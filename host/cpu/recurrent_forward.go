@@ -33,33 +33,30 @@ func (s *recurrentStage) tileOf(w *recurrentScratch, st *strand, m move, from, t
 		s.tileInRing(w, st, &st.store.cells, m.wave, from, to)
 		s.gatesOfStore(w, st, m.wave, from)
 	default:
-		d := &s.dirs[st.direction]
-		s.tile(w, d, from, to)
-		s.normsOf(w, d, from, to)
+		s.tile(w, &s.dirs[st.direction], from, to)
 	}
-	return &w.tile
+	t, own := &w.tile, &w.own
+	t.tc = own.tc[:t.n*s.padded]
+	t.gates = w.kept
+	if s.Cell == cellLayerNorm {
+		t.gates = own.gates[:len(w.kept)]
+	}
+	return t
 }
 
 // sparing says that gates are not kept for all rows.
 func (s *recurrentStage) sparing() bool { return s.predict || s.recompute }
 
-// normsOf points w at what the norms of rows from … to-1 leave for the backward
-// pass.
-func (s *recurrentStage) normsOf(w *recurrentScratch, d *direction, from, to int) {
-	p, g := s.padded, s.Gates
-	if s.Cell == cellLayerNorm {
-		w.hat, w.inverse, w.cHat = d.hat[from*g*p:to*g*p], d.inverse[from*(g+1):], d.cHat[from*p:to*p]
-	}
-}
-
 // tile points w's tile at rows from … to-1 of direction d.
-func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) *tile {
+func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) {
 	p, gp := s.padded, s.Gates*s.padded
 	t := &w.tile
 	t.n, t.p, t.axes = to-from, p, s.Axes
-	t.gates = d.gates[from*gp : to*gp]
-	t.c, t.tc = d.c[from*p:to*p], d.tc[from*p:to*p]
-	t.cells = d.c
+	w.kept = d.gates[from*gp : to*gp]
+	if s.Cell == cellLayerNorm {
+		w.inverse = d.inverse[from*(s.Gates+1):]
+	}
+	t.c, t.cells = d.c[from*p:to*p], d.c
 	s.outputsOf(t, d, from, to)
 	t.peepI, t.peepO, t.peepF = d.peepI, d.peepO, d.peepF
 	t.pred = t.pred[:0]
@@ -67,7 +64,6 @@ func (s *recurrentStage) tile(w *recurrentScratch, d *direction, from, to int) *
 		t.pred = append(t.pred, s.sched.Pred[a][from:to])
 	}
 	s.before(w, d, from, to)
-	return t
 }
 
 // outputsOf points t at the rows of h of rows from … to-1 of direction d.
@@ -90,16 +86,15 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 	gp := g * p
 	t := &w.tile
 	t.x, t.weight, t.shift = t.c, d.cell.weight, d.cell.shift
-	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, gp, t.gates)
+	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, gp, w.kept)
 
 	switch s.Cell {
 	case cellLayerNorm:
-		hat, inverse, cHat := w.hat, w.inverse, w.cHat
-		k.normalise(hat, t.gates, inverse, g+1, t.n, g, p, s.Hidden)
-		k.activate(t.gates, hat, t.n, gp, d.gate)
+		k.normalise(w.kept, w.kept, w.inverse, g+1, t.n, g, p, s.Hidden)
+		k.activate(t.gates, w.kept, t.n, gp, d.gate)
 		k.additive(t)
-		k.normalise(cHat, t.c, inverse[g:], g+1, t.n, 1, p, s.Hidden)
-		t.x = cHat
+		t.x = w.own.cHat
+		k.normalise(t.x, t.c, w.inverse[g:], g+1, t.n, 1, p, s.Hidden)
 		k.hidden(t)
 	case cellGraves:
 		output := t.gates[gp-p:]

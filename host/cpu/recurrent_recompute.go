@@ -17,10 +17,9 @@ import "math"
 
 // store holds one stretch of one strand.
 type store struct {
-	cells      cellRing  // of the stretch and the wavefront before it
-	gates, hat []float32 // [stretch·most, G·P]
-	tc, cHat   []float32 // [stretch·most, P]
-	inverse    []float32 // [stretch·most, G+1]
+	cells   cellRing  // of the stretch and the wavefront before it
+	gates   []float32 // [stretch·most, G·P] gates, for layernorm the normalised ones
+	inverse []float32 // [stretch·most, G+1]
 }
 
 // stretchOf is how many wavefronts a stretch has: as many that the cells kept of
@@ -48,9 +47,8 @@ func (s *recurrentStage) bindStretches() {
 		b := &s.stores[i]
 		rows := s.stretch * most
 		b.cells.make(s.stretch+1, most, p)
-		b.gates, b.tc = grow(b.gates, rows*s.Gates*p), grow(b.tc, rows*p)
+		b.gates = grow(b.gates, rows*s.Gates*p)
 		if s.Cell == cellLayerNorm {
-			b.hat, b.cHat = grow(b.hat, rows*s.Gates*p), grow(b.cHat, rows*p)
 			b.inverse = grow(b.inverse, rows*(s.Gates+1))
 		}
 	}
@@ -105,13 +103,12 @@ func (s *recurrentStage) restoreCells(st *strand, lane, t int) {
 // gatesOfStore points w's tile, which begins at row from of wavefront t, at its
 // strand's stretch.
 func (s *recurrentStage) gatesOfStore(w *recurrentScratch, st *strand, t, from int) {
-	tile, b, p, g := &w.tile, st.store, s.padded, s.Gates
+	b, p, g := st.store, s.padded, s.Gates
 	first, _ := s.sched.Range(t, st.from, st.to)
 	at := t%s.stretch*b.cells.most + from - first
-	to := at + tile.n
-	tile.gates, tile.tc = b.gates[at*g*p:to*g*p], b.tc[at*p:to*p]
+	w.kept = b.gates[at*g*p : (at+w.tile.n)*g*p]
 	if s.Cell == cellLayerNorm {
-		w.hat, w.inverse, w.cHat = b.hat[at*g*p:to*g*p], b.inverse[at*(g+1):], b.cHat[at*p:to*p]
+		w.inverse = b.inverse[at*(g+1):]
 	}
 }
 

@@ -20,17 +20,19 @@ func (r *cellRing) make(waves, most, p int) {
 // start is where wavefront t begins.
 func (r *cellRing) start(t int) int { return t % r.waves * r.most }
 
-// tileScratch is one tile's memory, where no backward pass will read it.
+// tileScratch is one tile's memory for what no later tile reads.
 type tileScratch struct {
-	gates, tc []float32 // [tileRows, G·P], [tileRows, P]
-	inverse   []float32 // [tileRows, G+1]
-	pred      [][]int32 // [D][tileRows] predecessors in the ring
-	before    [][]int32 // [D][tileRows] their rows in h
+	gates    []float32 // [tileRows, G·P]
+	tc, cHat []float32 // [tileRows, P] tanh of the cell; normalised cell
+	inverse  []float32 // [tileRows, G+1]
+	pred     [][]int32 // [D][tileRows] predecessors in the ring
+	before   [][]int32 // [D][tileRows] their rows in h
 }
 
 func newTileScratch(axes, gates, p int) tileScratch {
 	s := tileScratch{
-		gates: make([]float32, tileRows*gates*p), tc: make([]float32, tileRows*p), inverse: make([]float32, tileRows*(gates+1)),
+		gates: make([]float32, tileRows*gates*p), inverse: make([]float32, tileRows*(gates+1)),
+		tc: make([]float32, tileRows*p), cHat: make([]float32, tileRows*p),
 	}
 	for range axes {
 		s.pred, s.before = append(s.pred, make([]int32, tileRows)), append(s.before, make([]int32, tileRows))
@@ -70,7 +72,5 @@ func (s *recurrentStage) tileInRing(w *recurrentScratch, st *strand, r *cellRing
 
 // gatesOfTile points w's tile at the worker's own memory for gates.
 func (s *recurrentStage) gatesOfTile(w *recurrentScratch) {
-	t, own := &w.tile, &w.own
-	t.gates, t.tc = own.gates[:t.n*s.Gates*s.padded], own.tc[:t.n*s.padded]
-	w.hat, w.inverse, w.cHat = t.gates, own.inverse, t.tc // normalised in place
+	w.kept, w.inverse = w.own.gates[:w.tile.n*s.Gates*s.padded], w.own.inverse
 }
