@@ -39,6 +39,20 @@ hadolint_binary() {
   (cd "$dir/bin" && printf '%s/hadolint\n' "$(pwd)")
 }
 
+# tensorboard_path PYTHON prints where that Python finds TensorBoard: nothing
+# where it has it, a folder with the one of Python's registry elsewhere. It fails
+# where there is none to be had.
+tensorboard="tensorboard==2.21.0"
+tensorboard_path() {
+  local dir=${MDLSTM_TOOLS:-build/tools}/tensorboard-${tensorboard##*=}
+  if "$1" -c 'import tensorboard' 2>/dev/null; then return; fi
+  if [ ! -f "$dir/installed" ]; then
+    "$1" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$dir" "$tensorboard" "setuptools<81" >&2 || return 1
+    touch "$dir/installed"
+  fi
+  (cd "$dir" && pwd)
+}
+
 # gate_docker reads the Dockerfile.
 gate_docker() {
   local binary
