@@ -5,6 +5,7 @@
 
 # Pinned, so that a new release cannot turn a green tree red.
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
+sbom_tool=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 gotestsum=gotest.tools/gotestsum@v1.13.0
 
 # gate_format fails on files that gofmt would change.
@@ -52,6 +53,9 @@ tensorboard_path() {
   fi
   (cd "$dir" && pwd)
 }
+
+# sbom_binary prints the path of the tool that writes bills of materials.
+sbom_binary() { tool_binary "$sbom_tool"; }
 
 # gate_docker reads the Dockerfile.
 gate_docker() {

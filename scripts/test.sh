@@ -181,6 +181,17 @@ tensorboard() {
   fi
 }
 
+# releases builds what is handed out.
+releases() {
+  if ! git rev-parse --verify -q HEAD >/dev/null; then
+    skip "releases" "no git commit here: a release is made of one"
+  elif ! sbom_binary >/dev/null; then
+    skip_offline "releases" "$sbom_tool can neither be found nor fetched"
+  else
+    step "releases" scripts/release_test.sh
+  fi
+}
+
 # pages opens the report's pages in a browser.
 pages() {
   if command -v chromium chromium-browser google-chrome chrome >/dev/null; then
@@ -218,6 +229,7 @@ case ${1:-all} in
     interchange
     tensorboard
     pages
+    releases
     emulator
     ptx
     race
