@@ -4,11 +4,11 @@ SHELL := /bin/bash
 # Choices: make build BLAS=gonum CUDA=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
 STEPS ?= 1000
 FUZZTIME ?= 30s
-export BLAS CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON
+export BLAS CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON TARGETS OUT
 
 include kernels/kernels.mk
 
-.PHONY: build install test test-short lint asm asm-check race demo bench fuzz gpu-bundle docker clean help
+.PHONY: build install test test-short lint asm asm-check race demo bench fuzz gpu-bundle docker release clean help
 
 build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=auto|openblas|gonum, CUDA=auto|1|0)
 	scripts/build.sh
@@ -48,6 +48,9 @@ gpu-bundle: ## build/gpu-bundle.tar.gz: prebuilt tests and program for a machine
 
 docker: ## the image mdlstm-gpu from Dockerfile.cuda
 	docker build -f Dockerfile.cuda -t mdlstm-gpu .
+
+release: ## build/release: archives for linux/amd64 and linux/arm64, with licences, SBOM and checksums (TARGETS, OUT)
+	scripts/release.sh
 
 clean: ## remove what make built; runs are kept
 	rm -rf bin build

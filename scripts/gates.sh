@@ -5,6 +5,7 @@
 
 # Pinned, so that a new release cannot turn a green tree red.
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
+sbom_tool=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 gotestsum=gotest.tools/gotestsum@v1.13.0
 
 # gate_format fails on files that gofmt would change.
@@ -66,6 +67,23 @@ hadolint_binary() {
   fi
   (cd "$dir/bin" && printf '%s/hadolint\n' "$(pwd)")
 }
+
+# tensorboard_path PYTHON prints where that Python finds TensorBoard: nothing
+# where it has it, a folder with the one of Python's registry elsewhere. It fails
+# where there is none to be had.
+tensorboard="tensorboard==2.21.0"
+tensorboard_path() {
+  local dir=${MDLSTM_TOOLS:-build/tools}/tensorboard-${tensorboard##*=}
+  if "$1" -c 'import tensorboard' 2>/dev/null; then return; fi
+  if [ ! -f "$dir/installed" ]; then
+    "$1" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$dir" "$tensorboard" "setuptools<81" >&2 || return 1
+    touch "$dir/installed"
+  fi
+  (cd "$dir" && pwd)
+}
+
+# sbom_binary prints the path of the tool that writes bills of materials.
+sbom_binary() { tool_binary "$sbom_tool"; }
 
 # gate_docker reads the Dockerfile.
 gate_docker() {

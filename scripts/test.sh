@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that can be tested on this machine: what CI runs.
-#   test.sh           the gates, go test in every build variant, NumPy and PyTorch, the GPU code on the emulator, the race detector
+#   test.sh           the gates, go test in every build variant, NumPy, PyTorch and TensorBoard, the GPU code on the emulator, the race detector
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
 #   test.sh short     go test -short, without a C compiler
@@ -166,6 +166,27 @@ interchange() {
   done
 }
 
+# tensorboard shows runs to the real TensorBoard.
+tensorboard() {
+  local python=${PYTHON:-python3}
+  if tensorboard_path "$python" >/dev/null 2>&1; then
+    step "TensorBoard" scripts/tensorboard_test.sh
+  else
+    skip_offline "TensorBoard" "$python has none, and pip cannot install $tensorboard"
+  fi
+}
+
+# releases builds what is handed out.
+releases() {
+  if ! git rev-parse --verify -q HEAD >/dev/null; then
+    skip "releases" "no git commit here: a release is made of one"
+  elif ! sbom_binary >/dev/null; then
+    skip_offline "releases" "$sbom_tool can neither be found nor fetched"
+  else
+    step "releases" scripts/release_test.sh
+  fi
+}
+
 # pages opens the report's pages in a browser.
 pages() {
   if command -v chromium chromium-browser google-chrome chrome >/dev/null; then
@@ -201,7 +222,9 @@ case ${1:-all} in
       step "go test, $v" in_variant "$v" gate_tests "$logs/$v.log" -tags "$(tags_of "$v")" ./...
     done
     interchange
+    tensorboard
     pages
+    releases
     emulator
     ptx
     race

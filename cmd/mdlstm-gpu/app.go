@@ -11,7 +11,7 @@ func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
 		trainCommand(s), compareCommand(s), predictCommand(s), evalCommand(s),
 		benchCommand(s), checkCommand(s), infoCommand(s),
-		completionCommand(s), versionCommand(s), helpCommand(s),
+		completionCommand(s), manCommand(s), versionCommand(s), helpCommand(s),
 	}
 	return &cli.App{
 		Name:                  program,

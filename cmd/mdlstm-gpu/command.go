@@ -46,6 +46,7 @@ func command(s spec, options []option, action func(ctx *cli.Context, set given) 
 		Usage:              s.brief,
 		ArgsUsage:          s.args,
 		CustomHelpTemplate: commandHelp(s, options),
+		Description:        commandManual(s, options), // shown by man only
 		HideHelpCommand:    true,
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
 			return asUsage(flagError(err, options), s.name)

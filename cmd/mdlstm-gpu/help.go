@@ -80,20 +80,9 @@ func commandHelp(s spec, options []option) string {
 		}
 		hang(&b, "", 0, paragraph)
 	}
-	var groups []string
-	byGroup := map[string][]option{}
-	for _, o := range options {
-		if byGroup[o.group] == nil {
-			groups = append(groups, o.group)
-		}
-		byGroup[o.group] = append(byGroup[o.group], o)
-	}
+	groups, byGroup := grouped(options)
 	for _, group := range groups {
-		heading := group
-		if heading == "" {
-			heading = "Flags"
-		}
-		fmt.Fprintf(&b, "\n%s:\n", heading)
+		fmt.Fprintf(&b, "\n%s:\n", heading(group))
 		for _, o := range byGroup[group] {
 			hang(&b, "  "+o.title(), 26, o.usage+o.defaultText())
 		}
@@ -103,6 +92,26 @@ func commandHelp(s spec, options []option) string {
 	}
 	fmt.Fprintf(&b, "\n%s", exitCodes)
 	return b.String()
+}
+
+// grouped are the options by their groups, these in the order of their first.
+func grouped(options []option) (groups []string, byGroup map[string][]option) {
+	byGroup = map[string][]option{}
+	for _, o := range options {
+		if byGroup[o.group] == nil {
+			groups = append(groups, o.group)
+		}
+		byGroup[o.group] = append(byGroup[o.group], o)
+	}
+	return groups, byGroup
+}
+
+// heading names a group.
+func heading(group string) string {
+	if group == "" {
+		return "Flags"
+	}
+	return group
 }
 
 // title is the flag as it is typed.

@@ -24,7 +24,7 @@ func TestInfo(t *testing.T) {
 		{"info --require cpu", []string{"cpu "}},
 		{"info --model run", []string{"layers.0.weight_hh", "[1, 2, 15, 3]", "145", "sigmoid", "layernorm, 3 hidden", "bytes a row", "2 samples of 4x4"}},
 		{"info --model run --size 5x6 --batch 3 --device cpu", []string{"3 samples of 5x6"}},
-		{"version", []string{program + " ", runtime.Version(), "blas"}},
+		{"version", []string{program + " ", runtime.Version(), "build ", "blas"}},
 		{"--version", []string{program + " "}},
 	} {
 		out := must(t, strings.Fields(c.args)...)

@@ -16,7 +16,7 @@ import (
 )
 
 // resumeFlags may stand beside --resume: the run has its own settings.
-var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every", "recompute"}, machineFlags...)
+var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every", "tensorboard", "recompute"}, machineFlags...)
 
 // runResume continues a run.
 func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
@@ -36,6 +36,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 		"steps":            func() { c.Steps = &o.Steps },
 		"patience":         func() { c.Patience = &o.Patience },
 		"checkpoint-every": func() { c.CheckpointEvery = &o.CheckpointEvery },
+		"tensorboard":      func() { c.TensorBoard = &o.TensorBoard },
 		"device":           func() { c.Device = &o.Device },
 		"threads":          func() { c.Threads = &o.Threads },
 		"recompute":        func() { c.Recompute = &o.Recompute },
@@ -62,6 +63,11 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	}
 	if run.Done() {
 		fmt.Fprintf(s.err, "%s: %s\n", o.Resume, run.HowToExtend())
+		if settings.TensorBoard {
+			if err := run.WriteEvents(); err != nil {
+				return err
+			}
+		}
 		if err := refreshReport(ctx, run, o.computeOptions, s); err != nil {
 			return err
 		}

@@ -148,7 +148,12 @@ func picture(e engine.Engine, src task.Source, params []float32, step int64) (*r
 	if err := e.SetParameters(params); err != nil {
 		return nil, err
 	}
-	prediction, _, err := train.Predict(e, &batch)
+	return pictureOf(e, src.Spec(), &batch, step)
+}
+
+// pictureOf predicts an example with the engine's parameters.
+func pictureOf(e engine.Engine, spec task.Spec, batch *engine.Batch, step int64) (*report.Picture, error) {
+	prediction, _, err := train.Predict(e, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -160,14 +165,14 @@ func picture(e engine.Engine, src task.Source, params []float32, step int64) (*r
 		shape = []int{1}
 	}
 	what := "a sample that no step sees"
-	if src.Spec().Samples > 0 {
+	if spec.Samples > 0 {
 		what = "the first sample"
 	}
 	return &report.Picture{
 		Title: fmt.Sprintf("%s, after %s", what, count(step, "step")),
 		Shape: shape, Units: e.Model().Units(),
 		Prediction: prediction, Truth: batch.Y, Class: batch.Class,
-		Ignore: e.Model().Config.IgnoreIndex, Background: src.Spec().Background, Relevant: batch.Relevant,
+		Ignore: e.Model().Config.IgnoreIndex, Background: spec.Background, Relevant: batch.Relevant,
 	}, nil
 }
 

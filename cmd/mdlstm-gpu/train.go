@@ -40,6 +40,7 @@ type trainOptions struct {
 	CheckpointEvery int64   `toml:"checkpoint-every"`
 	Out             string  `toml:"out"`
 	Init            string  `toml:"init"`
+	TensorBoard     bool    `toml:"tensorboard"`
 
 	Resume string `toml:"-"`
 	Config string `toml:"-"`
@@ -88,8 +89,9 @@ func (o *trainOptions) options() []option {
 		option{name: "valid-every", arg: "N", group: "Training", usage: "steps between validations, 0 = once an epoch; the best model is kept in best.safetensors", dest: &o.ValidEvery},
 		option{name: "patience", arg: "N", group: "Training", usage: "stop after N validations without a better one, 0 = never", dest: &o.Patience},
 		option{name: "out", arg: "RUN", group: "Run", usage: "new folder of the run; without it runs/MODEL-DATE-TIME", dest: &o.Out},
-		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --patience, --checkpoint-every and those of the machine", dest: &o.Resume},
+		option{name: "resume", arg: "RUN", group: "Run", usage: "continue a run with its own settings; beside it only --steps (more), --patience, --checkpoint-every, --tensorboard and those of the machine", dest: &o.Resume},
 		option{name: "checkpoint-every", arg: "N", group: "Run", usage: "steps between checkpoints, 0 = only at the end", dest: &o.CheckpointEvery},
+		option{name: "tensorboard", group: "Run", usage: "write losses, validations, learning rate and predictions also for TensorBoard, into RUN/tensorboard; beside --resume with the steps so far", dest: &o.TensorBoard},
 		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01, and a stack as tables [[layers]]; flags on the command line win; ready ones: " + strings.Join(configs.Names(), ", "), dest: &o.Config},
 		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},
 	)

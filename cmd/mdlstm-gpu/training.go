@@ -79,12 +79,26 @@ func (t *training) train(ctx context.Context) error {
 	stopNote := context.AfterFunc(ctx, func() {
 		bar.line("interrupted: finishing this step and writing its checkpoint; a second Ctrl-C ends at once")
 	})
+	// Made before the training asks for batches, on another goroutine.
+	var example engine.Batch
+	if settings.TensorBoard {
+		if err := t.data.Train.Example(&example); err != nil {
+			return err
+		}
+	}
 	began := time.Now()
 	err := t.run.Train(ctx, t.engine, t.data, train.Observer{
 		Step: bar.step,
 		Warn: func(text string) { bar.line("warning: %s", text) },
 		Valid: func(v report.ValidLine, best bool) {
 			bar.line("valid %d  %s", v.Step, validText(v, best))
+		},
+		Picture: func(step int64) ([]byte, error) {
+			p, err := pictureOf(t.engine, t.data.Train.Spec(), &example, step)
+			if err != nil {
+				return nil, err
+			}
+			return report.PicturePNG(*p)
 		},
 	})
 	if fresh {

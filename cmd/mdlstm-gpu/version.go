@@ -17,7 +17,7 @@ var version = "development"
 func versionCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "version", brief: "say which version this is",
-		about: "Prints version, commit, Go version and system, a line each.",
+		about: "Prints version, commit, Go version and system, settings of the build, and the matrix products in it, a line each.",
 	}, nil, func(*cli.Context, given) error { return runVersion(s) })
 }
 
@@ -28,6 +28,9 @@ func runVersion(s streams) error {
 		p.line("commit  %s", commit)
 	}
 	p.line("go      %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		p.line("build   %s", buildSettings(info.Settings))
+	}
 	p.line("blas    %s", builtBLAS())
 	return p.err
 }
@@ -51,6 +54,27 @@ func builtFrom() string {
 		return ""
 	}
 	return commit + changed
+}
+
+// buildSettings are what the build was told, beyond go's version: what may make
+// two builds of one commit differ.
+func buildSettings(settings []debug.BuildSetting) string {
+	var list []string
+	for _, s := range settings {
+		switch {
+		case s.Key == "CGO_ENABLED" && s.Value == "1":
+			list = append(list, "cgo")
+		case s.Key == "CGO_ENABLED":
+			list = append(list, "no cgo")
+		case s.Key == "-tags":
+			list = append(list, "tags "+s.Value)
+		case s.Key == "GOAMD64", s.Key == "GOARM64", s.Key == "GOEXPERIMENT", s.Key == "GOFIPS140":
+			list = append(list, s.Key+"="+s.Value)
+		case s.Key == "-race" || s.Key == "-msan" || s.Key == "-asan":
+			list = append(list, s.Key)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // builtBLAS names the products that build and processor can choose from, the

@@ -17,6 +17,7 @@
 //	state.prev.safetensors    the one before
 //	model.safetensors         the model of the newest checkpoint, for prediction
 //	best.safetensors          the model of the best validation in it
+//	tensorboard/              event files, with Settings.TensorBoard: one for each Train
 //	state.damaged.safetensors only after damage: a state that could not be used
 //	.lock                     locked with flock while a process works here; its pid
 //
@@ -29,7 +30,7 @@
 // A checkpoint is made in this order, and each arrow is a point where the
 // process may die:
 //
-//	logs flushed and synced → state.safetensors.tmp written and synced →
+//	logs and events synced → state.safetensors.tmp written and synced →
 //	state.safetensors linked as state.prev.safetensors → .tmp renamed to
 //	state.safetensors → folder synced → model.safetensors replaced likewise →
 //	best.safetensors replaced likewise, where there is a better one

@@ -10,6 +10,7 @@ import (
 
 	"mdlstm-gpu/host/nn/tensorfile"
 	"mdlstm-gpu/host/report"
+	"mdlstm-gpu/host/tensorboard"
 )
 
 // Names in a run folder.
@@ -22,6 +23,7 @@ const (
 	damagedName = "state.damaged.safetensors"
 	modelName   = "model.safetensors"
 	bestName    = "best.safetensors"
+	eventsName  = "tensorboard"
 	lockName    = ".lock"
 
 	// A run folder has one writer at a time, so a temporary name can be fixed:
@@ -45,6 +47,9 @@ type files interface {
 	// CreateValidLog and OpenValidLog are the same for validations.
 	CreateValidLog(path string) error
 	OpenValidLog(path string, length int64) (validLog, error)
+	// CreateEvents begins an event file in a folder, which it makes; begin writes
+	// the first events.
+	CreateEvents(dir string, step int64, begin func(eventLog) error) (eventLog, error)
 	// Link gives the file another name, which must not exist.
 	Link(from, to string) error
 	// Rename moves a file or folder over whatever has the new name.
@@ -146,6 +151,14 @@ func (osFiles) OpenValidLog(path string, length int64) (validLog, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+func (osFiles) CreateEvents(dir string, step int64, begin func(eventLog) error) (eventLog, error) {
+	w, err := tensorboard.Create(dir, step, func(w *tensorboard.Writer) error { return begin(w) })
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 func (osFiles) Link(from, to string) error { return os.Link(from, to) }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"io/fs"
 	"math"
@@ -18,6 +20,8 @@ import (
 
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/task"
+	"mdlstm-gpu/host/tensorboard"
+	"mdlstm-gpu/host/tensorboard/eventtest"
 )
 
 var errDead = errors.New("the process was killed")
@@ -210,6 +214,64 @@ func (l *faultyLog) Close() error {
 	return l.stepLog.Close()
 }
 
+func (f *faultyFiles) CreateEvents(dir string, step int64, begin func(eventLog) error) (eventLog, error) {
+	if err := f.stop("create", dir); err != nil {
+		return nil, err
+	}
+	l, err := f.osFiles.CreateEvents(dir, step, begin)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyEvents{eventLog: l, files: f, dir: dir}, nil
+}
+
+// faultyEvents is faultyLog for event files.
+type faultyEvents struct {
+	eventLog
+	files *faultyFiles
+	dir   string
+}
+
+// stop counts an operation; when the process dies in it, all events before it and
+// a part of one are on disk.
+func (l *faultyEvents) stop(op string) error {
+	was := l.files.dead()
+	err := l.files.stop(op, l.dir)
+	if err == nil || was {
+		return err
+	}
+	paths, _ := filepath.Glob(filepath.Join(l.dir, "*tfevents*"))
+	return errors.Join(err, l.eventLog.Flush(), appendText(slices.Max(paths), "\x18\x00\x00"))
+}
+
+func (l *faultyEvents) Scalars(step int64, values ...tensorboard.Scalar) error {
+	if err := l.stop("append to"); err != nil {
+		return err
+	}
+	return l.eventLog.Scalars(step, values...)
+}
+
+func (l *faultyEvents) Image(step int64, tag string, png []byte) error {
+	if err := l.stop("append to"); err != nil {
+		return err
+	}
+	return l.eventLog.Image(step, tag, png)
+}
+
+func (l *faultyEvents) Sync() error {
+	if err := l.files.stop("sync", l.dir); err != nil {
+		return err
+	}
+	return l.eventLog.Flush()
+}
+
+func (l *faultyEvents) Close() error {
+	if l.files.dead() {
+		return errDead
+	}
+	return l.eventLog.Close()
+}
+
 func appendText(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -225,6 +287,7 @@ type outcome struct {
 	params, m, v  []float32
 	log, valid    []string // without their time columns
 	model, best   []byte   // best is nil without validation
+	events        []string // what TensorBoard shows, without the times
 	names         []string // of the files in the folder
 }
 
@@ -245,6 +308,7 @@ func outcomeOf(t testing.TB, dir string) outcome {
 	if o.model, err = os.ReadFile(filepath.Join(dir, modelName)); err != nil {
 		t.Fatal(err)
 	}
+	o.events = eventLines(t, dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -270,6 +334,29 @@ func logLines(t testing.TB, path string, column int) []string {
 	return lines
 }
 
+// eventLines are what TensorBoard shows of a run, sorted, but for times.
+func eventLines(t testing.TB, dir string) []string {
+	t.Helper()
+	events, err := eventtest.ReadDir(filepath.Join(dir, eventsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for tag, list := range events.Scalars {
+		for _, s := range list {
+			if tag == tagSeconds {
+				s.Value = 0
+			}
+			lines = append(lines, fmt.Sprintf("%s %d %v", tag, s.Step, s.Value))
+		}
+	}
+	for tag, steps := range events.Images {
+		lines = append(lines, fmt.Sprintf("%s %v", tag, steps))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
 // differs says what is not the same, "" when all is.
 func (a outcome) differs(b outcome) string {
 	switch {
@@ -289,6 +376,8 @@ func (a outcome) differs(b outcome) string {
 		return "another model file"
 	case !bytes.Equal(a.best, b.best):
 		return "another best model"
+	case !slices.Equal(a.events, b.events):
+		return fmt.Sprintf("events\n%s\nwant\n%s", strings.Join(a.events, "\n"), strings.Join(b.events, "\n"))
 	case !slices.Equal(a.names, b.names):
 		return fmt.Sprintf("files %v, want %v", a.names, b.names)
 	}
@@ -304,7 +393,7 @@ func uninterrupted(t testing.TB, s Settings) outcome {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{}); err != nil {
+	if err := r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{Picture: fakePicture}); err != nil {
 		t.Fatal(err)
 	}
 	return outcomeOf(t, dir)
@@ -327,6 +416,7 @@ func attempt(t *testing.T, disk *faultyFiles, dir string, s Settings) (announced
 	announced = r.Step()
 	err = r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{
 		Checkpoint: func(step int64) { announced = step },
+		Picture:    fakePicture,
 	})
 	if errors.Is(err, ErrNothingToDo) {
 		err = nil
@@ -371,10 +461,18 @@ func operations(t *testing.T, s Settings, noLinks bool) []string {
 	return disk.done
 }
 
-// killedSettings validate too, at steps of which some have checkpoints.
+// fakePicture is a picture of one pixel.
+func fakePicture(int64) ([]byte, error) {
+	var b bytes.Buffer
+	err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1)))
+	return b.Bytes(), err
+}
+
+// killedSettings validate too, at steps of which some have checkpoints, and tell
+// TensorBoard.
 func killedSettings() Settings {
 	s := testSettings()
-	s.ValidEvery = 2
+	s.ValidEvery, s.TensorBoard = 2, true
 	return s
 }
 
@@ -493,6 +591,7 @@ func TestOutcomeDiffers(t *testing.T) {
 		"valid":   func(o *outcome) { o.valid = []string{"b"} },
 		"best":    func(o *outcome) { o.best = []byte{2} },
 		"model":   func(o *outcome) { o.model[0]++ },
+		"events":  func(o *outcome) { o.events = []string{"y"} },
 		"names":   func(o *outcome) { o.names = append(o.names, "y") },
 	} {
 		bad := good()

@@ -34,7 +34,11 @@ type Observer struct {
 	Step       func(Progress)
 	Checkpoint func(step int64) // written, with so many steps done
 	Valid      func(v report.ValidLine, best bool)
-	Warn       func(text string)
+	// Picture draws, for TensorBoard, what the engine's parameters answer after so
+	// many steps, as PNG; nil when there is nothing to draw. Its error ends the
+	// training.
+	Picture func(step int64) ([]byte, error)
+	Warn    func(text string)
 }
 
 // loop is one call of Train.
@@ -50,6 +54,9 @@ type loop struct {
 	epoch     int64 // batches of an epoch of the training data, 0 without epochs
 	validLog  validLog
 	validated validState // now; a checkpoint adds the length of the log
+
+	events   eventLog // nil for runs without Settings.TensorBoard
+	pictured int64    // step of the newest picture in it, -1 = none
 
 	batches []*engine.Batch // of a step
 	flushed time.Time
@@ -91,7 +98,7 @@ func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see O
 	if log.Next() != r.state.step {
 		return fmt.Errorf("%s: it has %d steps, the checkpoint %d: put the log of this run back", r.path(logName), log.Next(), r.state.step)
 	}
-	l := &loop{run: r, engine: e, log: log, see: see, flushed: time.Now()}
+	l := &loop{run: r, engine: e, log: log, see: see, pictured: -1, flushed: time.Now()}
 	if r.state.valid != nil {
 		l.validated = *r.state.valid
 	}
@@ -105,6 +112,16 @@ func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see O
 	if l.validLog != nil {
 		defer func() {
 			if e := l.validLog.Close(); err == nil {
+				err = e
+			}
+		}()
+	}
+	if r.state.settings.TensorBoard {
+		if l.events, err = r.openEvents(); err != nil {
+			return err
+		}
+		defer func() {
+			if e := l.events.Close(); err == nil {
 				err = e
 			}
 		}()
@@ -167,12 +184,16 @@ func (r *Run) HowToExtend() string {
 // stops the run.
 func (l *loop) steps(ctx context.Context) error {
 	s := &l.run.state.settings
-	if first := l.run.state.step; first > 0 { // a validation that was interrupted
+	first := l.run.state.step
+	if err := l.picture(first); err != nil {
+		return err
+	}
+	if first > 0 { // a validation that was interrupted
 		if stop, err := l.finish(ctx, first); stop || err != nil {
 			return err
 		}
 	}
-	for step := l.run.state.step; step < s.Steps; step++ {
+	for step := first; step < s.Steps; step++ {
 		if ctx.Err() != nil {
 			return l.interrupted(step)
 		}
@@ -205,6 +226,11 @@ func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
 		return true, fmt.Errorf("validation after step %d: %w; the checkpoint of step %d is kept in %s",
 			done, err, l.run.state.step, l.run.path(stateName))
 	}
+	if last != l.validated.last || done == s.Steps {
+		if err := l.picture(done); err != nil {
+			return true, err
+		}
+	}
 	due := stop || done == s.Steps || s.CheckpointEvery > 0 && done%s.CheckpointEvery == 0
 	if due && (done != l.run.state.step || last != l.validated.last) {
 		err = l.checkpoint(done)
@@ -225,9 +251,14 @@ func (l *loop) step(step int64, batches []*engine.Batch) error {
 	if err := l.log.Append(line); err != nil {
 		return err
 	}
+	if l.events != nil {
+		if err := tellStep(l.events, line, l.run.state.settings.RateAt(step)); err != nil {
+			return err
+		}
+	}
 	if now.Sub(l.flushed) >= flushEvery {
 		l.flushed = now
-		if err := l.log.Flush(); err != nil {
+		if err := l.flush(); err != nil {
 			return err
 		}
 	}
@@ -235,6 +266,14 @@ func (l *loop) step(step int64, batches []*engine.Batch) error {
 		l.see.Step(p)
 	}
 	return nil
+}
+
+// flush hands what was logged to the operating system.
+func (l *loop) flush() error {
+	if err := l.log.Flush(); err != nil || l.events == nil {
+		return err
+	}
+	return l.events.Flush()
 }
 
 // train computes a step. One of whose batches no target counts changes nothing

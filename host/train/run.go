@@ -103,6 +103,11 @@ func (r *Run) save(l *loop, step int64) error {
 	if err := l.log.Sync(); err != nil {
 		return err
 	}
+	if l.events != nil {
+		if err := l.events.Sync(); err != nil {
+			return err
+		}
+	}
 	next.step, next.logBytes = step, l.log.Length()
 	if l.validLog != nil {
 		if err := l.validLog.Sync(); err != nil {

@@ -54,6 +54,9 @@ type Settings struct {
 	// means never.
 	Patience int64 `json:"patience,omitempty"`
 
+	// TensorBoard writes what the logs say also as event files.
+	TensorBoard bool `json:"tensorboard,omitempty"`
+
 	Device  string `json:"device"`  // "auto", "cpu", "gpu": as asked for
 	Threads int    `json:"threads"` // 0 = all cores
 
@@ -174,6 +177,7 @@ type Changes struct {
 	Steps           *int64
 	CheckpointEvery *int64
 	Patience        *int64
+	TensorBoard     *bool
 	Device          *string
 	Threads         *int
 	Recompute       *bool
@@ -194,6 +198,9 @@ func (s Settings) with(c Changes, done int64) (Settings, error) {
 	}
 	if c.Patience != nil {
 		s.Patience = *c.Patience
+	}
+	if c.TensorBoard != nil {
+		s.TensorBoard = *c.TensorBoard
 	}
 	if c.Device != nil {
 		s.Device = *c.Device

@@ -145,6 +145,11 @@ func (l *loop) validate(ctx context.Context, done int64) error {
 	if err := l.validLog.Flush(); err != nil {
 		return err
 	}
+	if l.events != nil {
+		if err := tellValid(l.events, line); err != nil {
+			return err
+		}
+	}
 	v.last = done
 	v.stale++
 	best := v.params == nil || Better(line, v.best)

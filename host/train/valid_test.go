@@ -204,7 +204,7 @@ func TestPatience(t *testing.T) {
 }
 
 func trainFakeOn(r *Run, data task.Split) error {
-	return r.Train(context.Background(), newFakeEngine(), data, Observer{})
+	return r.Train(context.Background(), newFakeEngine(), data, Observer{Picture: fakePicture})
 }
 
 // stoppingSource ends a context while batch 1 of it is made for the n-th time.
@@ -237,7 +237,7 @@ func TestInterruptedValidation(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		data := dataFor(s)
 		data.Valid = &stoppingSource{newFakeValid(), cancel, n}
-		wantMessage(t, r.Train(ctx, newFakeEngine(), data, Observer{}), ErrInterrupted, "--resume")
+		wantMessage(t, r.Train(ctx, newFakeEngine(), data, Observer{Picture: fakePicture}), ErrInterrupted, "--resume")
 		cancel()
 		r = reopen(t, r, Changes{})
 		if r.Done() {
