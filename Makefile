@@ -37,7 +37,7 @@ race: ## the race detector on the packages with goroutines
 demo: build ## train the three models on the random diagonal task and compare them (STEPS=1000)
 	scripts/demo.sh
 
-bench: build ## training steps on the CPU, on a GPU where there is one, and in PyTorch (PYTHON=python3)
+bench: build ## speed, growth, latency and start: 6 to 15 minutes (PYTHON= with torch, TF_PYTHON= with tensorflow); BENCHMARKS.md
 	scripts/bench.sh
 
 fuzz: ## every fuzz target in turn (FUZZTIME=30s each)

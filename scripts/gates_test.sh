@@ -173,19 +173,75 @@ small 3 torch 1 6 6 3 3
 small 3 gonum 1 3 1 1 1
 small 3 gonum 2 0.5 1 1 1
 TSV
-bench_table() { awk -f "$tables/stats.awk" -f "$tables/bench_table.awk" "$dir/tsv"; }
-has "peer" '| small | torch | 1 | 9.00 | 6.00 to 100 | 4.00 |  |  |' bench_table
-has "one thread" '| small | gonum | 1 | 3.00 | 2.00 to 10.0 | 1.00 | 3.00 |  |' bench_table
-has "two threads" '| small | gonum | 2 | 1.00 | 0.5 to 1.50 | 1.00 | 9.00 | 3.00 |' bench_table
+steps_table() { awk -f "$tables/stats.awk" -f "$tables/bench/turns.awk" -f "$tables/bench/steps_table.awk" "$dir/tsv"; }
+# Ratios are medians of the rounds' 4.5, 10.04 and 2, not 9/3 of the medians.
+has "peer" '| small | torch | 1 | 9.00 | 6.00 to 100 | 4.00 |  |  |  |' steps_table
+has "one thread" '| small | gonum | 1 | 3.00 | 2.00 to 10.0 | 1.00 | 4.50 |  |  |' steps_table
+has "two threads" '| small | gonum | 2 | 1.00 | 0.5 to 1.50 | 1.00 | 12.0 |  | 6.00 |' steps_table
 
 columns <<'TSV'
 case round engine threads step_ms step_min_ms forward_ms forward_min_ms
 small 1 torch 1 9 8 4 4
 small 1 torch-graphs 1 4 4 2 2
+small 1 torch 2 3 4 2 2
+small 1 tensorflow 1 24 4 2 2
 small 1 gpu-auto 1 2 1 1 1
+small 1 gonum 2 2 1 1 1
+small 2 gonum 2 5 1 1 1
+large 1 gonum 2 5 1 1 1
 TSV
-has "the fastest peer" '| small | gpu-auto | 1 | 2.00 | 2.00 to 2.00 | 1.00 | 2.00 |  |' bench_table
-has "no ratio of peers" '| small | torch-graphs | 1 | 4.00 | 4.00 to 4.00 | 2.00 |  |  |' bench_table
+has "the fastest peer on as many threads" '| small | gpu-auto | 1 | 2.00 | 2.00 to 2.00 | 1.00 | 2.00 | 12.0 |  |' steps_table
+has "a peer on two threads, one round together" '| small | gonum | 2 | 3.50 | 2.00 to 5.00 | 1.00 | 1.50 | 12.0 |  |' steps_table
+has "no ratio of peers" '| small | torch-graphs | 1 | 4.00 | 4.00 to 4.00 | 2.00 |  |  |  |' steps_table
+has "a case without peers" '| large | gonum | 2 | 5.00 | 5.00 to 5.00 | 1.00 |  |  |  |' steps_table
+
+columns <<'TSV'
+case round engine threads forward_ms forward_p95_ms
+small 1 torch 1 8 9
+small 1 builtin 1 2 3
+small 2 torch 1 8 10
+small 2 builtin 1 4 6
+small 3 torch 1 1 1
+small 3 builtin 1 1 2
+TSV
+latency_table() { awk -f "$tables/stats.awk" -f "$tables/bench/turns.awk" -f "$tables/bench/latency_table.awk" "$dir/tsv"; }
+has "a latency" '| small | builtin | 1 | 2.00 | 1.00 to 4.00 | 3.00 | 2.00 |' latency_table
+has "the peer's latency" '| small | torch | 1 | 8.00 | 1.00 to 8.00 | 9.00 |  |' latency_table
+
+columns <<'TSV'
+what round ms wanted_ms
+version 1 30 20
+version 2 10 20
+version 3 12 20
+end 1 300
+end 2 500
+TSV
+sed -i 's/^end.*/&\t/' "$dir/tsv"
+start_table() { awk -f "$tables/stats.awk" -f "$tables/bench/start_table.awk" "$dir/tsv"; }
+has "fast enough" '| version | 3 | 12.0 | 10.0 to 30.0 | below 20: yes |' start_table
+has "no bound" '| end | 2 | 400 | 300 to 500 |  |' start_table
+printf 'what\tround\tms\twanted_ms\nversion\t1\t20\t20\n' >"$dir/tsv"
+has "too slow" '| version | 1 | 20.0 | 20.0 to 20.0 | below 20: NO |' start_table
+
+columns <<'TSV'
+sweep engine round x size rows batch hidden directions step_ms forward_ms buffers_mib peak_mib
+hidden cpu 1 8 8x8 1000 1 8 1 1 0.5 1 10
+hidden cpu 1 16 8x8 1000 1 16 1 2 1 2 20
+hidden cpu 1 32 8x8 1000 1 32 1 4 2 4 30
+hidden cpu 1 64 8x8 1000 1 64 1 16 4 8 nan
+hidden cpu 1 128 8x8 1000 1 128 1 64 8 16 40
+TSV
+scale_table() { awk -f "$tables/stats.awk" -f "$tables/bench/scale_table.awk" "$dir/tsv"; }
+has "the first point" '| 8x8 | 1 | 8 | 1 | cpu | 1.00 | 1000 |  | 0.5 | 1.00 | 1049 |  | 10.0 |' scale_table
+has "quadratic from the point before" '| 8x8 | 1 | 128 | 1 | cpu | 64.0 | 64000 | 2.00 | 8.00 | 16.0 | 16777 | 1.00 | 40.0 |' scale_table
+has "no peak" '| 8x8 | 1 | 64 | 1 | cpu | 16.0 | 16000 | 2.00 | 4.00 | 8.00 | 8389 | 1.00 |  |' scale_table
+has "the fit" 'cpu: the best fit over all points has exponent 1.50 for the time and 1.00 for the buffers; over the largest 3, 2.00 and 1.00.' scale_table
+sed -i 's/^hidden/directions/' "$dir/tsv"
+if scale_table | grep -q 'best fit'; then die "a fit over several numbers of axes"; fi
+
+. "$tables/bench/measure.sh"
+has "products of this build" "builtin openblas gonum" products_of $'mdlstm-gpu 1\nblas    builtin avx512, OpenBLAS 0.3.21, gonum'
+has "gonum alone" "gonum" products_of 'blas    gonum'
 
 columns <<'TSV'
 flags seed overall_loss relevant_loss seconds

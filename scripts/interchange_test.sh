@@ -2,7 +2,8 @@
 # Tests what docs/interchange.md promises to users of Python.
 #   interchange_test.sh docs     its snippets, in their order; those on PyTorch where that is there
 #   interchange_test.sh torch    torch_mdlstm.py against host/ref and the CPU engine, and its commands
-# PYTHON is the interpreter, python3 by default: with NumPy for docs, with PyTorch for torch.
+#   interchange_test.sh tensorflow   scripts/peers/tf_mdlstm.py, a peer of the benchmark, against the CPU engine
+# PYTHON is the interpreter, python3 by default: with NumPy for docs, with PyTorch or TensorFlow for the others.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root
@@ -130,7 +131,36 @@ print("the commands of torch_mdlstm.py do and refuse what they should")
 PY
 }
 
+# computed CELL trains a model of it in a moment, and predicts $dir/X.npy.
+computed() {
+  mdlstm-gpu train --device cpu --size 6x5 --batch 2 --hidden 4 --cell "$1" --directions all --steps 3 --out "$dir/$1" &&
+    mdlstm-gpu predict --device cpu --model "$dir/$1" --in "$dir/X.npy" --out "$dir/$1.npy"
+}
+
+# same MODEL OUTPUTS has TensorFlow compare its outputs of a cell's model with ours.
+same() { "$python" scripts/peers/tf_mdlstm.py --check "$dir/$1/model.safetensors" "$dir/X.npy" "$dir/$2.npy"; }
+
+tensorflow() {
+  local cell
+  program
+  "$python" - "$dir/X.npy" <<'PY'
+import numpy, sys
+numpy.save(sys.argv[1], numpy.random.default_rng(1).random((2, 6, 5, 1)).astype("float32"))
+PY
+  for cell in layernorm plain stable; do
+    if ! computed "$cell" >"$dir/output" 2>&1 || ! same "$cell" "$cell" >"$dir/output" 2>&1; then
+      cat "$dir/output"
+      die "tf_mdlstm.py computes another $cell"
+    fi
+    say "$cell: $(tail -n 1 "$dir/output")"
+  done
+  if same plain stable >"$dir/output" 2>&1 || ! grep -q 'the outputs differ' "$dir/output"; then
+    cat "$dir/output"
+    die "the outputs of another cell pass"
+  fi
+}
+
 case ${1:-} in
-  docs | torch) "$1" ;;
-  *) die "which part: docs or torch?" ;;
+  docs | torch | tensorflow) "$1" ;;
+  *) die "which part: docs, torch or tensorflow?" ;;
 esac

@@ -153,13 +153,15 @@ ptx() {
   fi
 }
 
-# interchange runs the snippets of docs/interchange.md and compares PyTorch with
-# the engines. Both need packages of Python that few machines have.
+# interchange runs the snippets of docs/interchange.md and compares PyTorch and
+# TensorFlow (TF_PYTHON) with the engines. They need packages of Python that few
+# machines have.
 interchange() {
   local python=${PYTHON:-python3} part
-  for part in docs:numpy torch:torch; do
+  for part in docs:numpy torch:torch tensorflow:tensorflow; do
+    if [ "$part" = tensorflow:tensorflow ]; then python=${TF_PYTHON:-$python}; fi
     if "$python" -c "import ${part#*:}" >/dev/null 2>&1; then
-      step "interchange, ${part%:*}" scripts/interchange_test.sh "${part%:*}"
+      step "interchange, ${part%:*}" env PYTHON="$python" scripts/interchange_test.sh "${part%:*}"
     else
       skip_offline "interchange, ${part%:*}" "$python cannot import ${part#*:}: $python -m pip install ${part#*:}, or PYTHON=another"
     fi

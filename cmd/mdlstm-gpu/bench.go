@@ -22,7 +22,7 @@ type benchOptions struct {
 	size            string
 	batch, channels int
 	seconds         float64
-	json            bool
+	predict, json   bool
 }
 
 // minRepeats are the repetitions that a figure has at least.
@@ -37,6 +37,7 @@ func benchCommand(s streams) *cli.Command {
 	}, o.layerOptions()...)
 	options = append(options,
 		option{name: "seconds", arg: "T", group: "Measuring", usage: "time for each of the two figures; at least 5 repetitions", dest: &o.seconds},
+		option{name: "predict", group: "Measuring", usage: "time predictions alone, as predict makes them; --batch 1 is the latency of one sample", dest: &o.predict},
 		option{name: "json", group: "Measuring", usage: "print a list with an object for each engine", dest: &o.json},
 	)
 	options = append(options, o.computeOptions.options()...)
@@ -44,16 +45,18 @@ func benchCommand(s streams) *cli.Command {
 	return command(spec{
 		name: "bench", brief: "measure the speed of a training step",
 		about: `Times a layer with a head of one unit on random data: step is load, forward, backward and Adam; forward is load and
-forward. The figures are medians, with the fastest and the slowest beside them. With --device auto the CPU is measured and, where there is one, the GPU.`,
+forward. The figures are medians, with the fastest and the slowest beside them, and what 95 % of the repetitions stay below. With --device auto the CPU is measured and, where there is one, the GPU.`,
 		examples: []string{
 			"bench --size 32x256 --channels 16 --cell stable --directions all",
 			"bench --threads 1 --blas gonum --json",
+			"bench --predict --batch 1 --size 28x28 --directions all",
 			"bench --device gpu --kernels wavefront",
 		},
 	}, options, func(ctx *cli.Context, _ given) error { return runBench(ctx.Context, o, s) })
 }
 
 // benchResult is what bench found for one engine; the JSON names are a contract.
+// Where only predictions were timed, nothing is said of steps.
 type benchResult struct {
 	Engine   string            `json:"engine"`
 	Device   string            `json:"device"`
@@ -61,16 +64,18 @@ type benchResult struct {
 	Threads  int               `json:"threads"` // 0: on a GPU
 	Settings benchSettings     `json:"settings"`
 
-	StepMS       float64 `json:"step_ms"` // median
-	StepMinMS    float64 `json:"step_min_ms"`
-	StepMaxMS    float64 `json:"step_max_ms"`
-	StepRepeats  int     `json:"step_repeats"`
+	StepMS       float64 `json:"step_ms,omitempty"` // median
+	StepMinMS    float64 `json:"step_min_ms,omitempty"`
+	StepMaxMS    float64 `json:"step_max_ms,omitempty"`
+	StepP95MS    float64 `json:"step_p95_ms,omitempty"`
+	StepRepeats  int     `json:"step_repeats,omitempty"`
 	ForwardMS    float64 `json:"forward_ms"` // median
 	ForwardMinMS float64 `json:"forward_min_ms"`
 	ForwardMaxMS float64 `json:"forward_max_ms"`
+	ForwardP95MS float64 `json:"forward_p95_ms"`
 	Repeats      int     `json:"forward_repeats"`
 
-	CellsPerSecond float64 `json:"cells_per_second"` // of a step
+	CellsPerSecond float64 `json:"cells_per_second"` // of a step, or of a prediction
 	Parameters     int     `json:"parameters"`
 	Bytes          int64   `json:"bytes"` // of the batch's buffers
 	BytesPerCell   float64 `json:"bytes_per_cell"`
@@ -83,6 +88,7 @@ type benchSettings struct {
 	Channels   int      `json:"channels"`
 	Hidden     int      `json:"hidden"`
 	Directions []string `json:"directions"`
+	Predict    bool     `json:"predict"` // by a plan that can do nothing else
 }
 
 // runBench measures and prints.
@@ -127,43 +133,54 @@ func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Mode
 	if err := e.SetParameters(m.Init(1)); err != nil {
 		return r, "", err
 	}
-	plan, err := e.Plan(batch.Samples, engine.Capacity{})
+	plan, err := e.Plan(batch.Samples, engine.Capacity{Predict: o.predict})
 	if err != nil {
 		return r, "", err
 	}
 	draw(batch, m)
-	step, err := repeat(ctx, o.seconds, func() error {
-		if _, err := plan.Load(batch); err != nil {
+	layer, size := m.Config.Layers[0], batch.Samples[0]
+	i := e.Info()
+	r = benchResult{
+		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.threads(), Parameters: m.Size(),
+		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions, o.predict},
+	}
+	var out []float32 // of a prediction that somebody waits for
+	if o.predict {
+		batch.Y, out = nil, make([]float32, len(batch.Y))
+	} else {
+		step, err := repeat(ctx, o.seconds, func() error {
+			if _, err := plan.Load(batch); err != nil {
+				return err
+			}
+			if _, err := plan.Gradients(engine.Pass{}); err != nil {
+				return err
+			}
+			_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 1e-3})
 			return err
+		})
+		if err != nil {
+			return r, "", err
 		}
-		if _, err := plan.Gradients(engine.Pass{}); err != nil {
-			return err
-		}
-		_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 1e-3})
-		return err
-	})
-	if err != nil {
-		return r, "", err
+		r.StepMS, r.StepMinMS, r.StepMaxMS = median(step), slices.Min(step), slices.Max(step)
+		r.StepP95MS, r.StepRepeats = quantile(step, 0.95), len(step)
 	}
 	forward, err := repeat(ctx, o.seconds, func() error {
 		if _, err := plan.Load(batch); err != nil {
 			return err
 		}
-		_, err := plan.Predict(nil)
+		_, err := plan.Predict(out)
 		return err
 	})
 	if err != nil {
 		return r, "", err
 	}
-	layer, size := m.Config.Layers[0], batch.Samples[0]
-	i := e.Info()
-	r = benchResult{
-		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.threads(),
-		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions},
-		StepMS:   median(step), StepMinMS: slices.Min(step), StepMaxMS: slices.Max(step), StepRepeats: len(step),
-		ForwardMS: median(forward), ForwardMinMS: slices.Min(forward), ForwardMaxMS: slices.Max(forward), Repeats: len(forward),
-		CellsPerSecond: float64(size.Cells()*o.batch) / median(step) * 1000, Parameters: m.Size(),
+	r.ForwardMS, r.ForwardMinMS, r.ForwardMaxMS = median(forward), slices.Min(forward), slices.Max(forward)
+	r.ForwardP95MS, r.Repeats = quantile(forward, 0.95), len(forward)
+	millis := r.StepMS
+	if o.predict {
+		millis = r.ForwardMS
 	}
+	r.CellsPerSecond = float64(size.Cells()*o.batch) / millis * 1000
 	r.Bytes, r.BytesPerCell = plan.Bytes()
 	return r, computer.describe(i), nil
 }
@@ -173,8 +190,10 @@ func (o benchOptions) print(r benchResult, text string, s streams) error {
 	p.line("%s, %d hidden, %s, size %s, %s of %s", r.Settings.Cell, r.Settings.Hidden, count(len(r.Settings.Directions), "direction"),
 		o.size, count(o.batch, "sample"), count(o.channels, "channel"))
 	p.line("%s", text)
-	p.line("step     %8.3f ms  (%.3f to %.3f, %d repetitions)", r.StepMS, r.StepMinMS, r.StepMaxMS, r.StepRepeats)
-	p.line("forward  %8.3f ms  (%.3f to %.3f, %d repetitions)", r.ForwardMS, r.ForwardMinMS, r.ForwardMaxMS, r.Repeats)
+	if !o.predict {
+		p.line("step     %8.3f ms  (%.3f to %.3f, 95 %% below %.3f, %d repetitions)", r.StepMS, r.StepMinMS, r.StepMaxMS, r.StepP95MS, r.StepRepeats)
+	}
+	p.line("forward  %8.3f ms  (%.3f to %.3f, 95 %% below %.3f, %d repetitions)", r.ForwardMS, r.ForwardMinMS, r.ForwardMaxMS, r.ForwardP95MS, r.Repeats)
 	p.line("cells    %.3g a second", r.CellsPerSecond)
 	p.line("memory   %s, %.0f bytes a cell; %s", formatBytes(r.Bytes), r.BytesPerCell, count(r.Parameters, "parameter"))
 	return p.err
@@ -241,4 +260,12 @@ func repeat(ctx context.Context, seconds float64, work func() error) ([]float64,
 		millis = append(millis, math.Max(float64(time.Since(start).Nanoseconds())/1e6, 1e-6))
 	}
 	return millis, nil
+}
+
+// quantile is the least of the values that the given share of them do not
+// exceed; there is at least one value.
+func quantile(values []float64, share float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	rank := int(math.Ceil(share * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
 }

@@ -6,8 +6,8 @@ comes from one product before the loop. So each diagonal costs one product, the 
 It stands apart from scripts/torch_mdlstm.py, which computes any model on any number of axes: two slices find the
 predecessors here, which is faster than the gather there.
 
-Prints one JSON object: the settings, the median and the least time of a forward pass and of a training step (forward,
-backward, Adam) in milliseconds, and how many of each were timed.
+Prints one JSON object: the settings; of a forward pass and of a training step (forward, backward, Adam) the median, the
+least time and the 95th percentile in milliseconds, and how many of each were timed.
 
     torch_mdlstm.py --size 32x256 --batch 16 --channels 16 --hidden 16 --cell stable --directions 4
 """
@@ -151,6 +151,7 @@ def parse(argv):
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     p.add_argument("--compile", action="store_true", help="through torch.compile")
     p.add_argument("--graphs", action="store_true", help="replay a CUDA graph of the whole step, and one of the forward pass")
+    p.add_argument("--predict", action="store_true", help="time the forward pass alone")
     p.add_argument("--seconds", type=float, default=3, help="how long to time training steps")
     args = p.parse_args(argv)
     try:
@@ -185,20 +186,27 @@ def main(argv=None):
         with torch.no_grad():
             run(x)
 
-    for _ in range(3):
-        step()
-    if args.graphs:
-        step, forward = captured(step), captured(forward)
-    steps = timed(step, args.seconds, wait)
-    forward()
-    forwards = timed(forward, args.seconds / 4, wait)
+    figures = {}
+
+    def measure(name, work, seconds):
+        for _ in range(3):
+            work()
+        if args.graphs:
+            work = captured(work)
+        times = timed(work, seconds, wait)
+        figures.update({
+            f"{name}_ms": statistics.median(times), f"{name}_min_ms": min(times),
+            f"{name}_p95_ms": sorted(times)[-(-95 * len(times) // 100) - 1], f"{name}_repeats": len(times),
+        })
+
+    if not args.predict:
+        measure("step", step, args.seconds)
+    measure("forward", forward, args.seconds if args.predict else args.seconds / 4)
     json.dump({
         "engine": "torch", "version": torch.__version__, "compiled": args.compile, "graphs": args.graphs,
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "threads": args.threads, "cell": args.cell, "size": args.size, "batch": args.batch, "channels": args.channels,
-        "hidden": args.hidden, "directions": args.directions,
-        "step_ms": statistics.median(steps), "step_min_ms": min(steps), "step_repeats": len(steps),
-        "forward_ms": statistics.median(forwards), "forward_min_ms": min(forwards), "forward_repeats": len(forwards),
+        "hidden": args.hidden, "directions": args.directions, **figures,
     }, sys.stdout)
     print()
 

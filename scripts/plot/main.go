@@ -6,12 +6,14 @@
 //
 // The input is TSV with a header. Groups of -x stand beside each other, the
 // values of -by, or the columns of -y, beside each other within a group and in
-// colours of their own. Values that are no finite number (of a run that stopped)
-// are left out; a group without any stays empty.
+// colours of their own; with -panels each column of -y has a plot of its own, one
+// above the other. Several columns of -x are one name. Values that are no finite
+// number (of a run that stopped) are left out; a group without any stays empty.
 package main
 
 import (
 	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"image/color"
@@ -26,15 +28,17 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 func main() {
 	o := options{}
-	flag.StringVar(&o.x, "x", "", "column of the groups")
+	flag.StringVar(&o.x, "x", "", "column of the groups, or several with commas")
 	flag.StringVar(&o.by, "by", "", "column of the series, or several with commas; without it each column of -y is one")
 	flag.StringVar(&o.y, "y", "", "column of the values, or several with commas")
 	flag.StringVar(&o.title, "title", "", "title")
 	flag.StringVar(&o.unit, "unit", "", "label of the axis; without it -y")
+	flag.BoolVar(&o.panels, "panels", false, "a plot for each column of -y, with its name as label")
 	flag.BoolVar(&o.log, "log", false, "logarithmic axis: values must be positive")
 	flag.Parse()
 	if err := run(o, flag.Args()); err != nil {
@@ -45,28 +49,70 @@ func main() {
 
 type options struct {
 	x, by, y, title, unit string
-	log                   bool
+	log, panels           bool
 }
 
 func run(o options, files []string) error {
 	if o.x == "" || o.y == "" || len(files) != 2 {
 		return fmt.Errorf("usage: plot -x COLUMN -y COLUMN[,COLUMN…] [-by COLUMN] IN.tsv OUT.png")
 	}
-	f, err := os.Open(files[0])
+	panels := []options{o}
+	if o.panels {
+		panels = nil
+		for _, y := range strings.Split(o.y, ",") {
+			one := o
+			one.y, one.unit = y, ""
+			if len(panels) > 0 {
+				one.title = ""
+			}
+			panels = append(panels, one)
+		}
+	}
+	var plots [][]*plot.Plot
+	var width vg.Length
+	for _, one := range panels {
+		t, err := readFile(files[0], one)
+		if err != nil {
+			return err
+		}
+		p, err := t.plot(one)
+		if err != nil {
+			return err
+		}
+		plots = append(plots, []*plot.Plot{p})
+		width = max(width, vg.Length(120+len(t.groups)*max(70, 26*len(t.series)))*vg.Points(1))
+	}
+	return save(plots, width, vg.Length(len(plots))*panelHeight, files[1])
+}
+
+const panelHeight = 300
+
+// save draws plots below each other, their axes aligned.
+func save(plots [][]*plot.Plot, width, height vg.Length, file string) error {
+	canvas := vgimg.New(width, height)
+	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: vg.Points(10)}
+	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
+		plots[i][0].Draw(row[0])
+	}
+	f, err := os.Create(file)
 	if err != nil {
 		return err
+	}
+	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(f)
+	return errors.Join(err, f.Close())
+}
+
+func readFile(name string, o options) (table, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return table{}, err
 	}
 	defer f.Close()
 	t, err := read(bufio.NewScanner(f), o)
 	if err != nil {
-		return fmt.Errorf("%s: %w", files[0], err)
+		return t, fmt.Errorf("%s: %w", name, err)
 	}
-	p, err := t.plot(o)
-	if err != nil {
-		return err
-	}
-	width := vg.Length(120+len(t.groups)*max(70, 26*len(t.series))) * vg.Points(1)
-	return p.Save(width, 300, files[1])
+	return t, nil
 }
 
 // table holds the runs' values, [group, series].
@@ -87,18 +133,24 @@ func read(lines *bufio.Scanner, o options) (table, error) {
 		}
 		return 0, fmt.Errorf("no column %q: want one of %s", name, strings.Join(header, ", "))
 	}
-	x, err := column(o.x)
+	columns := func(names string) (is []int, err error) {
+		for _, name := range strings.Split(names, ",") {
+			i, err := column(name)
+			if err != nil {
+				return nil, err
+			}
+			is = append(is, i)
+		}
+		return is, nil
+	}
+	xs, err := columns(o.x)
 	if err != nil {
 		return t, err
 	}
 	var by []int
 	if o.by != "" {
-		for _, name := range strings.Split(o.by, ",") {
-			i, err := column(name)
-			if err != nil {
-				return t, err
-			}
-			by = append(by, i)
+		if by, err = columns(o.by); err != nil {
+			return t, err
 		}
 	}
 	for number := 2; lines.Scan(); number++ {
@@ -113,20 +165,25 @@ func read(lines *bufio.Scanner, o options) (table, error) {
 			}
 			series := name
 			if by != nil {
-				var parts []string
-				for _, i := range by {
-					parts = append(parts, fields[i])
-				}
-				series = strings.Join(parts, " ")
+				series = pick(fields, by)
 			}
 			v, err := strconv.ParseFloat(fields[y], 64)
 			if err != nil {
 				return t, fmt.Errorf("line %d: column %s is %q, want a number", number, name, fields[y])
 			}
-			t.add(fields[x], series, v)
+			t.add(pick(fields, xs), series, v)
 		}
 	}
 	return t, lines.Err()
+}
+
+// pick is the name that some fields of a line make together.
+func pick(fields []string, columns []int) string {
+	var parts []string
+	for _, i := range columns {
+		parts = append(parts, fields[i])
+	}
+	return strings.Join(parts, " ")
 }
 
 func (t *table) add(group, series string, v float64) {

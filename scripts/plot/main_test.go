@@ -33,6 +33,10 @@ func TestRead(t *testing.T) {
 	if err != nil || !slices.Equal(by.series, []string{"1", "2"}) {
 		t.Errorf("by seed: series %v, error %v, want 1 2", by.series, err)
 	}
+	names, err := read(bufio.NewScanner(strings.NewReader(runs)), options{x: "cell,seed", y: "a"})
+	if want := []string{"x 1", "y 1", "x 2"}; err != nil || !slices.Equal(names.groups, want) {
+		t.Errorf("cell and seed: groups %v, error %v, want %v", names.groups, err, want)
+	}
 	by, err = read(bufio.NewScanner(strings.NewReader(runs)), options{x: "cell", y: "a", by: "cell,seed"})
 	if want := []string{"x 1", "y 1", "x 2"}; err != nil || !slices.Equal(by.series, want) {
 		t.Errorf("by cell and seed: series %v, error %v, want %v", by.series, err, want)
@@ -71,8 +75,10 @@ func TestDraws(t *testing.T) {
 	if err := os.WriteFile(in, []byte(runs), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, log := range []bool{false, true} {
-		if err := run(options{x: "cell", y: "a,b", log: log}, []string{in, out}); err != nil {
+	height := 0
+	for _, o := range []options{{}, {log: true}, {panels: true}} {
+		o.x, o.y = "cell", "a,b"
+		if err := run(o, []string{in, out}); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.Open(out)
@@ -82,7 +88,11 @@ func TestDraws(t *testing.T) {
 		picture, err := png.DecodeConfig(f)
 		f.Close()
 		if err != nil || picture.Width < 200 {
-			t.Errorf("log %v: %+v, %v", log, picture, err)
+			t.Errorf("%+v: %+v, %v", o, picture, err)
 		}
+		if o.panels && picture.Height != 2*height {
+			t.Errorf("panels: %d pixels high, want twice %d", picture.Height, height)
+		}
+		height = picture.Height
 	}
 }
