@@ -2324,8 +2324,12 @@ TEXT ·normaliseAVX2(SB), NOSPLIT, $0-112
 	SUBQ         CX, DX
 	ADDQ         $+8, DX
 	LEAQ         masks<>+0(SB), BX
+	MOVQ         DX, SI
+	NEGQ         SI
+	VMOVUPS      64(BX)(SI*4), Y1
+	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
-	VMOVUPS      64(BX)(DX*4), Y1
+	VMOVUPS      64(BX)(DX*4), Y2
 	SHLQ         $+2, CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         src_base+24(FP), BX
@@ -3161,8 +3165,9 @@ columns:
 part1:
 	ADDQ       $+8, R12
 	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVUPS    64(R13)(R12*4), Y12
+	MOVQ       R12, R14
+	NEGQ       R14
+	VMOVUPS    64(R13)(R14*4), Y12
 	VMASKMOVPS Y11, Y12, (R11)(DI*1)
 
 whole2:
@@ -3280,8 +3285,9 @@ mixed2:
 part3:
 	ADDQ       $+8, R12
 	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVUPS    64(R13)(R12*4), Y12
+	MOVQ       R12, R14
+	NEGQ       R14
+	VMOVUPS    64(R13)(R14*4), Y12
 	VMASKMOVPS Y11, Y12, (R11)(DI*1)
 
 whole4:
@@ -3365,8 +3371,9 @@ columns:
 part1:
 	ADDQ       $+8, R12
 	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVUPS    64(R13)(R12*4), Y2
+	MOVQ       R12, R14
+	NEGQ       R14
+	VMOVUPS    64(R13)(R14*4), Y2
 	VMASKMOVPS (R11)(DI*1), Y2, Y2
 
 whole2:
@@ -7339,7 +7346,7 @@ done:
 	RET
 
 // func normaliseAVX512(dst []float32, src []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int)
-// Requires: AVX, AVX512DQ, AVX512F, FMA3
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, FMA3
 TEXT ·normaliseAVX512(SB), NOSPLIT, $0-112
 	MOVQ         rows+80(FP), AX
 	TESTQ        AX, AX
@@ -7353,15 +7360,19 @@ TEXT ·normaliseAVX512(SB), NOSPLIT, $0-112
 	SUBQ         CX, DX
 	ADDQ         $+16, DX
 	LEAQ         masks<>+0(SB), BX
+	MOVQ         DX, SI
+	NEGQ         SI
+	VMOVUPS      64(BX)(SI*4), Z1
+	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
-	VMOVUPS      64(BX)(DX*4), Z1
+	VMOVUPS      96(BX)(DX*4), Y4
 	SHLQ         $+2, CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         src_base+24(FP), BX
 	MOVQ         inverse_base+48(FP), SI
 	MOVQ         stride+72(FP), DI
-	VBROADCASTSS float3f800000<>+0(SB), Z4
-	VBROADCASTSS float3727c5ac<>+0(SB), Z5
+	VBROADCASTSS float3f800000<>+0(SB), Z5
+	VBROADCASTSS float3727c5ac<>+0(SB), Z6
 	CMPQ         CX, $0x00000040
 	JE           of1
 	CMPQ         CX, $0x00000080
@@ -7382,50 +7393,50 @@ sum:
 	ADDQ       $+64, R9
 	CMPQ       R9, CX
 	JNE        sum
-	VSHUFF32X4 $0x4e, Z2, Z2, Z6
-	VADDPS     Z6, Z2, Z2
-	VSHUFF32X4 $0xb1, Z2, Z2, Z6
-	VADDPS     Z6, Z2, Z2
-	VPERMILPS  $0x4e, Z2, Z6
-	VADDPS     Z6, Z2, Z2
-	VPERMILPS  $0xb1, Z2, Z6
-	VADDPS     Z6, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VPERMILPS  $0x4e, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VPERMILPS  $0xb1, Z2, Z4
+	VADDPS     Z4, Z2, Z2
 	VMULPS     Z0, Z2, Z2
 	XORQ       R9, R9
 	MOVQ       CX, R10
 	SUBQ       $+64, R10
 
 square:
-	VMOVUPS (BX)(R9*1), Z6
-	VSUBPS  Z2, Z6, Z6
+	VMOVUPS (BX)(R9*1), Z4
+	VSUBPS  Z2, Z4, Z4
 	CMPQ    R9, R10
 	JNE     whole
-	VANDPS  Z1, Z6, Z6
+	VANDPS  Z1, Z4, Z4
 
 whole:
-	VFMADD231PS  Z6, Z6, Z3
-	VMOVUPS      Z6, (DX)(R9*1)
+	VFMADD231PS  Z4, Z4, Z3
+	VMOVUPS      Z4, (DX)(R9*1)
 	ADDQ         $+64, R9
 	CMPQ         R9, CX
 	JNE          square
-	VSHUFF32X4   $0x4e, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VSHUFF32X4   $0xb1, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0x4e, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0xb1, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VFMADD213SS  X5, X0, X3
+	VSHUFF32X4   $0x4e, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VPERMILPS    $0x4e, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VFMADD213SS  X6, X0, X3
 	VSQRTSS      X3, X3, X3
-	VDIVSS       X3, X4, X3
+	VDIVSS       X3, X5, X3
 	VMOVSS       X3, (SI)(R8*4)
 	VBROADCASTSS X3, Z3
 	XORQ         R9, R9
 
 scale:
-	VMULPS  (DX)(R9*1), Z3, Z6
-	VMOVUPS Z6, (DX)(R9*1)
+	VMULPS  (DX)(R9*1), Z3, Z4
+	VMOVUPS Z4, (DX)(R9*1)
 	ADDQ    $+64, R9
 	CMPQ    R9, CX
 	JNE     scale
@@ -7443,35 +7454,37 @@ of1:
 	XORQ R8, R8
 
 of1group:
-	VMOVUPS      (BX), Z2
-	VMOVAPS      Z2, Z3
-	VSHUFF32X4   $0x4e, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VSHUFF32X4   $0xb1, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0x4e, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0xb1, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VMULPS       Z0, Z3, Z3
-	VSUBPS       Z3, Z2, Z2
-	VANDPS       Z1, Z2, Z2
-	VMULPS       Z2, Z2, Z3
-	VSHUFF32X4   $0x4e, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VSHUFF32X4   $0xb1, Z3, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0x4e, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VPERMILPS    $0xb1, Z3, Z6
-	VADDPS       Z6, Z3, Z3
-	VFMADD213SS  X5, X0, X3
+	VMOVUPS      (BX), Y1
+	VMOVUPS      32(BX), Y2
+	VMOVAPS      Y1, Y3
+	VADDPS       Y2, Y3, Y3
+	VPERM2F128   $0x01, Y3, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VPERMILPS    $0x4e, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VPERMILPS    $0xb1, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y3, Y2, Y2
+	VANDPS       Y4, Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD231PS  Y2, Y2, Y3
+	VPERM2F128   $0x01, Y3, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VPERMILPS    $0x4e, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VPERMILPS    $0xb1, Y3, Y7
+	VADDPS       Y7, Y3, Y3
+	VFMADD213SS  X6, X0, X3
 	VSQRTSS      X3, X3, X3
-	VDIVSS       X3, X4, X3
+	VDIVSS       X3, X5, X3
 	VMOVSS       X3, (SI)(R8*4)
-	VBROADCASTSS X3, Z3
-	VMULPS       Z3, Z2, Z2
-	VMOVUPS      Z2, (DX)
+	VBROADCASTSS X3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (DX)
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(DX)
 	ADDQ         CX, BX
 	ADDQ         CX, DX
 	INCQ         R8
@@ -7488,38 +7501,38 @@ of2:
 of2group:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(BX), Z3
-	VMOVAPS      Z2, Z6
-	VADDPS       Z3, Z6, Z6
-	VSHUFF32X4   $0x4e, Z6, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VSHUFF32X4   $0xb1, Z6, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VPERMILPS    $0x4e, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VPERMILPS    $0xb1, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VMULPS       Z0, Z6, Z6
-	VSUBPS       Z6, Z2, Z2
-	VSUBPS       Z6, Z3, Z3
+	VMOVAPS      Z2, Z4
+	VADDPS       Z3, Z4, Z4
+	VSHUFF32X4   $0x4e, Z4, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VSHUFF32X4   $0xb1, Z4, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VPERMILPS    $0x4e, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VPERMILPS    $0xb1, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VSUBPS       Z4, Z2, Z2
+	VSUBPS       Z4, Z3, Z3
 	VANDPS       Z1, Z3, Z3
-	VMULPS       Z2, Z2, Z6
-	VFMADD231PS  Z3, Z3, Z6
-	VSHUFF32X4   $0x4e, Z6, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VSHUFF32X4   $0xb1, Z6, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VPERMILPS    $0x4e, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VPERMILPS    $0xb1, Z6, Z7
-	VADDPS       Z7, Z6, Z6
-	VFMADD213SS  X5, X0, X6
-	VSQRTSS      X6, X6, X6
-	VDIVSS       X6, X4, X6
-	VMOVSS       X6, (SI)(R8*4)
-	VBROADCASTSS X6, Z6
-	VMULPS       Z6, Z2, Z2
+	VMULPS       Z2, Z2, Z4
+	VFMADD231PS  Z3, Z3, Z4
+	VSHUFF32X4   $0x4e, Z4, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VSHUFF32X4   $0xb1, Z4, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VPERMILPS    $0x4e, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VPERMILPS    $0xb1, Z4, Z7
+	VADDPS       Z7, Z4, Z4
+	VFMADD213SS  X6, X0, X4
+	VSQRTSS      X4, X4, X4
+	VDIVSS       X4, X5, X4
+	VMOVSS       X4, (SI)(R8*4)
+	VBROADCASTSS X4, Z4
+	VMULPS       Z4, Z2, Z2
 	VMOVUPS      Z2, (DX)
-	VMULPS       Z6, Z3, Z3
+	VMULPS       Z4, Z3, Z3
 	VMOVUPS      Z3, 64(DX)
 	ADDQ         CX, BX
 	ADDQ         CX, DX
@@ -7537,11 +7550,11 @@ of4:
 of4group:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(BX), Z3
-	VMOVUPS      128(BX), Z6
+	VMOVUPS      128(BX), Z4
 	VMOVUPS      192(BX), Z7
 	VMOVAPS      Z2, Z8
 	VADDPS       Z3, Z8, Z8
-	VADDPS       Z6, Z8, Z8
+	VADDPS       Z4, Z8, Z8
 	VADDPS       Z7, Z8, Z8
 	VSHUFF32X4   $0x4e, Z8, Z8, Z9
 	VADDPS       Z9, Z8, Z8
@@ -7554,12 +7567,12 @@ of4group:
 	VMULPS       Z0, Z8, Z8
 	VSUBPS       Z8, Z2, Z2
 	VSUBPS       Z8, Z3, Z3
-	VSUBPS       Z8, Z6, Z6
+	VSUBPS       Z8, Z4, Z4
 	VSUBPS       Z8, Z7, Z7
 	VANDPS       Z1, Z7, Z7
 	VMULPS       Z2, Z2, Z8
 	VFMADD231PS  Z3, Z3, Z8
-	VFMADD231PS  Z6, Z6, Z8
+	VFMADD231PS  Z4, Z4, Z8
 	VFMADD231PS  Z7, Z7, Z8
 	VSHUFF32X4   $0x4e, Z8, Z8, Z9
 	VADDPS       Z9, Z8, Z8
@@ -7569,17 +7582,17 @@ of4group:
 	VADDPS       Z9, Z8, Z8
 	VPERMILPS    $0xb1, Z8, Z9
 	VADDPS       Z9, Z8, Z8
-	VFMADD213SS  X5, X0, X8
+	VFMADD213SS  X6, X0, X8
 	VSQRTSS      X8, X8, X8
-	VDIVSS       X8, X4, X8
+	VDIVSS       X8, X5, X8
 	VMOVSS       X8, (SI)(R8*4)
 	VBROADCASTSS X8, Z8
 	VMULPS       Z8, Z2, Z2
 	VMOVUPS      Z2, (DX)
 	VMULPS       Z8, Z3, Z3
 	VMOVUPS      Z3, 64(DX)
-	VMULPS       Z8, Z6, Z6
-	VMOVUPS      Z6, 128(DX)
+	VMULPS       Z8, Z4, Z4
+	VMOVUPS      Z4, 128(DX)
 	VMULPS       Z8, Z7, Z7
 	VMOVUPS      Z7, 192(DX)
 	ADDQ         CX, BX
@@ -7596,7 +7609,7 @@ done:
 	RET
 
 // func denormaliseAVX512(d []float32, hat []float32, weight []float32, inverse []float32, stride int, rows int, groups int, p int, hidden int, dWeight []float32, dBias []float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, FMA3
 TEXT ·denormaliseAVX512(SB), NOSPLIT, $8-184
 	MOVQ         rows+104(FP), AX
 	TESTQ        AX, AX
@@ -7701,48 +7714,60 @@ of1:
 	XORQ    R10, R10
 	MOVQ    SI, R11
 	MOVQ    rows+104(FP), R12
-	VMOVUPS (BX), Z1
-	VMOVUPS (DI), Z2
-	VMOVUPS (R8), Z3
+	VMOVUPS (BX), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS (R8), Y3
+	VMOVUPS 32(BX), Y4
+	VMOVUPS 32(DI), Y5
+	VMOVUPS 32(R8), Y6
 
 of1row:
-	VMOVUPS      (CX)(R10*1), Z4
-	VMOVUPS      (DX)(R10*1), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VADDPS       Z4, Z3, Z3
-	VMULPS       Z1, Z4, Z4
-	VMOVAPS      Z4, Z6
-	VMULPS       Z5, Z4, Z7
-	VSHUFF32X4   $0x4e, Z6, Z6, Z8
-	VADDPS       Z8, Z6, Z6
-	VSHUFF32X4   $0xb1, Z6, Z6, Z8
-	VADDPS       Z8, Z6, Z6
-	VPERMILPS    $0x4e, Z6, Z8
-	VADDPS       Z8, Z6, Z6
-	VPERMILPS    $0xb1, Z6, Z8
-	VADDPS       Z8, Z6, Z6
-	VMULPS       Z0, Z6, Z6
-	VSHUFF32X4   $0x4e, Z7, Z7, Z8
-	VADDPS       Z8, Z7, Z7
-	VSHUFF32X4   $0xb1, Z7, Z7, Z8
-	VADDPS       Z8, Z7, Z7
-	VPERMILPS    $0x4e, Z7, Z8
-	VADDPS       Z8, Z7, Z7
-	VPERMILPS    $0xb1, Z7, Z8
-	VADDPS       Z8, Z7, Z7
-	VMULPS       Z0, Z7, Z7
-	VBROADCASTSS (R11), Z8
-	VSUBPS       Z6, Z4, Z4
-	VFNMADD231PS Z7, Z5, Z4
-	VMULPS       Z8, Z4, Z4
-	VMOVUPS      Z4, (CX)(R10*1)
+	VMOVUPS      (CX)(R10*1), Y7
+	VMOVUPS      (DX)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VMOVAPS      Y7, Y9
+	VMULPS       Y8, Y7, Y10
+	VMOVUPS      32(CX)(R10*1), Y11
+	VMOVUPS      32(DX)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VADDPS       Y11, Y6, Y6
+	VMULPS       Y4, Y11, Y11
+	VADDPS       Y11, Y9, Y9
+	VFMADD231PS  Y11, Y12, Y10
+	VPERM2F128   $0x01, Y9, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VPERMILPS    $0x4e, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VPERMILPS    $0xb1, Y9, Y13
+	VADDPS       Y13, Y9, Y9
+	VMULPS       Y0, Y9, Y9
+	VPERM2F128   $0x01, Y10, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VPERMILPS    $0x4e, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VPERMILPS    $0xb1, Y10, Y13
+	VADDPS       Y13, Y10, Y10
+	VMULPS       Y0, Y10, Y10
+	VBROADCASTSS (R11), Y13
+	VSUBPS       Y9, Y7, Y7
+	VFNMADD231PS Y10, Y8, Y7
+	VMULPS       Y13, Y7, Y7
+	VMOVUPS      Y7, (CX)(R10*1)
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y10, Y12, Y11
+	VMULPS       Y13, Y11, Y11
+	VMOVUPS      Y11, 32(CX)(R10*1)
 	ADDQ         R9, R10
 	MOVQ         stride+96(FP), R13
 	LEAQ         (R11)(R13*4), R11
 	DECQ         R12
 	JNZ          of1row
-	VMOVUPS      Z2, (DI)
-	VMOVUPS      Z3, (R8)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      Y5, 32(DI)
+	VMOVUPS      Y6, 32(R8)
 	ADDQ         AX, CX
 	ADDQ         AX, DX
 	ADDQ         AX, BX

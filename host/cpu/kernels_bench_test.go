@@ -10,7 +10,7 @@ import (
 // kernel run over its own results ends in zeros: nothing is what that takes.
 func BenchmarkKernels(b *testing.B) {
 	const n, axes, gates = tileRows, 2, 5
-	for _, hidden := range []int{16, 32} {
+	for _, hidden := range []int{16, 32, 64} {
 		for _, k := range allKernels() {
 			a := newArrays(1)
 			t := randomTile(a, n, hidden, hidden, axes, true)

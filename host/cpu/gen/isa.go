@@ -53,8 +53,7 @@ func (s isa) firstColumns() columns {
 	return s.first(Load(Param("columns"), GP64()).(reg.GPVirtual))
 }
 
-// first is the first n columns of a vector; n is between 1 and its lanes, and
-// is used up.
+// first is the first n columns of a vector; n is between 0 and its lanes.
 func (s isa) first(n reg.GPVirtual) columns {
 	if s.lanes == 16 {
 		ones := GP32()
@@ -64,17 +63,18 @@ func (s isa) first(n reg.GPVirtual) columns {
 		KMOVW(ones, k)
 		return columns{s, k}
 	}
-	return columns{s, s.maskOf(n)}
+	return columns{s, s.mask(n, 0)}
 }
 
-// maskOf is a vector of n ones (all bits set), then zeros. n is used up.
-func (s isa) maskOf(n reg.GPVirtual) reg.VecVirtual {
-	// masks is 16 ones and 16 zeros: the wanted mask starts 16-n ones in.
-	table := GP64()
+// mask is a vector of n+more ones (all bits set), at most 16, then zeros.
+func (s isa) mask(n reg.GPVirtual, more int) reg.VecVirtual {
+	// masks is 16 ones and 16 zeros: the wanted mask starts 16-n-more ones in.
+	table, at := GP64(), GP64()
 	LEAQ(masks(), table)
-	NEGQ(n)
+	MOVQ(n, at)
+	NEGQ(at)
 	m := s.vector()
-	VMOVUPS(Mem{Base: table, Index: n, Scale: 4, Disp: 4 * 16}, m)
+	VMOVUPS(Mem{Base: table, Index: at, Scale: 4, Disp: 4 * (16 - more)}, m)
 	return m
 }
 

@@ -22,7 +22,8 @@ type norm struct {
 	isa
 	n       reg.GPVirtual
 	inverse reg.VecVirtual // 1/hidden in every lane
-	mask    reg.VecVirtual
+	mask    reg.VecVirtual // the columns of a group's last vector that exist
+	half    reg.VecVirtual // the same for the last 8 columns
 }
 
 func (s isa) newNorm(masked bool) *norm {
@@ -35,10 +36,19 @@ func (s isa) newNorm(masked bool) *norm {
 	if masked {
 		SUBQ(k.n, hidden)
 		ADDQ(I8(s.lanes), hidden)
-		k.mask = s.maskOf(hidden)
+		k.mask, k.half = s.mask(hidden, 0), avx2.mask(hidden, avx2.lanes-s.lanes)
 	}
 	SHLQ(I8(2), k.n)
 	return k
+}
+
+// block is the code for groups of v vectors, in halves of one vector of 16: more
+// ports of the processor take them.
+func (k *norm) block(v int) (*norm, int) {
+	if k.lanes == 8 || v > 1 {
+		return k, v
+	}
+	return &norm{isa: avx2, n: k.n, inverse: k.inverse.AsY().(reg.VecVirtual), mask: k.half}, 2
 }
 
 // mean is the sum of all lanes of x over the number of units.
@@ -71,7 +81,7 @@ func (s isa) normalise() {
 
 	// scale makes 1/deviation of the sum of squares and keeps it. Roots and
 	// quotients of a whole vector take a multiple of the time.
-	scale := func(sum reg.VecVirtual) {
+	scale := func(k *norm, sum reg.VecVirtual) {
 		k.total(sum)
 		x := sum.AsX()
 		VFMADD213SS(epsilon.AsX(), k.inverse.AsX(), x)
@@ -124,7 +134,7 @@ func (s isa) normalise() {
 		ADDQ(I8(s.bytes()), o)
 		CMPQ(o, k.n)
 		JNE(LabelRef("square"))
-		scale(square)
+		scale(k, square)
 		XORQ(o, o)
 		Label("scale")
 		VMOVUPS(s.mul(square, Mem{Base: dst, Index: o, Scale: 1}), Mem{Base: dst, Index: o, Scale: 1})
@@ -133,7 +143,10 @@ func (s isa) normalise() {
 		JNE(LabelRef("scale"))
 	})
 	for _, v := range sizes {
-		loops(fmt.Sprintf("of%d", v), func() {
+		name := fmt.Sprintf("of%d", v)
+		k, v := k.block(v)
+		s := k.isa
+		loops(name, func() {
 			x := make([]reg.VecVirtual, v)
 			for i := range x {
 				x[i] = s.load(Mem{Base: src, Disp: i * s.bytes()})
@@ -151,7 +164,7 @@ func (s isa) normalise() {
 			for _, x := range x[1:] {
 				VFMADD231PS(x, x, square)
 			}
-			scale(square)
+			scale(k, square)
 			for i, x := range x {
 				VMULPS(square, x, x)
 				VMOVUPS(x, Mem{Base: dst, Disp: i * s.bytes()})
@@ -210,7 +223,7 @@ func (s isa) denormalise() {
 		VFNMADD231PS(slope, x, dy)
 		VMULPS(factor, dy, dy)
 	}
-	factor := func() reg.VecVirtual {
+	factor := func(s isa) reg.VecVirtual {
 		v := s.vector()
 		VBROADCASTSS(Mem{Base: scale}, v)
 		return v
@@ -245,7 +258,7 @@ func (s isa) denormalise() {
 		JNE(LabelRef("sum"))
 		k.mean(mean)
 		k.mean(slope)
-		f := factor()
+		f := factor(s)
 		XORQ(o, o)
 		Label("scale")
 		dy = s.load(in(d))
@@ -256,9 +269,12 @@ func (s isa) denormalise() {
 		JNE(LabelRef("scale"))
 	}, nothing)
 	for _, v := range sizes {
+		name := fmt.Sprintf("of%d", v)
+		k, v := k.block(v)
+		s := k.isa
 		part := func(base reg.GPVirtual, i int) Mem { return Mem{Base: base, Disp: i * s.bytes()} }
 		var w, dw, db []reg.VecVirtual
-		loops(fmt.Sprintf("of%d", v), func() {
+		loops(name, func() {
 			for i := range v {
 				w, dw, db = append(w, s.load(part(weight, i))), append(dw, s.load(part(dWeight, i))), append(db, s.load(part(dBias, i)))
 			}
@@ -282,7 +298,7 @@ func (s isa) denormalise() {
 			}
 			k.mean(mean)
 			k.mean(slope)
-			f := factor()
+			f := factor(s)
 			for i := range v {
 				back(dy[i], x[i], mean, slope, f)
 				VMOVUPS(dy[i], d(i))
