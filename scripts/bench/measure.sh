@@ -70,9 +70,8 @@ circumstances() {
   case $part in
     cpu | gpu | latency) say "- PyTorch: ${torch:-none}${torch:+ (scripts/peers/torch_mdlstm.py)}" ;;
   esac
-  case $part in
-    cpu | gpu) say "- TensorFlow: ${tensorflow:-none}${tensorflow:+ (scripts/peers/tf_mdlstm.py)}" ;;
-  esac
+  if [ "$part" = cpu ] && [ -n "${PEER:-}" ]; then say "- peer: another script for the same layer (PEER=$(basename "$PEER"))"; fi
+  if [ "$part" = cpu ]; then say "- TensorFlow: ${tensorflow:-none}${tensorflow:+ (scripts/peers/tf_mdlstm.py)}"; fi
   say "- load average: $before before, $(load_average) after; $(date -u +%Y-%m-%d)"
   if [ ${#notes[@]} -gt 0 ]; then printf -- '- %s\n' "${notes[@]}"; fi
   say

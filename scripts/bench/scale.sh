@@ -84,20 +84,18 @@ bench_scale() {
   local rounds=${ROUNDS:-1} period=${PERIOD:-0.3} engines="cpu" chosen=${SWEEPS:-$sweeps} sweep round engine x size batch hidden directions
   local -A dropped=()
   begin scale sweep engine round x size rows batch hidden directions step_ms forward_ms buffers_mib peak_mib
+  local most=${MOST:-2147483647} # rows; a schedule has no more
+  if [ -n "${MOST:-}" ]; then note "SKIPPED: points of more than $most rows (MOST)"; fi
   if [ -n "$gpu" ]; then engines="cpu gpu"; else note "NOT MEASURED: no GPU here"; fi
   for sweep in $chosen; do points "$sweep" >/dev/null; done
   for round in $(seq "$rounds"); do
     for sweep in $chosen; do
       while read -r x size batch hidden directions; do
+        if [ $((${size//x/*} * batch)) -gt "$most" ]; then continue; fi
         for engine in $engines; do
-          if [ -n "${dropped[$sweep $size $batch $hidden $directions $engine]:-}" ]; then continue; fi
-          if [ -n "${MOST:-}" ] && [ $((${size//x/*} * batch)) -gt "$MOST" ]; then
-            note "SKIPPED: $sweep, $size, batch $batch: more than MOST=$MOST rows"
-          elif point "$sweep" "$engine" "$round" "$x" "$size" "$batch" "$hidden" "$directions"; then
-            continue
-          else
-            note "SKIPPED: $sweep on the $engine: $(tail -n 1 "$dir/errors" | cut -d ' ' -f 2-)"
-          fi
+          if [ -n "${dropped[$sweep $size $batch $hidden $directions $engine]:-}" ] ||
+            point "$sweep" "$engine" "$round" "$x" "$size" "$batch" "$hidden" "$directions"; then continue; fi
+          note "SKIPPED: $sweep, $size, batch $batch, on the $engine: $(tail -n 1 "$dir/errors" | cut -d ' ' -f 2-)"
           dropped[$sweep $size $batch $hidden $directions $engine]=1
         done
       done < <(points "$sweep")
