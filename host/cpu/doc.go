@@ -22,6 +22,12 @@
 // place, and multiplies dz with the recurrent weights once; predecessors pick
 // their share up. Weight gradients follow as tall products over chunks of rows.
 //
+// # Kernels
+//
+// Products, gates and norms are assembly where the processor has AVX2 and FMA,
+// or AVX-512; gen, a module of its own, generates it. kernels_scalar.go has the
+// meaning of every element-wise kernel in Go, and is what other processors run.
+//
 // # The same bits
 //
 // Strands, lanes, tiles, chunks and slots follow from the problem alone, never
