@@ -63,7 +63,7 @@ func serveCommand(s streams) *cli.Command {
 			"It listens on this machine only unless --addr says otherwise. Ctrl-C and SIGTERM finish what is under way.",
 		examples: []string{
 			"serve --model runs/mine",
-			"serve --model M.safetensors --addr 0.0.0.0:8080 --token-file token.txt",
+			"serve --model runs/mine --addr 0.0.0.0:8080 --token-file token.txt",
 		},
 	}, options, func(ctx *cli.Context, set given) error { return runServe(ctx.Context, o, set, s) })
 }
