@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"host/mdlstm":                       {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
 	"host/task":                         {"host/engine", "host/grid", "host/imagefile", "host/machine", "host/nn", "host/nn/tensorfile", "host/npy"},
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
+	"host/browsertest":                  {},
 	"host/serve":                        {"host/engine", "host/grid", "host/imagefile", "host/nn", "host/npy", "host/palette"},
 	"scripts/plot":                      {},
 	"scripts/unequal":                   {},
