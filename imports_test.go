@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task"},
 	"host/browsertest":                  {},
 	"host/serve":                        {"host/engine", "host/grid", "host/imagefile", "host/nn", "host/npy", "host/palette"},
+	"scripts/serve_load":                {"host/grid", "host/npy"},
 	"scripts/plot":                      {},
 	"scripts/unequal":                   {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},

@@ -123,7 +123,12 @@ func runServe(ctx context.Context, o serveOptions, set given, s streams) (err er
 	if err := e.SetParameters(params); err != nil {
 		return err
 	}
+	form, err := maskFormOf(o.model, m)
+	if err != nil {
+		return fmt.Errorf("--model %s: %w", o.model, err)
+	}
 	server, err := serve.New(e, serve.Options{
+		Labels: labelsOf(form), Palette: form.palette,
 		Batch: o.batch, BatchCells: o.batchCells, BatchWait: o.batchWait,
 		Queue: o.queue, Memory: int64(o.memory) << 20, MaxBody: int64(o.maxBody) << 20, MaxCells: o.maxCells,
 		Timeout: o.timeout, Shutdown: o.shutdownWithin,
@@ -146,6 +151,14 @@ func runServe(ctx context.Context, o serveOptions, set given, s streams) (err er
 	}
 	fmt.Fprintln(s.err, "ended: nothing was left unanswered")
 	return nil
+}
+
+// labelsOf are what masks hold for classes, nil for their numbers.
+func labelsOf(f maskForm) (labels []serve.Label) {
+	for _, class := range f.classes {
+		labels = append(labels, serve.Label{Value: class.Value, Name: class.Name})
+	}
+	return labels
 }
 
 // longestToken bounds what is read of a token's file.

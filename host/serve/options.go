@@ -5,6 +5,8 @@ import (
 	"image/color"
 	"log"
 	"time"
+
+	"mdlstm-gpu/host/imagefile"
 )
 
 // Options bound what a server does at once. The zero value has the defaults.
@@ -23,7 +25,8 @@ type Options struct {
 
 	// Labels are what predicted masks hold for each class, and what it is called;
 	// nil = the classes' numbers. Palette has the colours of masks, at the values
-	// that they hold; nil = grey values.
+	// that they hold; nil = grey values for Labels, the classes' colours for up to
+	// 256 numbers.
 	Labels  []Label
 	Palette color.Palette
 
@@ -37,10 +40,13 @@ type Label struct {
 	Name  string
 }
 
-// withDefaults fills in the defaults, and refuses what is no bound.
+// withDefaults fills in the defaults, and refuses what cannot be.
 func (o Options) withDefaults(classes int) (Options, error) {
 	if o.Labels != nil && len(o.Labels) != classes {
 		return o, fmt.Errorf("options: %d Labels, want one for each of %d classes", len(o.Labels), classes)
+	}
+	if o.Labels == nil && o.Palette == nil && classes <= 256 {
+		o.Palette = imagefile.Palette(classes)
 	}
 	for _, n := range []struct {
 		name  string

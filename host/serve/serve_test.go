@@ -28,6 +28,7 @@ import (
 	"mdlstm-gpu/host/mdlstm"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/npy"
+	"mdlstm-gpu/host/palette"
 )
 
 // model is a small one that takes pictures: units outputs, classes where there
@@ -486,6 +487,55 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestLabels: masks hold the values of the training masks, in their palette, or
+// the classes' numbers when asked.
+func TestLabels(t *testing.T) {
+	labels := []Label{{0, "ground"}, {128, "road"}, {255, "255"}}
+	colours := make(color.Palette, 256)
+	for i := range colours {
+		colours[i] = color.RGBA{uint8(i), 1, 2, 255}
+	}
+	for name, o := range map[string]Options{"palette": {Labels: labels, Palette: colours}, "grey": {Labels: labels}} {
+		s, err := newServer(model(t, 1, 3), bands(1, 3), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := httptest.NewServer(s.Handler())
+		body := array(t, 0, 1, 1, 8, 1) // 0, 1/8 … 7/8: classes 0 0 0 1 1 1 2 2
+		at := func(path string) image.Image {
+			t.Helper()
+			r := send(t, "POST", h.URL+path, body, "Accept", "image/png")
+			img, err := png.Decode(bytes.NewReader(r.body))
+			if err != nil {
+				t.Fatalf("%v: %v", r, err)
+			}
+			return img
+		}
+		var got []uint8
+		switch img := at("/predict").(type) {
+		case *image.Paletted:
+			got = img.Pix
+			if name != "palette" || img.Palette[128] != colours[128] {
+				t.Errorf("%s: a palette with %v", name, img.Palette[128])
+			}
+		case *image.Gray:
+			got = img.Pix
+		}
+		if want := []uint8{0, 0, 0, 128, 128, 128, 255, 255}; !slices.Equal(got, want) {
+			t.Errorf("%s: values %v, want %v", name, got, want)
+		}
+		if img, ok := at("/predict?mask=numbers").(*image.Paletted); !ok || !slices.Equal(img.Pix, []uint8{0, 0, 0, 1, 1, 1, 2, 2}) || img.Palette[1] != palette.Class(1) {
+			t.Errorf("%s: numbers %v", name, img)
+		}
+		var d Description
+		if r := send(t, "GET", h.URL+"/model", nil); json.Unmarshal(r.body, &d) != nil || d.Classes[1].Value != 128 || d.Classes[1].Name != "road" {
+			t.Errorf("%s: model %v", name, r)
+		}
+		h.Close()
+		s.Close()
+	}
+}
+
 func TestToken(t *testing.T) {
 	_, h := start(t, &fake{model: model(t, 1, 1)}, Options{Token: "s3cret"})
 	body := array(t, 0, 1, 1, 1, 1)
@@ -545,7 +595,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Batch: -1}, {Queue: -1}, {Memory: -1}, {MaxBody: -5}, {BatchWait: -1}, {Timeout: -1}} {
+	for _, o := range []Options{{Batch: -1}, {Queue: -1}, {Memory: -1}, {MaxBody: -5}, {BatchWait: -1}, {Timeout: -1}, {Labels: make([]Label, 2)}} {
 		if _, err := newServer(model(t, 1, 1), nil, o); err == nil || !strings.HasPrefix(err.Error(), "options: ") {
 			t.Errorf("%+v: error %v", o, err)
 		}
