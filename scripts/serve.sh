@@ -16,7 +16,7 @@ samples=${SAMPLES:-512} ratio=${RATIO:-1.1}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 # The weights matter to nobody here, so one step is enough.
-bin/mdlstm-gpu train --size "$size" --hidden "$hidden" --cell "$cell" --directions all --batch 1 --steps 1 --out "$dir/run" 2>"$dir/said" ||
+bin/mdlstm-gpu train --size "$size" --hidden "$hidden" --cell "$cell" --directions all --batch 1 --steps 1 --out "$dir/run" >"$dir/said" 2>&1 ||
   die "no model: $(tail -n 1 "$dir/said")"
 CGO_ENABLED=0 go build -o "$dir/serve_load" ./scripts/serve_load
 

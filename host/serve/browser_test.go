@@ -152,6 +152,19 @@ func tryPage(b *browsertest.Browser, page string, screen browsertest.Screen, pat
 	if got.Picture == first || got.Focus != "opacity" {
 		return errors.New("the slider changes nothing, or cannot be reached")
 	}
+	var saved string
+	if err := b.Evaluate(`(async () => {
+		let saved = "";
+		HTMLAnchorElement.prototype.click = function () { saved = this.download + " " + this.href.slice(0, 5); };
+		$("save").click();
+		for (let n = 0; n < 1000 && !saved; n++) await new Promise((done) => setTimeout(done, 10));
+		return saved;
+	})()`, &saved); err != nil {
+		return err
+	}
+	if saved != "prediction.png blob:" {
+		return fmt.Errorf("saved %q", saved)
+	}
 	drop := func(file string) string {
 		return strings.Replace(until(`$("status").textContent.includes("dropped") || !$("error").hidden`), "(async () => {", `(async () => {
 			const files = new DataTransfer(), canvas = document.createElement("canvas");
