@@ -50,11 +50,14 @@ var mayImport = map[string][]string{
 	"host/train":                        {"host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/tensorboard"},
 	"host/tensorboard":                  {},
 	"host/tensorboard/eventtest":        {},
+	"host/browsertest":                  {},
+	"host/serve":                        {"host/engine", "host/grid", "host/imagefile", "host/nn", "host/npy", "host/palette"},
+	"scripts/serve_load":                {"host/grid", "host/npy"},
 	"scripts/plot":                      {},
 	"scripts/unequal":                   {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine", "host/mapped",
-		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/train"},
+		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/serve", "host/task", "host/train"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Opens the report's pages from their files in a headless Chromium, at the width
-# of a phone and of a desk, light and dark: no error on the console, no request,
-# nothing wider than the screen, screenshots that show something; the wavefronts
-# play. The checker is shown wrong pages first. Sample pages and screenshots stay
+# Opens the report's pages from their files, and the server's page from a server,
+# in a headless Chromium, at the width of a phone and of a desk, light and dark: no
+# error on the console, no request to elsewhere, nothing wider than the screen,
+# screenshots that show something; the wavefronts play, and a picture is predicted.
+# The checker is shown wrong pages first. Sample pages and screenshots stay
 # in DIR.
 #   page_test.sh [DIR [report.html…]]   DIR: build/pages; further pages are checked too
 #   BROWSER=path                        a Chromium or Chrome; default: the first on PATH
@@ -36,6 +37,6 @@ for page in "$@"; do
   pages+=("$(absolute "$page")")
 done
 mkdir -p "$dir"
-CGO_ENABLED=0 go test -count 1 ./host/report -run 'Browser|CheckShot' -browser "$browser" -sample "$dir" "${pages[@]}" ||
+CGO_ENABLED=0 go test -count 1 ./host/browsertest ./host/report ./host/serve -run 'Browser|CheckShot' -browser "$browser" -sample "$dir" "${pages[@]}" ||
   die "a page is wrong in $browser; screenshots: $dir"
 say "pages and screenshots: $dir"

@@ -14,7 +14,7 @@ repository_root
 require_go
 
 # Packages with goroutines of ours.
-concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/mdlstm/... ./host/task/... ./host/train/...)
+concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/mdlstm/... ./host/serve/... ./host/task/... ./host/train/...)
 
 report=()
 failed=0

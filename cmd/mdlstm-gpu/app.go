@@ -9,7 +9,7 @@ import (
 // newApp is the whole command line. An app serves one run.
 func newApp(s streams) *cli.App {
 	commands := []*cli.Command{
-		trainCommand(s), compareCommand(s), predictCommand(s), evalCommand(s),
+		trainCommand(s), compareCommand(s), predictCommand(s), evalCommand(s), serveCommand(s),
 		benchCommand(s), checkCommand(s), infoCommand(s),
 		completionCommand(s), manCommand(s), versionCommand(s), helpCommand(s),
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -19,7 +20,7 @@ type option struct {
 	arg     string // what stands for the value in the help: "N"; "" for a switch
 	group   string // its heading in the help
 	usage   string
-	dest    any // *string, *int, *int64, *uint64, *float64, *bool; **int and **float64 where nil is "not given"
+	dest    any // *string, *int, *int64, *uint64, *float64, *bool, *time.Duration; **int and **float64 where nil is "not given"
 }
 
 // given are the names of the options that the user set.
@@ -124,6 +125,8 @@ func (o option) parse(text string) error {
 		*dest, err = strconv.ParseInt(text, 10, 64)
 	case *uint64:
 		*dest, err = strconv.ParseUint(text, 10, 64)
+	case *time.Duration:
+		*dest, err = time.ParseDuration(text)
 	case *float64:
 		*dest, err = parseFinite(text)
 	case **float64:
@@ -150,6 +153,8 @@ func (o option) want() string {
 		return "a whole number"
 	case *float64, **float64:
 		return "a number"
+	case *time.Duration:
+		return "a time with its unit, such as 2ms or 30s"
 	}
 	return "text"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
@@ -140,6 +141,8 @@ func (o option) defaultText() string {
 		text = strconv.FormatUint(*dest, 10)
 	case *float64:
 		text = strconv.FormatFloat(*dest, 'g', -1, 64)
+	case *time.Duration:
+		text = dest.String()
 	}
 	if text == "" || text == "0" {
 		return ""

@@ -97,31 +97,3 @@ func (f maskForm) String() string {
 	}
 	return "the values of the training masks, " + strings.Join(list, ", ")
 }
-
-// largestClasses is the class with the largest share in each cell of outputs [*size,
-// classes], the first of equal ones.
-func largestClasses(out []float32, size []int, classes int) ([]int32, error) {
-	numbers := make([]int32, product(size))
-	for i := range numbers {
-		shares := out[i*classes:][:classes]
-		for class, v := range shares {
-			if v != v {
-				return nil, fmt.Errorf("the model puts out NaN in cell %v", cellAt(i, size))
-			}
-			if v > shares[numbers[i]] {
-				numbers[i] = int32(class)
-			}
-		}
-	}
-	return numbers, nil
-}
-
-// cellAt are the coordinates of cell i in row-major order.
-func cellAt(i int, size []int) []int {
-	at := make([]int, len(size))
-	for d := len(size) - 1; d >= 0; d-- {
-		at[d] = i % size[d]
-		i /= size[d]
-	}
-	return at
-}

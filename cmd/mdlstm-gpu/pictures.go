@@ -13,7 +13,7 @@ import (
 
 // pictures writes a PNG for each picture.
 func (j *prediction) pictures(ctx context.Context) error {
-	if err := predictsPictures(j.m); err != nil {
+	if err := j.m.Pictures(); err != nil {
 		return fmt.Errorf("--model %s: %w", j.model, err)
 	}
 	if j.overlay != "" && j.m.Config.Loss != nn.CrossEntropy {
@@ -39,27 +39,6 @@ func (j *prediction) pictures(ctx context.Context) error {
 			return p.store(f, img, out)
 		},
 	})
-}
-
-// predictsPictures refuses models whose inputs or outputs are no pictures.
-func predictsPictures(m *nn.Model) error {
-	const advice = "give the pictures as a .npy file"
-	classes := m.Config.Loss == nn.CrossEntropy
-	if axes := m.Axes(); axes != nn.AnyAxes && axes != 2 {
-		return fmt.Errorf("it takes grids of %d axes, pictures have 2: give an array [samples, grid …, channels] as a .npy file", axes)
-	}
-	if k := m.Config.Input; k != 1 && k != 3 {
-		return fmt.Errorf("it takes %d channels, pictures have 1 (grey) or 3 (RGB): %s", k, advice)
-	}
-	for i := range m.Stages {
-		if s := &m.Stages[i]; s.Type == nn.TypeSum {
-			return fmt.Errorf("%s sums over an axis, so its output is no picture: %s", s.Name, advice)
-		}
-	}
-	if n := m.Units(); !classes && n != 1 && n != 3 {
-		return fmt.Errorf("it puts out %d values, a picture has 1 (grey) or 3 (RGB): %s", n, advice)
-	}
-	return nil
 }
 
 // picture reads and predicts one file.
@@ -98,7 +77,7 @@ func (p *predictor) store(file predictedFile, img *imagefile.Image, out []float3
 	if m.Config.Loss != nn.CrossEntropy {
 		return imagefile.Write(file.out, &imagefile.Image{Height: result[0], Width: result[1], Channels: p.units, Pix: out, Bits: img.Bits})
 	}
-	numbers, err := largestClasses(out, result, p.units)
+	numbers, err := nn.LargestClasses(out, result, p.units)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file.in, err)
 	}

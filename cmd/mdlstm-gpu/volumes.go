@@ -80,7 +80,7 @@ func (p *predictor) volume(ctx context.Context, src *task.Arrays, in, out string
 	if err := compute(outputs); err != nil {
 		return nil, err
 	}
-	numbers, err := largestClasses(outputs, result, p.units)
+	numbers, err := nn.LargestClasses(outputs, result, p.units)
 	if err != nil {
 		return nil, &inputError{fmt.Errorf("%s: %w", in, err)}
 	}

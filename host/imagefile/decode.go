@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"io"
 )
 
 // Image is a picture: Pix [Height, Width, Channels] row-major, channels fastest,
@@ -29,14 +30,29 @@ func Decode(path string, channels int, limits Limits) (*Image, error) {
 }
 
 func decode(path string, channels int, limits Limits) (*Image, error) {
-	if channels != 1 && channels != 3 {
-		return nil, fmt.Errorf("a picture has 1 channel (grey) or 3 (RGB), want %d: give a .npy file", channels)
-	}
-	f, err := open(path, limits)
+	f, opened, err := open(path, limits)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer opened.Close()
+	return f.pixels(channels)
+}
+
+// DecodeReader is [Decode] for a picture of length bytes that is no file: the
+// body of a request. Errors do not begin with a path.
+func DecodeReader(r io.ReadSeeker, length int64, channels int, limits Limits) (*Image, error) {
+	f, err := readHeader(r, length, limits)
+	if err != nil {
+		return nil, err
+	}
+	return f.pixels(channels)
+}
+
+// pixels decodes an open picture.
+func (f *file) pixels(channels int) (*Image, error) {
+	if channels != 1 && channels != 3 {
+		return nil, fmt.Errorf("a picture has 1 channel (grey) or 3 (RGB), want %d: give a .npy file", channels)
+	}
 	img, err := f.decode(4 * int64(channels))
 	if err != nil {
 		return nil, err

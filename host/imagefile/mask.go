@@ -28,11 +28,11 @@ func DecodeMask(path string, limits Limits) (*Mask, error) {
 }
 
 func decodeMask(path string, limits Limits) (*Mask, error) {
-	f, err := open(path, limits)
+	f, opened, err := open(path, limits)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer opened.Close()
 	switch {
 	case !f.isPNG:
 		return nil, errors.New("JPEG changes values, so it cannot hold class numbers: save the mask as a PNG, grey or with a palette")

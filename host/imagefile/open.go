@@ -9,7 +9,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"os"
 
 	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn/tensorfile"
@@ -30,17 +29,27 @@ type Size struct{ Height, Width int }
 // Stat reads the header only: the picture's size. It checks what [Decode] checks
 // before it decodes, but for the memory.
 func Stat(path string, limits Limits) (Size, error) {
-	f, err := open(path, limits)
+	f, opened, err := open(path, limits)
 	if err != nil {
 		return Size{}, fmt.Errorf("load %s: %w", path, err)
 	}
-	defer f.Close()
+	defer opened.Close()
+	return f.size, nil
+}
+
+// StatReader is [Stat] for a picture of length bytes that is no file; errors do
+// not begin with a path.
+func StatReader(r io.ReadSeeker, length int64, limits Limits) (Size, error) {
+	f, err := readHeader(r, length, limits)
+	if err != nil {
+		return Size{}, err
+	}
 	return f.size, nil
 }
 
 // file is an open picture whose header was read and found plausible.
 type file struct {
-	*os.File
+	io.ReadSeeker
 	size  Size
 	model color.Model
 
@@ -63,33 +72,36 @@ const (
 	pixelsOfAByte = 8 * 64
 )
 
-func open(path string, limits Limits) (*file, error) {
+// open returns what to close after use, too.
+func open(path string, limits Limits) (*file, io.Closer, error) {
 	opened, length, err := tensorfile.OpenRegular(path)
 	switch {
 	case errors.Is(err, tensorfile.ErrNotRegular):
-		return nil, fmt.Errorf("is %w, want a PNG or JPEG file", err)
+		return nil, nil, fmt.Errorf("is %w, want a PNG or JPEG file", err)
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case length == 0:
 		opened.Close()
-		return nil, errors.New("the file is empty")
+		return nil, nil, errors.New("the file is empty")
 	}
-	f := &file{File: opened}
-	if err := f.readHeader(length, limits); err != nil {
-		f.Close()
-		return nil, err
+	f, err := readHeader(opened, length, limits)
+	if err != nil {
+		opened.Close()
+		return nil, nil, err
 	}
-	return f, nil
+	return f, opened, nil
 }
 
-func (f *file) readHeader(length int64, limits Limits) error {
+// readHeader looks at a picture of length bytes.
+func readHeader(r io.ReadSeeker, length int64, limits Limits) (*file, error) {
+	f := &file{ReadSeeker: r}
 	var head [26]byte // to the colour type of a PNG
 	n, err := io.ReadFull(f, head[:])
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return tensorfile.Reason(err)
+		return nil, tensorfile.Reason(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return tensorfile.Reason(err)
+		return nil, tensorfile.Reason(err)
 	}
 	var config image.Config
 	switch {
@@ -100,16 +112,19 @@ func (f *file) readHeader(length int64, limits Limits) error {
 	case bytes.HasPrefix(head[:n], jpegMagic):
 		config, err = jpeg.DecodeConfig(f)
 	default:
-		return errors.New("is neither a PNG nor a JPEG file: convert it to PNG")
+		return nil, errors.New("is neither a PNG nor a JPEG file: convert it to PNG")
 	}
 	if err != nil {
-		return damaged(err)
+		return nil, damaged(err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return tensorfile.Reason(err)
+		return nil, tensorfile.Reason(err)
 	}
 	f.size, f.model = Size{config.Height, config.Width}, config.ColorModel
-	return f.checkSize(length, limits)
+	if err := f.checkSize(length, limits); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // checkSize refuses sizes beyond the limit, and those that a file of this length

@@ -17,7 +17,15 @@ func Write(path string, m *Image) error {
 	if err := m.check(); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return encode(path, m.picture())
+	return tensorfile.AtomicWrite(path, func(w io.Writer) error { return encode(w, m.picture()) })
+}
+
+// Encode writes to w what [Write] writes to a file.
+func Encode(w io.Writer, m *Image) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	return encode(w, m.picture())
 }
 
 func (m *Image) check() error {
@@ -89,7 +97,16 @@ func WriteMask(path string, m *Mask) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return encode(path, img)
+	return tensorfile.AtomicWrite(path, func(w io.Writer) error { return encode(w, img) })
+}
+
+// EncodeMask writes to w what [WriteMask] writes to a file.
+func EncodeMask(w io.Writer, m *Mask) error {
+	img, err := m.picture()
+	if err != nil {
+		return err
+	}
+	return encode(w, img)
 }
 
 func (m *Mask) picture() (image.Image, error) {
@@ -127,9 +144,7 @@ func (m *Mask) picture() (image.Image, error) {
 	return &image.Gray{Pix: pix, Stride: m.Width, Rect: bounds}, nil
 }
 
-func encode(path string, img image.Image) error {
-	return tensorfile.AtomicWrite(path, func(w io.Writer) error {
-		encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-		return encoder.Encode(w, img)
-	})
+func encode(w io.Writer, img image.Image) error {
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
+	return encoder.Encode(w, img)
 }

@@ -9,9 +9,10 @@ import (
 
 // dtype decodes the values of one type.
 type dtype struct {
-	name string
-	kind Kind
-	size int // bytes of a value
+	name  string
+	descr string // "<f4"
+	kind  Kind
+	size  int // bytes of a value
 
 	// Just one of them is set, as kind says.
 	float   func(b []byte) float32
@@ -23,6 +24,12 @@ type dtype struct {
 // parseDType finds the type that a descr like "<f4" names. Errors say what the
 // array holds and how to save it so that it can be read.
 func parseDType(descr string) (dtype, error) {
+	d, err := typeOf(descr)
+	d.descr = descr
+	return d, err
+}
+
+func typeOf(descr string) (dtype, error) {
 	if len(descr) < 2 {
 		return dtype{}, fmt.Errorf("has the dtype %q, want float32, float64 or integers", descr)
 	}
