@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds bin/mdlstm-gpu, the fastest that this machine can build.
-#   BLAS=auto|openblas|gonum   matrix products: OpenBLAS where it links (auto)
+#   BLAS=builtin|openblas      openblas: link OpenBLAS too, for --blas openblas
 #   CUDA=auto|1|0              NVIDIA GPUs: wherever there is a C compiler (auto)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -114,19 +114,14 @@ choose_build() {
       ;;
     *) die "CUDA=$CUDA: want auto, 1 or 0" ;;
   esac
-  case ${BLAS:=auto} in
-    gonum) say "BLAS: gonum, pure Go, as asked for (OpenBLAS is several times as fast)" ;;
-    auto | openblas)
-      if version=$(openblas_version); then
-        say "BLAS: $version"
-        tags+=(openblas)
-      elif [ "$BLAS" = openblas ]; then
-        die "BLAS=openblas: $(openblas_missing)"
-      else
-        say "BLAS: gonum, pure Go: no OpenBLAS, which is several times as fast: $(openblas_missing)"
-      fi
+  case ${BLAS:=builtin} in
+    builtin) ;;
+    openblas)
+      version=$(openblas_version) || die "BLAS=openblas: $(openblas_missing)"
+      say "OpenBLAS: $version, for --blas openblas"
+      tags+=(openblas)
       ;;
-    *) die "BLAS=$BLAS: want auto, openblas or gonum" ;;
+    *) die "BLAS=$BLAS: want builtin, or openblas to have it as a choice" ;;
   esac
 }
 
