@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -250,6 +251,33 @@ func TestSlowBody(t *testing.T) {
 	// A long computation is not ended by the deadline of a body.
 	if r := send(t, "POST", h.URL+"/predict", array(t, 0, 1, 2, 2, 1)); r.status != 200 {
 		t.Errorf("got %v", r)
+	}
+}
+
+// slowReader is a client that reads its answer when it is asked to look.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	look func()
+}
+
+func (w slowReader) Write(b []byte) (int, error) {
+	w.look()
+	return w.ResponseRecorder.Write(b)
+}
+
+// TestSlowReader: an answer counts until it is written.
+func TestSlowReader(t *testing.T) {
+	s, _ := start(t, &fake{model: model(t, 1, 1)}, Options{})
+	looked := 0
+	w := slowReader{httptest.NewRecorder(), func() {
+		if n, bytes := s.gate.inside(); n != 1 || bytes < 10*10*8 {
+			t.Errorf("%d requests and %d bytes are inside while the answer is written", n, bytes)
+		}
+		looked++
+	}}
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/predict", bytes.NewReader(array(t, 0, 1, 10, 10, 1))))
+	if w.Code != http.StatusOK || looked == 0 {
+		t.Errorf("status %d, %d writes: %s", w.Code, looked, w.Body)
 	}
 }
 

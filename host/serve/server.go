@@ -90,8 +90,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler: s.handler, ErrorLog: s.log, MaxHeaderBytes: 16 << 10,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		// A body's own deadline is set where it is read. This one is for clients
-		// that do not take their answer.
+		// The handler sets the deadline for bodies. This one is for clients that do
+		// not take their answer.
 		WriteTimeout: 2*s.options.Timeout + headerTimeout,
 	}
 	ended := make(chan error, 1)
@@ -142,8 +142,14 @@ func (s *Server) routes() http.Handler {
 	inner := foreign.Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		readBy(w, time.Now().Add(s.options.Timeout)) // the body, also one that nobody asks for
 		inner.ServeHTTP(w, r)
 	})
+}
+
+// readBy sets the deadline for a request's body; the zero time is none.
+func readBy(w http.ResponseWriter, deadline time.Time) {
+	http.NewResponseController(w).SetReadDeadline(deadline) // fails where there is no connection, or none any more
 }
 
 // only refuses other methods; HEAD goes with GET.
@@ -168,14 +174,21 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "ok\n")
 }
 
-// predict answers POST /predict.
+// predict answers POST /predict. The request is inside until its answer is
+// written: a client that takes long to read it holds memory as well.
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	v, err := s.gate.enter()
+	if err != nil {
+		tell(w, s.blame(r, err))
+		return
+	}
+	defer v.leave()
 	ctx, cancel := context.WithDeadline(r.Context(), began.Add(s.options.Timeout))
 	defer cancel()
 	answer := s.buffers.Get().(*[]byte)
 	defer s.recycle(answer)
-	k, err := s.answer(ctx, w, r, answer)
+	k, err := s.answer(ctx, w, r, v, answer)
 	if err != nil {
 		tell(w, s.blame(r, err))
 		return
@@ -189,17 +202,12 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer computes a request's answer into dst.
-func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, dst *[]byte) (kind, error) {
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, v *visit, dst *[]byte) (kind, error) {
 	asked, err := bodyKind(r.Header)
 	if err != nil {
 		return "", err
 	}
-	v, err := s.gate.enter()
-	if err != nil {
-		return "", err
-	}
-	defer v.leave()
-	in, err := s.inputs(ctx, w, r, asked, v)
+	in, err := s.inputs(w, r, asked, v)
 	if err != nil {
 		return "", err
 	}
@@ -218,10 +226,10 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 }
 
 // inputs reads a body.
-func (s *Server) inputs(ctx context.Context, w http.ResponseWriter, r *http.Request, asked kind, v *visit) (*inputs, error) {
+func (s *Server) inputs(w http.ResponseWriter, r *http.Request, asked kind, v *visit) (*inputs, error) {
 	body := s.buffers.Get().(*[]byte)
 	defer s.recycle(body)
-	if err := s.read(ctx, w, r, v, body); err != nil {
+	if err := s.read(w, r, v, body); err != nil {
 		return nil, err
 	}
 	return s.decoder.decode(asked, *body, v)
@@ -250,9 +258,9 @@ func (s *Server) outputs(ctx context.Context, in *inputs, k kind, v *visit) (*ou
 	}
 }
 
-// read reads a body into dst, at most as much as is allowed, and by the request's
-// deadline. Memory is asked for before it is taken.
-func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request, v *visit, dst *[]byte) error {
+// read reads a body into dst, at most as much as is allowed. Memory is asked for
+// before it is taken.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, v *visit, dst *[]byte) error {
 	tooLarge := func(size string) error {
 		return faultf(http.StatusRequestEntityTooLarge, "the body has %s, the server takes %d: send fewer samples a request", size, s.options.MaxBody)
 	}
@@ -267,9 +275,6 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if err := v.hold(most); err != nil {
 		return err
 	}
-	deadline, _ := ctx.Deadline()
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(deadline) // a recorder in a test has none
 	b := bytes.NewBuffer((*dst)[:0])
 	if length >= 0 {
 		b.Grow(int(length) + bytes.MinRead)
@@ -285,7 +290,7 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	case err != nil:
 		return faultf(http.StatusBadRequest, "the body ended after %d bytes: %v", n, err)
 	}
-	control.SetReadDeadline(time.Time{}) // else it would end the request's context while it is computed
+	readBy(w, time.Time{}) // else it would end the request's context while it is computed
 	return v.hold(n - most)
 }
 
