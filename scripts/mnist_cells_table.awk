@@ -20,10 +20,10 @@ END {
     for (i = 1; i <= count; i++) {
         c = cells[i]
         if (!(c in pixel)) {
-            printf "| `%s` | %d | %d: %s | | | | | |\n", c, runs[c], stopped[c], steps[c]
+            printf "| %s | %d | %d: %s | | | | | |\n", c, runs[c], stopped[c], steps[c]
             continue
         }
-        printf "| `%s` | %d | %s | %s | %s to %s | %s | %s to %s | %.0f |\n", c, runs[c], stopped[c] ? stopped[c] ": " steps[c] : "none",
+        printf "| %s | %d | %s | %s | %s to %s | %s | %s to %s | %.0f |\n", c, runs[c], stopped[c] ? stopped[c] ": " steps[c] : "none",
             percent(median(pixel[c])), percent(least(pixel[c])), percent(most(pixel[c])),
             percent(median(image[c])), percent(least(image[c])), percent(most(image[c])), median(seconds[c])
     }

@@ -23,6 +23,15 @@ points() {
   esac
 }
 
+# sweep_engines SWEEP ENGINES prints the engines of a sweep: grids grow with gates
+# computed again, too.
+sweep_engines() {
+  case $1 in
+    sides-*) say "$2 cpu-recompute" ;;
+    *) say "$2" ;;
+  esac
+}
+
 # sweep_title SWEEP says what the table shows.
 sweep_title() {
   case $1 in
@@ -38,7 +47,9 @@ sweep_title() {
 sweep_growth() {
   case $1 in
     sides-*) say "A row (a cell of a sample) costs the same work and memory wherever it lies: exponent 1. Below 1: the wavefronts of small" \
-      "grids have few rows, and each costs the same overhead. Above 1: what a step touches outgrows a cache." ;;
+      "grids have few rows, and each costs the same overhead. Above 1: what a step touches outgrows a cache." \
+      "\`cpu-recompute\` is --recompute: one forward pass more, and the gates of some wavefronts at a time; the larger the grid," \
+      "the less of it they are." ;;
     hidden) say "The products of a row are H·(K + D·H)·G, its gates and its memory H·G; beside the rows are a few copies of the weights, H²:" \
       "exponents from 1, where gates weigh most, to 2, where products and weights do. Below 1: vectors that few units do not fill, and" \
       "the overhead of a wavefront." ;;
@@ -66,9 +77,10 @@ peak_memory() {
 # point SWEEP ENGINE ROUND X SIZE BATCH HIDDEN DIRECTIONS adds a line to the table.
 # It fails when the memory does not suffice.
 point() {
-  local peak rows
+  local peak rows how=()
   rows=$((${5//x/*} * $6))
-  if ! peak=$(peak_memory bin/mdlstm-gpu bench --device "$2" --threads "${THREADS:-1}" --cell stable --size "$5" --batch "$6" --hidden "$7" \
+  case $2 in *-recompute) how=(--recompute) ;; esac
+  if ! peak=$(peak_memory bin/mdlstm-gpu bench --device "${2%-*}" "${how[@]}" --threads "${THREADS:-1}" --cell stable --size "$5" --batch "$6" --hidden "$7" \
     --directions "$(directions_flag "$8")" --seconds "$period" --json); then
     if grep -q 'out of memory' "$dir/errors"; then return 1; fi
     cat "$dir/errors" >&2
@@ -92,7 +104,7 @@ bench_scale() {
     for sweep in $chosen; do
       while read -r x size batch hidden directions; do
         if [ $((${size//x/*} * batch)) -gt "$most" ]; then continue; fi
-        for engine in $engines; do
+        for engine in $(sweep_engines "$sweep" "$engines"); do
           if [ -n "${dropped[$sweep $size $batch $hidden $directions $engine]:-}" ] ||
             point "$sweep" "$engine" "$round" "$x" "$size" "$batch" "$hidden" "$directions"; then continue; fi
           note "SKIPPED: $sweep, $size, batch $batch, on the $engine: $(tail -n 1 "$dir/errors" | cut -d ' ' -f 2-)"
