@@ -68,7 +68,7 @@ type Arrays struct {
 	picked  []int   // scratch: the samples of a batch
 }
 
-var _ Source = (*Arrays)(nil)
+var _ Divisible = (*Arrays)(nil)
 
 // NewArrays reads the files and checks all that does not depend on a model.
 // Errors are one line that begins with the path of the file at fault.
@@ -299,14 +299,17 @@ func (a *Arrays) ClassCounts() []int { return a.targets.counts }
 func (a *Arrays) Check(m *nn.Model) error { return a.check(fitOf(m)) }
 
 // Batch makes batch t, t ≥ 0.
-func (a *Arrays) Batch(t int64, dst *engine.Batch) error {
+func (a *Arrays) Batch(t int64, dst *engine.Batch) error { return a.BatchPart(t, Part{}, dst) }
+
+// BatchPart makes a part of batch t, t ≥ 0.
+func (a *Arrays) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	if t < 0 {
 		return fmt.Errorf("task arrays: got batch %d, want at least 0", t)
 	}
 	if a.y != nil && !a.targets.checked {
 		return errUnchecked
 	}
-	_, first, samples := a.batches.of(t)
+	_, first, samples := a.batches.partOf(t, p)
 	a.picked = a.picked[:0]
 	for _, i := range samples {
 		a.picked = append(a.picked, a.used[i])

@@ -57,6 +57,13 @@ func (b *batches) of(t int64) (epoch, first int64, samples []int) {
 	return epoch, epoch*int64(len(list)) + int64(from), list[from:min(from+b.size, len(list))]
 }
 
+// partOf is of for a part of batch t: its samples and the number of the first.
+func (b *batches) partOf(t int64, p Part) (epoch, first int64, samples []int) {
+	epoch, first, samples = b.of(t)
+	from, to := p.of(len(samples))
+	return epoch, first + int64(from), samples[from:to]
+}
+
 // arrange fills pooled and turns from the order of an epoch.
 func (b *batches) arrange(epoch int64, list []int) {
 	if b.epoch == epoch || b.epoch >= 0 && !b.order.shuffle {

@@ -29,7 +29,7 @@ import (
 // noise of their own. Targets lie in [0, 1], so the head is a sigmoid.
 type Diagonal struct{ generator }
 
-var _ Source = (*Diagonal)(nil)
+var _ Divisible = (*Diagonal)(nil)
 
 // NewDiagonal checks the settings. Errors name the flag to change.
 func NewDiagonal(o Options) (*Diagonal, error) {
@@ -55,8 +55,11 @@ func (d *Diagonal) Hash() string { return hashSettings(d.name, d.Settings()) }
 func (d *Diagonal) Check(m *nn.Model) error { return d.check(fitOf(m), d.Spec()) }
 
 // Batch makes batch t; it returns no error.
-func (d *Diagonal) Batch(t int64, dst *engine.Batch) error {
-	d.fill(dst, t*int64(d.options.Batch), d.options.Batch, d.draw)
+func (d *Diagonal) Batch(t int64, dst *engine.Batch) error { return d.BatchPart(t, Part{}, dst) }
+
+// BatchPart makes a part of batch t; it returns no error.
+func (d *Diagonal) BatchPart(t int64, p Part, dst *engine.Batch) error {
+	d.fillPart(dst, t, p, d.draw)
 	return nil
 }
 

@@ -43,7 +43,7 @@ type Fields struct {
 	transforms []*fourier.CmplxFFT
 }
 
-var _ Source = (*Fields)(nil)
+var _ Divisible = (*Fields)(nil)
 
 // NewFields checks the settings. Errors name the flag to change.
 func NewFields(o Options, anisotropic bool) (*Fields, error) {
@@ -119,8 +119,11 @@ func (f *Fields) Hash() string { return hashSettings(f.name, f.Settings()) }
 func (f *Fields) Check(m *nn.Model) error { return f.check(fitOf(m), f.Spec()) }
 
 // Batch makes batch t; it returns no error.
-func (f *Fields) Batch(t int64, dst *engine.Batch) error {
-	f.fill(dst, t*int64(f.options.Batch), f.options.Batch, f.draw)
+func (f *Fields) Batch(t int64, dst *engine.Batch) error { return f.BatchPart(t, Part{}, dst) }
+
+// BatchPart makes a part of batch t; it returns no error.
+func (f *Fields) BatchPart(t int64, p Part, dst *engine.Batch) error {
+	f.fillPart(dst, t, p, f.draw)
 	dst.Relevant = nil
 	return nil
 }

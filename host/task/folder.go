@@ -84,7 +84,7 @@ type Folder struct {
 	values []int32 // scratch: the mask of a sample as a step sees it
 }
 
-var _ Source = (*Folder)(nil)
+var _ Divisible = (*Folder)(nil)
 
 // OpenImages reads PNG and JPEG files of any sizes, whose values become 0..1, and
 // their masks: PNG files of class numbers, the grey value as stored or the index
@@ -347,11 +347,14 @@ func (f *Folder) Check(m *nn.Model) error {
 }
 
 // Batch makes batch t, t ≥ 0.
-func (f *Folder) Batch(t int64, dst *engine.Batch) error {
+func (f *Folder) Batch(t int64, dst *engine.Batch) error { return f.BatchPart(t, Part{}, dst) }
+
+// BatchPart makes a part of batch t, t ≥ 0, and reads no file of the rest.
+func (f *Folder) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	if t < 0 {
 		return fmt.Errorf("task %s: got batch %d, want at least 0", f.Name(), t)
 	}
-	epoch, first, members := f.batches.of(t)
+	epoch, first, members := f.batches.partOf(t, p)
 	return f.fill(dst, first, members, func(i int) view {
 		full := f.sample(i).size
 		if !f.train {

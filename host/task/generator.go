@@ -88,6 +88,12 @@ func (g *generator) check(f fit, s Spec) error {
 	return nil
 }
 
+// fillPart makes a part of batch t, see fill.
+func (g *generator) fillPart(dst *engine.Batch, t int64, p Part, draw func(dst *engine.Batch, b int)) {
+	from, to := p.of(g.options.Batch)
+	g.fill(dst, t*int64(g.options.Batch)+int64(from), to-from, draw)
+}
+
 // fill makes the samples first … first+count-1. draw makes the one sample at
 // place b of dst from g.random, which is at the beginning of its stream.
 func (g *generator) fill(dst *engine.Batch, first int64, count int, draw func(dst *engine.Batch, b int)) {

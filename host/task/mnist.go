@@ -52,7 +52,7 @@ type MNIST struct {
 	random stream
 }
 
-var _ Source = (*MNIST)(nil)
+var _ Divisible = (*MNIST)(nil)
 
 // OpenMNIST reads the files of a folder and splits their images by the seed.
 // With both pairs of files the test is that of t10k, and 1/12 of the others is
@@ -166,11 +166,14 @@ func (m *MNIST) Check(model *nn.Model) error {
 }
 
 // Batch makes batch t, t ≥ 0: batch t mod Spec().Steps of its epoch.
-func (m *MNIST) Batch(t int64, dst *engine.Batch) error {
+func (m *MNIST) Batch(t int64, dst *engine.Batch) error { return m.BatchPart(t, Part{}, dst) }
+
+// BatchPart makes a part of batch t, t ≥ 0.
+func (m *MNIST) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	if t < 0 {
 		return fmt.Errorf("task mnist: got batch %d, want at least 0", t)
 	}
-	epoch, first, samples := m.batches.of(t)
+	epoch, first, samples := m.batches.partOf(t, p)
 	m.begin(dst, first, len(samples))
 	for b, i := range samples {
 		m.fill(dst, b, m.image(m.images[i], epoch), m.digits.labels[m.images[i]])
