@@ -226,6 +226,14 @@ func (e *Engine) SetMoments(m, v []float32, updates int64) error {
 	return nil
 }
 
+// Reduce gives the arena itself to r.
+func (e *Engine) Reduce(from, to int, r engine.Reducer) error {
+	if from < 0 || to < from || to > len(e.grads) {
+		return fmt.Errorf("%w: gradients %d … %d of %d", engine.ErrShape, from, to, len(e.grads))
+	}
+	return r.Reduce(e.grads[from:to])
+}
+
 // Buckets is one range: the CPU's gradients are complete when Gradients
 // returns.
 func (e *Engine) Buckets() []engine.Bucket {

@@ -57,6 +57,11 @@ type Engine interface {
 	// still being computed.
 	Buckets() []Bucket
 
+	// Reduce gives a range of the arena, [from, to), to r once it is complete: what
+	// that leaves there are the gradients. The range comes in the memory where it
+	// lies when r can take that, else in the host's.
+	Reduce(from, to int, r Reducer) error
+
 	// Close frees everything. The engine and its plans may not be used after.
 	Close() error
 }
@@ -183,6 +188,16 @@ type Bucket struct {
 	From, To int
 	// Ready waits until the newest Gradients call has written the range.
 	Ready func(ctx context.Context) error
+}
+
+// Reducer replaces gradients by their sum over the ranks of a training, see
+// package dist.
+type Reducer interface {
+	Reduce(values []float32) error
+	// Device says whether ReduceDevice works, which is Reduce for n float32 in a
+	// GPU's memory.
+	Device() bool
+	ReduceDevice(address uintptr, n int) error
 }
 
 // Info says what computes: for config.json, reports and `info`.

@@ -81,6 +81,40 @@ func (e *Engine) SetGradients(src []float32) error {
 	return e.put(e.grads, src)
 }
 
+// Reduce gives gradients to r where they lie on the device, or else in pinned
+// memory. See [engine.Engine].
+func (e *Engine) Reduce(from, to int, r engine.Reducer) error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	if from < 0 || to < from || to > e.model.Size() {
+		return fmt.Errorf("%w: gradients %d … %d of %d", engine.ErrShape, from, to, e.model.Size())
+	}
+	if r.Device() {
+		if err := e.stream.Wait(); err != nil {
+			return err
+		}
+		return r.ReduceDevice(uintptr(e.grads.address())+4*uintptr(from), to-from)
+	}
+	if e.arena == nil {
+		var err error
+		if e.arena, err = e.c.AllocPinned("gradients", 4*int64(e.model.Size())); err != nil {
+			return memoryError("the gradients of all ranks", err)
+		}
+	}
+	at, bytes := 4*(e.grads.at+int64(from)), 4*int64(to-from)
+	if err := e.stream.Download(e.arena, 4*int64(from), e.block.memory, at, bytes); err != nil {
+		return err
+	}
+	if err := e.stream.Wait(); err != nil {
+		return err
+	}
+	if err := r.Reduce(cuda.Slice[float32](e.arena)[from:to]); err != nil {
+		return err
+	}
+	return e.stream.Upload(e.block.memory, at, e.arena, 4*int64(from), bytes)
+}
+
 // ZeroGradients clears the arena.
 func (e *Engine) ZeroGradients() error {
 	if err := e.open(); err != nil {

@@ -49,6 +49,7 @@ type Engine struct {
 	updates int64
 	graphs  map[engine.Optimizer]*cuda.Graph
 	pinned  *cuda.Pinned // the host's copy of scalars and result
+	arena   *cuda.Pinned // the host's copy of grads; nil until Reduce needs it
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -191,7 +192,7 @@ func (e *Engine) Close() error {
 			errs = append(errs, s.Close())
 		}
 	}
-	errs = append(errs, e.packTable.Free(), e.places.Free(), e.pinned.Free())
+	errs = append(errs, e.packTable.Free(), e.places.Free(), e.pinned.Free(), e.arena.Free())
 	if e.block != nil {
 		errs = append(errs, e.block.free())
 	}

@@ -56,9 +56,12 @@ func (e *fakeEngine) Parameters(dst []float32) error    { copy(dst, e.p); return
 func (e *fakeEngine) SetParameters(src []float32) error { copy(e.p, src); return nil }
 func (e *fakeEngine) SetGradients(src []float32) error  { copy(e.grad, src); return nil }
 func (e *fakeEngine) ZeroGradients() error              { clear(e.grad); e.zeroed++; return nil }
-func (e *fakeEngine) Buckets() []engine.Bucket          { return nil }
-func (e *fakeEngine) Close() error                      { return nil }
-func (e *fakeEngine) Gradients(dst []float32) error     { copy(dst, e.grad); return nil }
+func (e *fakeEngine) Buckets() []engine.Bucket {
+	return []engine.Bucket{{From: 0, To: len(e.grad), Ready: func(context.Context) error { return nil }}}
+}
+func (e *fakeEngine) Reduce(from, to int, r engine.Reducer) error { return r.Reduce(e.grad[from:to]) }
+func (e *fakeEngine) Close() error                                { return nil }
+func (e *fakeEngine) Gradients(dst []float32) error               { copy(dst, e.grad); return nil }
 
 func (e *fakeEngine) Moments(m, v []float32) (int64, error) {
 	copy(m, e.m)

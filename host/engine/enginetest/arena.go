@@ -18,6 +18,7 @@ func engineChecks() []Check {
 	return []Check{
 		{"arena/set and zero", setGradients},
 		{"arena/buckets", buckets},
+		{"arena/reduce", reduceRange},
 		{"parameters/in and out", parametersRoundTrip},
 		{"info", info},
 	}
@@ -107,6 +108,61 @@ func buckets(s *session) error {
 		}
 	}
 	return nil
+}
+
+// halver is a Reducer of host memory that halves, which loses no bit.
+type halver struct {
+	seen []float32
+	err  error
+}
+
+func (h *halver) Reduce(values []float32) error {
+	h.seen = slices.Clone(values)
+	for i := range values {
+		values[i] /= 2
+	}
+	return h.err
+}
+func (h *halver) Device() bool                    { return false }
+func (h *halver) ReduceDevice(uintptr, int) error { return errors.New("this memory is not the host's") }
+
+// reduceRange: Reduce shows a range as it is, keeps what is put there, leaves the
+// rest alone and passes errors on.
+func reduceRange(s *session) error {
+	e, _, err := s.engine(small(), 12)
+	if err != nil {
+		return err
+	}
+	n := e.Model().Size()
+	want, got := make([]float32, n), nans(n)
+	for i := range want {
+		want[i] = float32(i + 1)
+	}
+	if err := e.SetGradients(want); err != nil {
+		return err
+	}
+	var h halver
+	from, to := n/3, n/3*2
+	if err := e.Reduce(from, to, &h); err != nil {
+		return err
+	}
+	if err := approx.SameBits("gradients that Reduce shows", h.seen, want[from:to]); err != nil {
+		return err
+	}
+	for i := from; i < to; i++ {
+		want[i] /= 2
+	}
+	if err := errors.Join(e.Gradients(got), approx.SameBits("gradients after Reduce", got, want)); err != nil {
+		return err
+	}
+	h.err = errors.New("a rank is gone")
+	if err := e.Reduce(0, n, &h); !errors.Is(err, h.err) {
+		return fmt.Errorf("Reduce whose reducer fails: error %v, want %v", err, h.err)
+	}
+	return errors.Join(
+		wrapsShape("Reduce of a range that ends too late", e.Reduce(0, n+1, &halver{})),
+		wrapsShape("Reduce of a range that begins before the arena", e.Reduce(-1, n, &halver{})),
+	)
 }
 
 // parametersRoundTrip: parameters are copied in and out to the bit.

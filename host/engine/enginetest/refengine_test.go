@@ -82,6 +82,24 @@ func (e *refEngine) SetGradients(src []float32) error {
 	return nil
 }
 
+func (e *refEngine) Reduce(from, to int, r engine.Reducer) error {
+	if from < 0 || to < from || to > len(e.arena) {
+		return engine.ErrShape
+	}
+	values := narrow(e.arena)
+	part := values[from:to]
+	if e.fault == "reduces all" {
+		part = values
+	}
+	if err := r.Reduce(part); err != nil && e.fault != "errors of Reduce lost" {
+		return err
+	}
+	if e.fault == "reduced and forgotten" {
+		return nil
+	}
+	return e.SetGradients(values)
+}
+
 func (e *refEngine) ZeroGradients() error {
 	clear(e.arena)
 	return nil
