@@ -49,4 +49,16 @@
 // count of updates into the engine, batch t is a pure function of (seed, t), and
 // dropout is keyed by seed and step. Nothing else is carried from step to step but
 // which validation was the best and how many came after it, which the state has.
+//
+// # Several ranks
+//
+// After [Join] the ranks of package dist run one loop together, in step. Rank 0 has
+// the folder, the others its state and a disk that is nowhere. A step is
+//
+//	share of the batch → weights summed → gradients of the loss over that sum →
+//	losses summed, and whether some rank was told to stop → gradients summed → update
+//
+// after which all have the same parameters, to the bit. What one of them may find
+// alone (its data, its memory, a full disk, a signal) travels with these sums, so
+// that all go on or all end; what cannot is for the caller to abort.
 package train

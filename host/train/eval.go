@@ -35,6 +35,11 @@ type Answer struct {
 // EvaluateEach is Evaluate, and shows every sample with its answer to see, which
 // may be nil.
 func EvaluateEach(ctx context.Context, e engine.Engine, src task.Source, first, n int64, see func(Answer)) (Score, error) {
+	return evaluate(ctx, e, src, first, first+n, 1, see)
+}
+
+// evaluate is EvaluateEach of batches from, from+every, … below to.
+func evaluate(ctx context.Context, e engine.Engine, src task.Source, from, to, every int64, see func(Answer)) (Score, error) {
 	m, spec := e.Model(), src.Spec()
 	total := newScore(m, spec)
 	// All memory is taken, or refused, before the first batch is made.
@@ -42,7 +47,7 @@ func EvaluateEach(ctx context.Context, e engine.Engine, src task.Source, first, 
 		return total, err
 	}
 	var batch engine.Batch
-	for t := first; t < first+n; t++ {
+	for t := from; t < to; t += every {
 		if err := ctx.Err(); err != nil {
 			return total, err
 		}

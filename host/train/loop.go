@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/task"
@@ -59,7 +60,13 @@ type loop struct {
 	pictured int64    // step of the newest picture in it, -1 = none
 
 	batches []*engine.Batch // of a step
+	weights []float64       // of each of them
+	plan    engine.Plan     // the last one used in a step; nil when none was
 	flushed time.Time
+
+	// With several ranks.
+	reducer *dist.Reducer
+	stop    bool // they have agreed to
 }
 
 // Train runs the steps that are left, writing a checkpoint every
@@ -74,66 +81,89 @@ type loop struct {
 // checkpoint written; *[NonFiniteError]; otherwise what the engine, the source or
 // the disk said. Whatever the error, the newest checkpoint on disk is whole, and
 // the log holds the steps that were done.
+//
+// After [Join] all ranks call Train together, each with all the data, of which it
+// takes its share. The context of any of them ends the run on all after the same
+// step. An error for which [dist.Agreed] is false is of this rank alone, and the
+// others wait for it: end them with Abort.
 func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see Observer) (err error) {
-	if got := data.Hash(); got != r.state.dataHash {
-		return fmt.Errorf("%s: %w: the run began with data of SHA-256 %s, these have %s: "+
-			"give it the same data, or start a new run with --init %s",
-			r.dir, ErrDataChanged, r.state.dataHash, got, r.path(modelName))
-	}
 	if r.Done() {
-		return fmt.Errorf("%s: %w: %s", r.dir, ErrNothingToDo, r.HowToExtend())
+		return shared(fmt.Errorf("%s: %w: %s", r.dir, ErrNothingToDo, r.HowToExtend()))
 	}
-	if err := r.loadEngine(e); err != nil {
-		return err
-	}
-	log, err := r.disk.OpenLog(r.path(logName), r.state.logBytes)
-	if err != nil {
-		return err
-	}
+	l := &loop{run: r, engine: e, see: see, pictured: -1, flushed: time.Now()}
 	defer func() {
-		if e := log.Close(); err == nil {
+		if e := l.closeLogs(); err == nil {
 			err = e
 		}
 	}()
-	if log.Next() != r.state.step {
-		return fmt.Errorf("%s: it has %d steps, the checkpoint %d: put the log of this run back", r.path(logName), log.Next(), r.state.step)
-	}
-	l := &loop{run: r, engine: e, log: log, see: see, pictured: -1, flushed: time.Now()}
-	if r.state.valid != nil {
-		l.validated = *r.state.valid
-	}
-	// All memory is taken, or refused, before the first step.
-	if _, err := e.Plan(data.Train.Largest(), engine.Capacity{}); err != nil {
+	c := r.comm()
+	share, err := l.begin(data)
+	if err := dist.Agree(c, err); err != nil {
 		return err
-	}
-	if err := l.openValid(data); err != nil {
-		return err
-	}
-	if l.validLog != nil {
-		defer func() {
-			if e := l.validLog.Close(); err == nil {
-				err = e
-			}
-		}()
-	}
-	if r.state.settings.TensorBoard {
-		if l.events, err = r.openEvents(); err != nil {
-			return err
-		}
-		defer func() {
-			if e := l.events.Close(); err == nil {
-				err = e
-			}
-		}()
 	}
 	if err := l.adopt(); err != nil {
 		return err
 	}
+	making := ctx
+	if l.several() { // what one rank is told must not keep it from a step that all do
+		making = context.WithoutCancel(ctx)
+	}
 	n := r.state.settings.batches()
-	ahead := task.Prefetch(ctx, data.Train, r.state.step*n, r.state.settings.Steps*n, batchesAhead)
+	ahead := task.Prefetch(making, share, r.state.step*n, r.state.settings.Steps*n, batchesAhead)
 	defer ahead.Close()
 	l.next = ahead.Next
-	return l.steps(ctx)
+	return shared(l.steps(ctx))
+}
+
+// begin checks the data, opens the logs, loads the engine and takes all memory, or
+// refuses, before the first step. It returns this rank's share of the data.
+func (l *loop) begin(data task.Split) (share task.Source, err error) {
+	r, c := l.run, l.run.comm()
+	if got := data.Hash(); got != r.state.dataHash {
+		return nil, fmt.Errorf("%s: %w: the run began with data of SHA-256 %s, these have %s: "+
+			"give it the same data, or start a new run with --init %s",
+			r.dir, ErrDataChanged, r.state.dataHash, got, r.path(modelName))
+	}
+	if share, err = task.Share(data.Train, c.Rank(), c.Size()); err != nil {
+		return nil, err
+	}
+	if err := r.loadEngine(l.engine); err != nil {
+		return nil, err
+	}
+	if l.log, err = r.disk.OpenLog(r.path(logName), r.state.logBytes); err != nil {
+		return nil, err
+	}
+	if l.log.Next() != r.state.step {
+		return nil, fmt.Errorf("%s: it has %d steps, the checkpoint %d: put the log of this run back", r.path(logName), l.log.Next(), r.state.step)
+	}
+	if r.state.valid != nil {
+		l.validated = *r.state.valid
+	}
+	if _, err := l.engine.Plan(share.Largest(), engine.Capacity{}); err != nil {
+		return nil, err
+	}
+	if err := l.openValid(data); err != nil {
+		return nil, err
+	}
+	if r.state.settings.TensorBoard && c.Rank() == 0 {
+		l.events, err = r.openEvents()
+	}
+	return share, err
+}
+
+// closeLogs closes what begin opened.
+func (l *loop) closeLogs() error {
+	var errs []error
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
+	}
+	if l.validLog != nil {
+		errs = append(errs, l.validLog.Close())
+	}
+	if l.events != nil {
+		errs = append(errs, l.events.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // loadEngine puts the checkpoint into the engine.
@@ -154,7 +184,10 @@ func (r *Run) loadEngine(e engine.Engine) error {
 // first step, so that a kill does not lose them.
 func (l *loop) adopt() error {
 	r := l.run
-	info := engineInfo(l.engine.Info())
+	info, err := l.sameEngine()
+	if err != nil {
+		return err
+	}
 	if changed := r.state.engine.differs(info); changed != "" {
 		if l.see.Warn != nil {
 			l.see.Warn(fmt.Sprintf("%s: the engine changed (%s): the run continues, but not to the bits it would have had", r.dir, changed))
@@ -168,7 +201,7 @@ func (l *loop) adopt() error {
 	if err := r.checkpoint(l, r.state.step); err != nil {
 		return err
 	}
-	return r.writeRecord()
+	return dist.Agree(r.comm(), r.writeRecord())
 }
 
 // HowToExtend says why a run is done, and how it could go on.
@@ -194,15 +227,15 @@ func (l *loop) steps(ctx context.Context) error {
 		}
 	}
 	for step := first; step < s.Steps; step++ {
-		if ctx.Err() != nil {
+		if l.stopping(ctx) {
 			return l.interrupted(step)
 		}
 		batches, err := l.gather()
-		if err != nil && ctx.Err() != nil {
+		if err != nil && l.stopping(ctx) {
 			return l.interrupted(step)
 		}
-		if err == nil {
-			err = l.step(step, batches)
+		if err == nil || l.several() { // the others must learn of the error
+			err = l.step(ctx, step, batches, err)
 		}
 		if err != nil {
 			return l.stopped(step, err)
@@ -220,7 +253,7 @@ func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
 	s := l.run.state.settings
 	last := l.validated.last
 	if stop, err = l.validateIfDue(ctx, done); err != nil {
-		if ctx.Err() != nil {
+		if l.stopping(ctx) {
 			return true, l.interrupted(done)
 		}
 		return true, fmt.Errorf("validation after step %d: %w; the checkpoint of step %d is kept in %s",
@@ -238,10 +271,11 @@ func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
 	return stop, err
 }
 
-// step trains on the batches of a step and logs it.
-func (l *loop) step(step int64, batches []*engine.Batch) error {
+// step trains on the batches of a step and logs it; gathered is why there are
+// none.
+func (l *loop) step(ctx context.Context, step int64, batches []*engine.Batch, gathered error) error {
 	started := time.Now()
-	p, err := l.train(step, batches)
+	p, err := l.train(ctx, step, batches, gathered)
 	if err != nil {
 		return err
 	}
@@ -278,63 +312,77 @@ func (l *loop) flush() error {
 
 // train computes a step. One of whose batches no target counts changes nothing
 // and has the loss NaN.
-func (l *loop) train(step int64, batches []*engine.Batch) (Progress, error) {
+func (l *loop) train(ctx context.Context, step int64, batches []*engine.Batch, err error) (Progress, error) {
 	s := &l.run.state.settings
 	p := Progress{Step: step, Steps: s.Steps, Loss: math.NaN(), Relevant: math.NaN()}
-	var weight float64 // of all batches; of one, Load says it
-	if len(batches) > 1 {
-		var err error
-		if weight, err = l.weigh(batches); err != nil {
-			return p, err
-		}
+	weight, err := l.weigh(ctx, batches, err)
+	if err != nil {
+		return p, err
 	}
-	var total engine.Loss
-	var plan engine.Plan
-	for _, batch := range batches {
-		var err error
-		if plan, err = l.engine.Plan(batch.Samples, engine.Capacity{}); err != nil {
-			return p, err
-		}
-		own, err := plan.Load(batch)
-		if err != nil {
-			return p, err
-		}
-		if own == 0 {
-			continue
-		}
-		if len(batches) == 1 {
-			weight = own
-		}
-		loss, err := plan.Gradients(engine.Pass{Normaliser: weight, Seed: s.Seed, Step: step})
-		if err != nil {
-			return p, err
-		}
-		total.Add(loss)
-		if !finite(total.Sum / total.Weight) {
-			return p, l.diverged(step, plan)
-		}
+	total, err := l.gradients(step, batches, weight)
+	if err := l.sumLoss(ctx, &total, err); err != nil {
+		return p, err
 	}
 	if total.Weight == 0 {
 		return p, nil
 	}
+	if !finite(total.Sum / total.Weight) {
+		return p, l.diverged(step)
+	}
 	p.Loss = total.Sum / total.Weight
 	if total.RelevantCount > 0 {
 		p.Relevant = total.Relevant / total.RelevantCount
+	}
+	if err := l.reduce(); err != nil {
+		return p, err
 	}
 	result, err := l.engine.Update(engine.Update{Optimizer: s.Optimizer, LR: s.RateAt(step), Momentum: s.Momentum, Clip: s.Clip})
 	if err != nil {
 		return p, err
 	}
 	if !result.Finite {
-		return p, l.diverged(step, plan)
+		return p, l.diverged(step)
 	}
 	p.Norm = result.Norm
 	return p, nil
 }
 
+// gradients adds up those of this rank's batches, which are divided by the weight
+// of all. It stops at a loss that is not finite.
+func (l *loop) gradients(step int64, batches []*engine.Batch, weight float64) (total engine.Loss, err error) {
+	for i, batch := range batches {
+		if l.weights[i] == 0 {
+			continue
+		}
+		if len(batches) > 1 { // of one, weigh has loaded it
+			if _, err := l.load(batch); err != nil {
+				return total, err
+			}
+		}
+		loss, err := l.plan.Gradients(engine.Pass{Normaliser: weight, Seed: l.run.state.settings.Seed, Step: step})
+		if err != nil {
+			return total, err
+		}
+		total.Add(loss)
+		if !finite(total.Sum / total.Weight) {
+			break
+		}
+	}
+	return total, nil
+}
+
 // diverged makes the error of a step that met NaN or infinity.
-func (l *loop) diverged(step int64, plan engine.Plan) error {
-	where, err := plan.FindNonFinite()
+func (l *loop) diverged(step int64) error {
+	where := ""
+	var err error
+	if l.plan != nil {
+		where, err = l.plan.FindNonFinite()
+	}
+	if l.several() { // one of them knows
+		if where, err = firstText(l.run.comm(), where); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 
+	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -18,7 +19,8 @@ type Run struct {
 	disk  files
 	lock  *lock
 	state *state
-	spare *state // whose arrays the next checkpoint fills
+	spare *state    // whose arrays the next checkpoint fills
+	ranks dist.Comm // nil: this process alone
 
 	// unsaved: the settings were changed since the state was written.
 	unsaved  bool
@@ -76,7 +78,7 @@ func (r *Run) path(name string) string { return filepath.Join(r.dir, name) }
 // was; it is a *[NonFiniteError] when the parameters are not finite, and then
 // nothing was written.
 func (r *Run) checkpoint(l *loop, step int64) error {
-	if err := r.save(l, step); err != nil {
+	if err := dist.Agree(r.comm(), r.save(l, step)); err != nil {
 		var diverged *NonFiniteError
 		if errors.As(err, &diverged) {
 			return err
@@ -90,11 +92,11 @@ func (r *Run) checkpoint(l *loop, step int64) error {
 
 func (r *Run) save(l *loop, step int64) error {
 	next := r.nextState()
-	if err := l.engine.Parameters(next.params); err != nil {
-		return err
+	err := l.engine.Parameters(next.params)
+	if err == nil {
+		next.updates, err = l.engine.Moments(next.m, next.v)
 	}
-	var err error
-	if next.updates, err = l.engine.Moments(next.m, next.v); err != nil {
+	if err := r.sameParameters(next, err); err != nil {
 		return err
 	}
 	if where := next.nonFinite(); where != "" {

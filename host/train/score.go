@@ -24,11 +24,11 @@ type Score struct {
 
 // CellError is the share of cells whose class is not the answer; NaN when no
 // cell counts.
-func (s Score) CellError() float64 { return wrong(s.Cells) }
+func (s Score) CellError() float64 { return wrong(tally(s.Cells)) }
 
 // LabelError is the share of samples whose class is not the answer; NaN when
 // samples have none.
-func (s Score) LabelError() float64 { return wrong(s.Labels) }
+func (s Score) LabelError() float64 { return wrong(tally(s.Labels)) }
 
 // IoU is the intersection of a class over the union of it and what was answered
 // with it (the Jaccard index); NaN when both are empty.
@@ -55,19 +55,23 @@ func (s Score) MeanIoU() float64 {
 	return sum / n
 }
 
-// wrong is the share of counts beside the diagonal.
-func wrong(counts [][]int64) float64 {
-	var right, all int64
+// tally sums the counts of the diagonal and all counts.
+func tally(counts [][]int64) (right, all float64) {
 	for i, row := range counts {
-		right += row[i]
+		right += float64(row[i])
 		for _, n := range row {
-			all += n
+			all += float64(n)
 		}
 	}
+	return right, all
+}
+
+// wrong is the share of what is not right; NaN of nothing.
+func wrong(right, all float64) float64 {
 	if all == 0 {
 		return math.NaN()
 	}
-	return float64(all-right) / float64(all)
+	return (all - right) / all
 }
 
 func newScore(m *nn.Model, spec task.Spec) Score {

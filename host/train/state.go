@@ -303,19 +303,11 @@ func checksum(tensors []tensorfile.Tensor, meta map[string]string) string {
 	slices.SortFunc(order, func(a, b tensorfile.Tensor) int {
 		return strings.Compare(a.Name, b.Name)
 	})
-	var buf [4096]byte
 	for _, t := range order {
 		hashText(h, t.Name)
 		hashInts(h, len(t.Shape))
 		hashInts(h, t.Shape...)
-		for data := t.Data; len(data) > 0; {
-			n := min(len(data), len(buf)/4)
-			for i, x := range data[:n] {
-				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(x))
-			}
-			h.Write(buf[:4*n])
-			data = data[n:]
-		}
+		hashFloats(h, t.Data)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -326,7 +318,20 @@ func hashText(h hash.Hash, text string) {
 	io.WriteString(h, text)
 }
 
-// hashInts adds whole numbers, eight bytes each. A hash never fails to write.
+// hashFloats adds the bits of numbers. A hash never fails to write.
+func hashFloats(h hash.Hash, numbers []float32) {
+	var buf [4096]byte
+	for len(numbers) > 0 {
+		n := min(len(numbers), len(buf)/4)
+		for i, x := range numbers[:n] {
+			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(x))
+		}
+		h.Write(buf[:4*n])
+		numbers = numbers[n:]
+	}
+}
+
+// hashInts adds whole numbers, eight bytes each.
 func hashInts(h hash.Hash, numbers ...int) {
 	var buf [8]byte
 	for _, n := range numbers {

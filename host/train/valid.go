@@ -132,13 +132,12 @@ func (l *loop) openValid(data task.Split) error {
 // best one.
 func (l *loop) validate(ctx context.Context, done int64) error {
 	began := time.Now()
-	score, err := Evaluate(ctx, l.engine, l.valid, 0, l.valid.Spec().Steps)
+	line, err := l.measure(ctx)
 	if err != nil {
 		return err
 	}
 	v := &l.validated
-	line := report.ValidLine{Step: done, Loss: score.Loss.Sum / score.Loss.Weight,
-		Error: score.CellError(), LabelError: score.LabelError(), Seconds: time.Since(began).Seconds()}
+	line.Step, line.Seconds = done, time.Since(began).Seconds()
 	if err := l.validLog.Append(line); err != nil {
 		return err
 	}
@@ -164,6 +163,29 @@ func (l *loop) validate(ctx context.Context, done int64) error {
 		l.see.Valid(line, best)
 	}
 	return nil
+}
+
+// measure evaluates the model on the validation data, of which several ranks take
+// the batches in turn.
+func (l *loop) measure(ctx context.Context) (line report.ValidLine, err error) {
+	if l.several() && l.stop {
+		return line, context.Canceled
+	}
+	c, n := l.run.comm(), l.valid.Spec().Steps
+	score, err := evaluate(ctx, l.engine, l.valid, int64(c.Rank()), n, int64(c.Size()), nil)
+	if err != nil && l.several() && ctx.Err() != nil {
+		err = nil // the others learn that it ends, not that it failed
+	}
+	cellsRight, cells := tally(score.Cells)
+	labelsRight, labels := tally(score.Labels)
+	v := []float64{score.Loss.Sum, score.Loss.Weight, cellsRight, cells, labelsRight, labels}
+	if err := l.sum(ctx, v, err); err != nil {
+		return line, err
+	}
+	if l.several() && l.stop {
+		return line, context.Canceled
+	}
+	return report.ValidLine{Loss: v[0] / v[1], Error: wrong(v[2], v[3]), LabelError: wrong(v[4], v[5])}, nil
 }
 
 // validateIfDue is validate, where there is a validation after so many steps.
