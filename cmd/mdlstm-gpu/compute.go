@@ -8,6 +8,7 @@ import (
 	"mdlstm-gpu/host/cpu"
 	"mdlstm-gpu/host/cpu/openblas"
 	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/gpu"
 	"mdlstm-gpu/host/nn"
@@ -29,10 +30,13 @@ type computeOptions struct {
 	Threads int    `toml:"threads"`
 
 	Recompute bool `toml:"recompute"` // of train and bench
+
+	ranks dist.Comm  // of the training that this process is part of
+	place dist.Place // of this one among them
 }
 
 func defaultCompute() computeOptions {
-	return computeOptions{Device: "auto", Kernels: "auto", BLAS: "auto"}
+	return computeOptions{Device: "auto", Kernels: "auto", BLAS: "auto", ranks: dist.Single{}}
 }
 
 func (c *computeOptions) options() []option {
@@ -93,9 +97,12 @@ func (c computeOptions) find(s streams) (computer, error) {
 	if c.BLAS == "builtin" && cpu.BuiltIn() == "" {
 		return m, errors.New("--blas builtin: this processor has no AVX2 and FMA: use --blas gonum")
 	}
+	if c.place.Ranks > 1 && c.Threads == 0 {
+		m.asked.Threads = c.place.Threads // which changes no bit of the results
+	}
 	var err error
 	if c.Device != "cpu" {
-		m.gpu, err = findGPU(c.Device, s)
+		m.gpu, err = findGPU(c.Device, c.place.Turn, s)
 	}
 	if m.gpu != nil && c.Recompute {
 		return m, usagef("--recompute is the CPU's: give --device cpu, or smaller batches and --accumulate on the GPU")

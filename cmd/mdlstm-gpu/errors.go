@@ -59,9 +59,12 @@ func asUsage(err error, command string) error {
 // exitCode is what a shell sees of an error.
 func exitCode(err error) int {
 	var usage *usageError
+	var quiet *quietError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &quiet):
+		return quiet.code
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):

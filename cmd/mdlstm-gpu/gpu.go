@@ -16,12 +16,13 @@ import (
 	"mdlstm-gpu/host/train"
 )
 
-// findGPU is the first GPU that can compute. For --device auto it is nil where
+// findGPU is a GPU that can compute, the first one for turn 0; ranks on one node
+// take them in turn. For --device auto it is nil where
 // there is none, and a note says why; the emulator is never taken without being
 // asked for. A library of MDLSTM_CUDA_LIBRARY that is no driver is always an
 // error: somebody wants it.
-func findGPU(asked string, s streams) (*cuda.Device, error) {
-	d, err := cuda.FirstUsable()
+func findGPU(asked string, turn int, s streams) (*cuda.Device, error) {
+	d, err := cuda.UsableAt(turn)
 	switch {
 	case asked == "gpu" && err != nil:
 		return nil, fmt.Errorf("--device gpu: %w", err)

@@ -25,8 +25,9 @@ func main() { os.Exit(run(os.Args, streams{os.Stdout, os.Stderr})) }
 type streams struct{ out, err io.Writer }
 
 // interrupts are the signals by which users, systems and closed terminals end a
-// program.
-var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+// program. SIGUSR1 is what schedulers send before the time of a job is up, and what
+// mpirun passes on to all ranks without ending them itself.
+var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1}
 
 // run is the program but for its end. The first interrupt ends the context, so
 // that a training writes its checkpoint; the second ends the process at once.
@@ -56,8 +57,15 @@ func run(args []string, s streams) int {
 // none is written where the results found no reader, as in `info | head -1`.
 func execute(ctx context.Context, args []string, s streams) int {
 	err := newApp(s).RunContext(ctx, args)
-	if err != nil && !errors.Is(err, syscall.EPIPE) {
-		fmt.Fprintf(s.err, "%s: %s\n", program, oneLine(err))
+	var quiet *quietError
+	if err != nil && !errors.As(err, &quiet) {
+		printError(s, err)
 	}
 	return exitCode(err)
+}
+
+func printError(s streams, err error) {
+	if !errors.Is(err, syscall.EPIPE) {
+		fmt.Fprintf(s.err, "%s: %s\n", program, oneLine(err))
+	}
 }

@@ -222,7 +222,11 @@ func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := e.Plan(p.data.Train.Largest(), engine.Capacity{})
+	var plan engine.Plan
+	share, err := c.share(p.data.Train)
+	if err == nil {
+		plan, err = e.Plan(share.Largest(), engine.Capacity{})
+	}
 	if err == nil && p.data.Valid != nil {
 		if _, err = e.Plan(p.data.Valid.Largest(), engine.Capacity{Predict: true}); err != nil {
 			err = fmt.Errorf("validation: %w", err)
@@ -244,17 +248,35 @@ func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
 // nothing behind.
 func (p *prepared) start(c computer, s streams, folder func() (string, error)) (*training, error) {
 	e, _, err := p.open(c)
-	if err != nil {
+	if err := c.asked.agree(err); err != nil {
+		if e != nil {
+			e.Close()
+		}
 		return nil, err
 	}
 	t := &training{engine: e, data: p.data, initial: p.initial, compute: c, s: s}
-	dir, err := folder()
-	if err == nil {
-		t.run, err = train.Create(dir, train.Start{Settings: p.settings, Engine: e.Info(), DataHash: p.data.Hash(), Validates: p.data.Valid != nil, Params: p.initial})
+	var run *train.Run
+	if c.asked.first() {
+		run, err = p.create(e, c.asked.ranks.Size(), folder)
 	}
-	if err != nil {
+	if t.run, err = train.Join(c.asked.ranks, run, err); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	t.announce()
 	return t, nil
+}
+
+// create makes the run folder.
+func (p *prepared) create(e engine.Engine, ranks int, folder func() (string, error)) (*train.Run, error) {
+	dir, err := folder()
+	if err != nil {
+		return nil, err
+	}
+	return train.Create(dir, train.Start{Settings: p.settings, Engine: train.WithRanks(e.Info(), ranks), DataHash: p.data.Hash(),
+		Validates: p.data.Valid != nil, Params: p.initial})
+}
+
+// share is what this rank takes of the training data.
+func (m computer) share(data task.Source) (task.Source, error) {
+	return task.Share(data, m.asked.ranks.Rank(), m.asked.ranks.Size())
 }

@@ -10,28 +10,66 @@ import (
 	"slices"
 	"strings"
 
+	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/train"
 )
 
 // resumeFlags may stand beside --resume: the run has its own settings.
-var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every", "tensorboard", "recompute"}, machineFlags...)
+var resumeFlags = append([]string{"resume", "steps", "patience", "checkpoint-every", "tensorboard", "recompute", "distributed"}, machineFlags...)
 
 // runResume continues a run.
 func runResume(ctx context.Context, o trainOptions, set given, s streams) error {
+	changes, err := o.changes(set)
+	if err := o.agree(err); err != nil {
+		return err
+	}
+	var run *train.Run
+	if o.first() {
+		run, err = train.Open(o.Resume, changes)
+	}
+	if run, err = train.Join(o.ranks, run, err); err != nil {
+		return err
+	}
+	defer run.Close()
+	for _, warning := range run.Warnings() {
+		fmt.Fprintf(s.err, "warning: %s\n", oneLine(errors.New(warning)))
+	}
+	t := &training{run: run, s: s, compute: computer{asked: o.computeOptions}}
+	if run.Done() {
+		if set["patience"] && !run.Validates() {
+			return dist.Common(noPatience(o.Resume))
+		}
+		return dist.Common(t.finished(ctx, o))
+	}
+	err = t.reopen(o, set)
+	if t.engine != nil {
+		defer t.engine.Close()
+	}
+	if err := o.agree(err); err != nil {
+		return err
+	}
+	t.announce()
+	if err := t.train(ctx); err != nil {
+		return err
+	}
+	return t.summary(s.out)
+}
+
+// changes are what the flags change about the run.
+func (o *trainOptions) changes(set given) (c train.Changes, err error) {
 	for _, flag := range slices.Sorted(maps.Keys(set)) {
 		if !slices.Contains(resumeFlags, flag) {
-			return usagef("--%s beside --resume: the run keeps its settings; only --%s may be given", flag, strings.Join(resumeFlags[1:], ", --"))
+			return c, usagef("--%s beside --resume: the run keeps its settings; only --%s may be given", flag, strings.Join(resumeFlags[1:], ", --"))
 		}
 	}
 	if err := o.computeOptions.check(); err != nil {
-		return err
+		return c, err
 	}
 	if o.Steps > maxSteps {
-		return usagef("--steps %d: want 1 to %d", o.Steps, int64(maxSteps))
+		return c, usagef("--steps %d: want 1 to %d", o.Steps, int64(maxSteps))
 	}
-	var c train.Changes
 	for flag, store := range map[string]func(){
 		"steps":            func() { c.Steps = &o.Steps },
 		"patience":         func() { c.Patience = &o.Patience },
@@ -45,35 +83,47 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 			store()
 		}
 	}
-	run, err := train.Open(o.Resume, c)
-	if err != nil {
+	return c, nil
+}
+
+// noPatience refuses --patience for a run without validations.
+func noPatience(dir string) error {
+	return usagef("--patience: the run %s has no data to validate on", dir)
+}
+
+// finished says that nothing is left to do.
+func (t *training) finished(ctx context.Context, o trainOptions) error {
+	if !o.first() {
+		return nil
+	}
+	fmt.Fprintf(t.s.err, "%s: %s\n", o.Resume, t.run.HowToExtend())
+	if t.run.Settings().TensorBoard {
+		if err := t.run.WriteEvents(); err != nil {
+			return err
+		}
+	}
+	if err := refreshReport(ctx, t.run, o.computeOptions, t.s); err != nil {
 		return err
 	}
-	t := &training{run: run, s: s}
-	defer run.Close()
-	for _, warning := range run.Warnings() {
-		fmt.Fprintf(s.err, "warning: %s\n", oneLine(errors.New(warning)))
-	}
+	return t.summary(t.s.out)
+}
+
+// reopen makes the data and the engine of a run that goes on. Memory is refused
+// before any work.
+func (t *training) reopen(o trainOptions, set given) error {
+	run, s := t.run, t.s
 	settings := run.Settings()
 	if set["patience"] && !run.Validates() {
-		return usagef("--patience: the run %s has no data to validate on", o.Resume)
+		return noPatience(o.Resume)
+	}
+	if err := o.checkBatch(settings.Batch); err != nil {
+		return err
 	}
 	if set["steps"] && settings.Schedule.Kind == train.ScheduleCosine && !run.StoppedEarly() {
 		fmt.Fprintf(s.err, "warning: the cosine schedule now ends at step %d: the learning rate goes on at %.3g\n", settings.Steps, settings.RateAt(run.Step()))
 	}
-	if run.Done() {
-		fmt.Fprintf(s.err, "%s: %s\n", o.Resume, run.HowToExtend())
-		if settings.TensorBoard {
-			if err := run.WriteEvents(); err != nil {
-				return err
-			}
-		}
-		if err := refreshReport(ctx, run, o.computeOptions, s); err != nil {
-			return err
-		}
-		return t.summary(s.out)
-	}
-	use := computeOptions{Device: settings.Device, Kernels: o.Kernels, Threads: settings.Threads, BLAS: o.BLAS, Recompute: settings.Recompute}
+	use := o.computeOptions
+	use.Device, use.Threads, use.Recompute = settings.Device, settings.Threads, settings.Recompute
 	if !set["blas"] {
 		use.BLAS = sameBLAS(run.Engine())
 	}
@@ -98,18 +148,16 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	if t.engine, err = t.compute.open(run.Model()); err != nil {
 		return err
 	}
-	defer t.engine.Close()
-	// Memory is refused before any work; and only with a plan the engine knows
-	// the kernels that it will run.
-	if _, err := t.engine.Plan(t.data.Train.Largest(), engine.Capacity{}); err != nil {
+	// Only with a plan the engine knows the kernels that it will run.
+	share, err := t.compute.share(t.data.Train)
+	if err != nil {
+		return err
+	}
+	if _, err := t.engine.Plan(share.Largest(), engine.Capacity{}); err != nil {
 		return err
 	}
 	t.initial = firstParams(settings, run.Model())
-	t.announce()
-	if err := t.train(ctx); err != nil {
-		return err
-	}
-	return t.summary(s.out)
+	return nil
 }
 
 // refreshReport writes the report of a finished run when there is none, or only

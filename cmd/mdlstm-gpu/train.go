@@ -42,9 +42,10 @@ type trainOptions struct {
 	Init            string  `toml:"init"`
 	TensorBoard     bool    `toml:"tensorboard"`
 
-	Resume string `toml:"-"`
-	Config string `toml:"-"`
-	DryRun bool   `toml:"-"`
+	Resume      string `toml:"-"`
+	Config      string `toml:"-"`
+	DryRun      bool   `toml:"-"`
+	Distributed bool   `toml:"-"`
 }
 
 // defaultTrain is the seed's experiment.
@@ -95,8 +96,8 @@ func (o *trainOptions) options() []option {
 		option{name: "config", arg: "FILE.toml", group: "Run", usage: "flags from a file: lines such as lr = 0.01, and a stack as tables [[layers]]; flags on the command line win; ready ones: " + strings.Join(configs.Names(), ", "), dest: &o.Config},
 		option{name: "dry-run", group: "Run", usage: "say parameters, memory and time of a step, and write nothing", dest: &o.DryRun},
 	)
-	list = append(list, o.computeOptions.options()...)
-	return append(list, o.recomputeOption())
+	return append(append(list, o.computeOptions.options()...), o.recomputeOption(),
+		option{name: "distributed", group: "Machine", usage: "train on all ranks of an MPI job: each computes its share of every batch", dest: &o.Distributed})
 }
 
 func trainCommand(s streams) *cli.Command {
@@ -109,7 +110,10 @@ curves, pictures and report.html. Without flags it is the seed's experiment: MD_
 diagonal task.
 
 Ctrl-C, SIGTERM and a closed terminal finish the step, write a checkpoint and exit 130; --resume
-continues to the same bits as a run that was not stopped. A finished run resumed exits 0.`,
+continues to the same bits as a run that was not stopped. A finished run resumed exits 0.
+
+Under mpirun, --distributed divides every batch among the ranks, which then train one run; a
+signal to any of them ends all in order (docs/distributed.md).`,
 		examples: []string{
 			"train",
 			"train --model SNAKE_SD_LSTM --seed 3",
@@ -120,6 +124,7 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 			"train --images photos --masks labels --channels 3 --valid 0.1",
 			"train --resume runs/mine --steps 5000",
 			"train --size 128x128 --dry-run",
+			"train --distributed --out runs/mine   # under mpirun -n 4",
 		},
 	}, options, func(ctx *cli.Context, set given) error {
 		if o.Config != "" {
@@ -149,25 +154,27 @@ continues to the same bits as a run that was not stopped. A finished run resumed
 
 // runTrain trains a new run, or continues one.
 func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
+	run := trainNew
 	if set["resume"] {
-		return runResume(ctx, o, set, s)
+		run = runResume
 	}
-	o.say = s.err
-	p, err := prepare(o, set)
-	if err != nil {
+	if !o.Distributed {
+		alone(s)
+		return run(ctx, o, set, s)
+	}
+	if o.DryRun {
+		return usagef("--dry-run beside --distributed: leave one out")
+	}
+	return distributed(&o.computeOptions, s, func(s streams) error { return run(ctx, o, set, s) })
+}
+
+// trainNew trains a new run.
+func trainNew(ctx context.Context, o trainOptions, set given, s streams) error {
+	p, computer, err := o.ready(set, s)
+	if err := o.agree(err); err != nil {
 		return err
 	}
-	sayFolderNotes(s.err, p.data.Train, p.data.Valid)
-	for _, warning := range p.model.Config.GrowthWarnings() {
-		fmt.Fprintf(s.err, "warning: %s\n", warning)
-	}
-	if set["out"] && !o.DryRun {
-		if err := checkNewFolder(o.Out); err != nil {
-			return err
-		}
-	}
-	computer, err := o.computeOptions.find(s)
-	if err != nil {
+	if err := o.sameTask(p.settings, p.data.Hash()); err != nil {
 		return err
 	}
 	if o.DryRun {
@@ -187,6 +194,29 @@ func runTrain(ctx context.Context, o trainOptions, set given, s streams) error {
 		return err
 	}
 	return t.summary(s.out)
+}
+
+// ready checks all that was asked for before any work.
+func (o *trainOptions) ready(set given, s streams) (*prepared, computer, error) {
+	o.say = s.err
+	p, err := prepare(*o, set)
+	if err != nil {
+		return nil, computer{}, err
+	}
+	sayFolderNotes(s.err, p.data.Train, p.data.Valid)
+	for _, warning := range p.model.Config.GrowthWarnings() {
+		fmt.Fprintf(s.err, "warning: %s\n", warning)
+	}
+	if err := o.checkBatch(o.Batch); err != nil {
+		return nil, computer{}, err
+	}
+	if set["out"] && !o.DryRun && o.first() {
+		if err := checkNewFolder(o.Out); err != nil {
+			return nil, computer{}, err
+		}
+	}
+	c, err := o.computeOptions.find(s)
+	return p, c, err
 }
 
 // checkNewFolder refuses an --out that cannot be made, before any work. The

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/task"
@@ -38,7 +39,18 @@ func (t *training) announce() {
 		fmt.Fprintf(t.s.err, "%-8s %s\n", line[0], line[1])
 	}
 	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
+	if n := t.compute.asked.ranks.Size(); n > 1 {
+		fmt.Fprintf(t.s.err, "%d ranks, each with %s of a batch\n", n, shareText(settings.Batch, n))
+	}
 	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+}
+
+// shareText is a rank's share of a batch.
+func shareText(batch, ranks int) string {
+	if batch%ranks == 0 {
+		return count(batch/ranks, "sample")
+	}
+	return fmt.Sprintf("%d or %s", batch/ranks, count(batch/ranks+1, "sample"))
 }
 
 // stepText is what a step is trained on.
@@ -76,8 +88,12 @@ func (t *training) close() {
 func (t *training) train(ctx context.Context) error {
 	settings, fresh := t.run.Settings(), t.run.Step() == 0
 	bar := newProgress(t.s.err, t.run.Step(), settings.Steps)
+	several := t.compute.asked.ranks.Size() > 1
 	stopNote := context.AfterFunc(ctx, func() {
 		bar.line("interrupted: finishing this step and writing its checkpoint; a second Ctrl-C ends at once")
+		if several { // the launcher says so to the rest when one of them has died
+			bar.line("should a rank be gone, the step cannot be finished: the newest checkpoint is whole, continue with --resume %s", t.run.Dir())
+		}
 	})
 	// Made before the training asks for batches, on another goroutine.
 	var example engine.Batch
@@ -106,7 +122,7 @@ func (t *training) train(ctx context.Context) error {
 	}
 	stopNote()
 	bar.finish()
-	if errors.Is(err, train.ErrNothingToDo) {
+	if errors.Is(err, train.ErrNothingToDo) || !t.compute.asked.first() {
 		return err
 	}
 	warning := ""
@@ -127,8 +143,8 @@ func (t *training) train(ctx context.Context) error {
 		fmt.Fprintf(t.s.err, "warning: no report: %s\n", oneLine(reportErr))
 		return err
 	}
-	if reportErr != nil {
-		return fmt.Errorf("the training is done and kept in %s, but not its report: %w: cure the cause and write it with train --resume %s", t.run.Dir(), reportErr, t.run.Dir())
+	if reportErr != nil { // the other ranks need no more of this one
+		return dist.Common(fmt.Errorf("the training is done and kept in %s, but not its report: %w: cure the cause and write it with train --resume %s", t.run.Dir(), reportErr, t.run.Dir()))
 	}
 	return err
 }
@@ -156,6 +172,13 @@ func (t *training) report(warning string) (report.Run, error) {
 
 // summary prints what came out and what to do next.
 func (t *training) summary(out io.Writer) error {
+	if !t.compute.asked.first() {
+		return nil
+	}
+	return dist.Common(t.writeSummary(out))
+}
+
+func (t *training) writeSummary(out io.Writer) error {
 	log, err := readLog(t.run.Dir())
 	if err != nil {
 		return err

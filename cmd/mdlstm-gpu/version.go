@@ -9,6 +9,7 @@ import (
 
 	"mdlstm-gpu/host/cpu"
 	"mdlstm-gpu/host/cpu/openblas"
+	"mdlstm-gpu/host/dist"
 )
 
 // version is the release; the linker sets it: -ldflags "-X main.version=1.2.0".
@@ -32,6 +33,9 @@ func runVersion(s streams) error {
 		p.line("build   %s", buildSettings(info.Settings))
 	}
 	p.line("blas    %s", builtBLAS())
+	if mpi := dist.Library(); mpi != "" {
+		p.line("mpi     %s", mpi)
+	}
 	return p.err
 }
 
