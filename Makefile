@@ -1,16 +1,16 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Choices: make build BLAS=openblas CUDA=0, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
+# Choices: make build BLAS=openblas CUDA=0 MPI=1, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
 STEPS ?= 1000
 FUZZTIME ?= 30s
-export BLAS CUDA PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON TARGETS OUT
+export BLAS CUDA MPI PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON TARGETS OUT
 
 include kernels/kernels.mk
 
 .PHONY: build install test test-short lint asm asm-check race demo bench fuzz gpu-bundle docker release clean help
 
-build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=builtin|openblas, CUDA=auto|1|0)
+build: ## bin/mdlstm-gpu, the fastest this machine can build (BLAS=builtin|openblas, CUDA=auto|1|0, MPI=0|1)
 	scripts/build.sh
 
 install: build ## copy it to PREFIX/bin (default /usr/local for root, ~/.local for others)

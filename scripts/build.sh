@@ -2,6 +2,7 @@
 # Builds bin/mdlstm-gpu, the fastest that this machine can build.
 #   BLAS=builtin|openblas      openblas: link OpenBLAS too, for --blas openblas
 #   CUDA=auto|1|0              NVIDIA GPUs: wherever there is a C compiler (auto)
+#   MPI=0|1                    train --distributed, with Open MPI
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root

@@ -94,8 +94,22 @@ cuda_ready() {
   eval "$(make -s --no-print-directory env)"
 }
 
+# mpi_missing says what training on several ranks lacks here, and fails when it
+# lacks nothing.
+mpi_missing() {
+  if [ "$(go env CGO_ENABLED)" != 1 ]; then
+    say "cgo is off: unset CGO_ENABLED, and install a C compiler (apt-get install gcc libc6-dev)"
+  elif ! c_compiler >/dev/null; then
+    say "no C compiler $(go env CC): apt-get install gcc libc6-dev"
+  elif ! command -v mpirun >/dev/null || ! "${PKG_CONFIG:-pkg-config}" --exists ompi-c 2>/dev/null; then
+    say "no Open MPI: apt-get install libopenmpi-dev openmpi-bin pkg-config"
+  else
+    return 1
+  fi
+}
+
 # choose_build sets tags (an array of build tags) and exports cgo's flags after
-# BLAS=auto|openblas|gonum and CUDA=auto|1|0, and says what it found.
+# BLAS=builtin|openblas, CUDA=auto|1|0 and MPI=0|1, and says what it found.
 choose_build() {
   local version missing
   tags=()
@@ -122,6 +136,15 @@ choose_build() {
       tags+=(openblas)
       ;;
     *) die "BLAS=$BLAS: want builtin, or openblas to have it as a choice" ;;
+  esac
+  case ${MPI:=0} in
+    0) ;; # a program with MPI does not start where there is none
+    1)
+      if missing=$(mpi_missing); then die "MPI=1: $missing"; fi
+      say "MPI: on (tag mpi): $(mpirun --version | head -n 1)"
+      tags+=(mpi)
+      ;;
+    *) die "MPI=$MPI: want 1 or 0" ;;
   esac
 }
 

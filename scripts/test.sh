@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Everything that can be tested on this machine: what CI runs.
-#   test.sh           the gates, go test in every build variant, NumPy, PyTorch and TensorBoard, the GPU code on the emulator, the race detector
+#   test.sh           the gates, go test in every build variant, NumPy, PyTorch and TensorBoard, the GPU code on the emulator,
+#                     ranks on MPI, the race detector
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
 #   test.sh short     go test -short, without a C compiler
 #   test.sh emulator  the GPU code on the emulator only
+#   test.sh ranks     training on several ranks only
 #   STRICT=1          whatever is skipped counts as failed
 # Ends with what passed, failed and was skipped. Exit 1 if anything failed.
 set -euo pipefail
@@ -14,7 +16,7 @@ repository_root
 require_go
 
 # Packages with goroutines of ours.
-concurrent=(./cmd/... ./host/cpu/... ./host/grid/... ./host/mdlstm/... ./host/serve/... ./host/task/... ./host/train/...)
+concurrent=(./cmd/... ./host/cpu/... ./host/dist/... ./host/grid/... ./host/mdlstm/... ./host/serve/... ./host/task/... ./host/train/...)
 
 report=()
 failed=0
@@ -89,9 +91,13 @@ tags_of() {
   esac
 }
 
+# with_mpi runs a command as the code with the tag mpi is built.
+with_mpi() { CGO_ENABLED=1 "$@"; }
+
 # matrix describes the variants to staticcheck.
 matrix() {
   local v
+  if ! mpi_missing >/dev/null; then say "mpi: CGO_ENABLED=1 -tags=mpi"; fi
   for v in "${variants[@]}"; do
     # shellcheck disable=SC2016 # the variables are in_variant's
     in_variant "$v" bash -c 'echo "$0: CGO_ENABLED=$CGO_ENABLED -tags=$1"' "$v" "$(tags_of "$v")"
@@ -104,6 +110,7 @@ lint() {
   for v in "${variants[@]}"; do
     step "go vet, $v" in_variant "$v" gate_vet "$(tags_of "$v")"
   done
+  if ! mpi_missing >/dev/null; then step "go vet, mpi" with_mpi gate_vet mpi; fi # or ranks says why not
   if tool_binary "$staticcheck" >/dev/null; then
     step "staticcheck, ${variants[*]}" gate_staticcheck < <(matrix)
   else
@@ -138,6 +145,16 @@ emulator() {
   step "GPU code on the emulator" in_variant cuda emulator_tests "$(tags_of cuda)"
 }
 emulator_tests() { scripts/test_emu.sh ci "$1" 2>&1 | tee "$logs/emulator.log"; }
+
+# ranks trains with mpirun, on the emulator too where that is built.
+ranks() {
+  local missing
+  if missing=$(mpi_missing); then
+    skip "ranks on MPI" "$missing"
+  else
+    step "ranks on MPI" with_mpi scripts/dist_test.sh
+  fi
+}
 
 # ptx compares the committed PTX with its sources and assembles it for every
 # target. The compilers come from PyPI; without them the tests of package kernels
@@ -215,6 +232,7 @@ case ${1:-all} in
   lint) lint ;;
   race) race ;;
   emulator) emulator ;;
+  ranks) ranks ;;
   short) step "go test -short" in_variant plain gate_tests "$logs/short.log" -short ./... ;;
   all)
     lint
@@ -228,10 +246,11 @@ case ${1:-all} in
     pages
     releases
     emulator
+    ranks
     ptx
     race
     ;;
-  *) die "no part $1: want lint, race, short, emulator or nothing" ;;
+  *) die "no part $1: want lint, race, short, emulator, ranks or nothing" ;;
 esac
 
 printf '\n'
