@@ -6,7 +6,7 @@ import "mdlstm-gpu/host/grid"
 const (
 	tileRows   = 64 // rows of one product and its gates; gonum's own parallel limit
 	laneRows   = 32 // mean rows of a wavefront that pay for a strand or a lane of their own
-	maxStrands = 64
+	maxStrands = 32
 	minStrands = 8 // with fewer, wavefronts are cut into lanes
 	maxSlots   = 8 // partial sums of weight gradients of a direction
 
