@@ -41,7 +41,7 @@ type recurrentStage struct {
 	walked           strands
 	together         bool // in lockstep
 
-	aloneJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
+	bindJob, aloneJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
 	fused       bool      // weight gradients are made tile by tile, a slot for each lane
@@ -158,7 +158,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 		}
 		s.scratch[w].dh, s.scratch[w].dcs = make([]float32, tileRows*p), make([]float32, tileRows*p)
 	}
-	s.aloneJob, s.lockstepJob = s.alone, s.lockstep
+	s.bindJob, s.aloneJob, s.lockstepJob = s.bindDirection, s.alone, s.lockstep
 	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
 	s.combineJob, s.splitJob = s.combineChunk, s.splitChunk
 	return s, nil
@@ -190,14 +190,12 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		return nil, fmt.Errorf("%s: %d axes, the model has %d", s.Name, in.Axes, s.Axes)
 	}
 	s.sched = in
-	t, p, g := in.Rows, s.padded, s.Gates
+	t, p := in.Rows, s.padded
 	s.h.resize(t)
 	if s.out != s.h {
 		s.out.resize(t)
 	}
-	for q := range s.dirs {
-		s.dirs[q].input = in.Input(s.dirs[q].mask)
-	}
+	s.e.pool.run(len(s.dirs), s.bindJob)
 	if s.predict {
 		s.cut.set(in, len(s.dirs), 0, 0)
 		for i := range s.cut.strands {
@@ -206,28 +204,6 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		}
 		s.route()
 		return in, nil
-	}
-	for q := range s.dirs {
-		d := &s.dirs[q]
-		if s.recompute {
-			break
-		}
-		for a := range d.pred {
-			if d.mask == 0 {
-				d.pred[a] = in.Pred[a]
-				continue
-			}
-			d.pred[a] = grow(d.pred[a], t+1)
-			for r, pr := range in.Pred[a] {
-				d.pred[a][r] = d.input[pr]
-			}
-		}
-		d.gates = grow(d.gates, t*g*p)
-		d.c = grow(d.c, (t+1)*p)
-		clear(d.c[t*p:])
-		if s.Cell == cellLayerNorm {
-			d.inverse = grow(d.inverse, t*(g+1))
-		}
 	}
 	s.cut.set(in, len(s.dirs), s.Axes*p, s.sumsSize())
 	if s.recompute {
@@ -240,6 +216,32 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		s.weightSlots.set(len(s.dirs), t)
 	}
 	return in, nil
+}
+
+// bindDirection makes the maps and the room of one direction for the schedule
+// bound last.
+func (s *recurrentStage) bindDirection(q, _ int) {
+	d, t, p, g := &s.dirs[q], s.sched.Rows, s.padded, s.Gates
+	d.input = s.sched.Input(d.mask)
+	if s.sparing() {
+		return
+	}
+	for a := range d.pred {
+		if d.mask == 0 {
+			d.pred[a] = s.sched.Pred[a]
+			continue
+		}
+		d.pred[a] = grow(d.pred[a], t+1)
+		for r, pr := range s.sched.Pred[a] {
+			d.pred[a][r] = d.input[pr]
+		}
+	}
+	d.gates = grow(d.gates, t*g*p)
+	d.c = grow(d.c, (t+1)*p)
+	clear(d.c[t*p:])
+	if s.Cell == cellLayerNorm {
+		d.inverse = grow(d.inverse, t*(g+1))
+	}
 }
 
 // refresh packs the parameters for the products and the gates. Padded columns

@@ -76,15 +76,22 @@ func AllDirections(axes int) []Direction {
 func (s *Schedule) Input(d Direction) []int32 {
 	d &= 1<<s.Axes - 1
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	table, ok := s.inputs[d]
-	if !ok {
-		table = s.mirror(d)
-		if s.inputs == nil {
-			s.inputs = make(map[Direction][]int32)
-		}
-		s.inputs[d] = table
+	s.mu.Unlock()
+	if ok {
+		return table
 	}
+	// Not under the lock, so that directions can be made side by side.
+	table = s.mirror(d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.inputs[d]; ok {
+		return other
+	}
+	if s.inputs == nil {
+		s.inputs = make(map[Direction][]int32)
+	}
+	s.inputs[d] = table
 	return table
 }
 

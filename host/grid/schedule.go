@@ -112,28 +112,39 @@ func (s *Schedule) number() {
 	s.Start[0] = 0
 }
 
-// link fills Pred and Succ.
+// manyRows is from how many rows on goroutines pay for tables.
+const manyRows = 1 << 12
+
+// link fills Pred and Succ, of large batches for all axes at once.
 func (s *Schedule) link() {
 	s.Pred, s.Succ = make([][]int32, s.Axes), make([][]int32, s.Axes)
+	var all sync.WaitGroup
 	for d := range s.Axes {
-		s.Pred[d], s.Succ[d] = s.table(), s.table()
+		if s.Rows < manyRows {
+			s.linkAxis(d)
+			continue
+		}
+		all.Go(func() { s.linkAxis(d) })
 	}
+	all.Wait()
+}
+
+func (s *Schedule) linkAxis(d int) {
+	pred, succ := s.table(), s.table()
+	s.Pred[d], s.Succ[d] = pred, succ
 	for l := range s.lines {
 		rows := s.Row[l.cell : l.cell+l.n]
-		for d := range s.Axes {
-			pred, succ := s.Pred[d], s.Succ[d]
-			if d == s.Axes-1 {
-				for j := 1; j < l.n; j++ {
-					pred[rows[j]], succ[rows[j-1]] = rows[j-1], rows[j]
-				}
-				continue
+		if d == s.Axes-1 {
+			for j := 1; j < l.n; j++ {
+				pred[rows[j]], succ[rows[j-1]] = rows[j-1], rows[j]
 			}
-			if l.at[d] == 0 {
-				continue
-			}
-			for j, back := range s.Row[l.cell-l.stride[d]:][:l.n] {
-				pred[rows[j]], succ[back] = back, rows[j]
-			}
+			continue
+		}
+		if l.at[d] == 0 {
+			continue
+		}
+		for j, back := range s.Row[l.cell-l.stride[d]:][:l.n] {
+			pred[rows[j]], succ[back] = back, rows[j]
 		}
 	}
 }
