@@ -128,7 +128,7 @@ func (l *loop) begin(data task.Split) (share task.Source, err error) {
 		return nil, err
 	}
 	if err := r.loadEngine(l.engine); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load the checkpoint of step %d into the engine: %w; it is kept in %s", r.state.step, err, r.path(stateName))
 	}
 	if l.log, err = r.disk.OpenLog(r.path(logName), r.state.logBytes); err != nil {
 		return nil, err
