@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -243,40 +242,6 @@ func TestGPUFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-// trainHere trains in this process, without a report.
-func trainHere(t *testing.T, open func(streams) (*training, error)) error {
-	t.Helper()
-	run, err := open(streams{io.Discard, io.Discard})
-	if err != nil {
-		return err
-	}
-	defer run.close()
-	return run.run.Train(t.Context(), run.engine, run.data, train.Observer{})
-}
-
-// reopened is a run on the GPU, to be continued.
-func reopened(dir string, s streams) (*training, error) {
-	run, err := train.Open(dir, train.Changes{})
-	if err != nil {
-		return nil, err
-	}
-	t := &training{run: run, s: s}
-	data, err := dataOfRun(run.Settings())
-	if err != nil {
-		return nil, err
-	}
-	if t.data, err = data.open(); err != nil {
-		return nil, err
-	}
-	use := defaultCompute()
-	use.Device, use.Threads = run.Settings().Device, run.Settings().Threads
-	if t.compute, err = use.find(s); err != nil {
-		return nil, err
-	}
-	t.engine, err = t.compute.open(run.Model())
-	return t, err
 }
 
 // TestGPURecord: config.json says what computed, and resuming with the same

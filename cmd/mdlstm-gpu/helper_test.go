@@ -110,6 +110,43 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 	}
 }
 
+// trainHere trains in this process, without a report.
+func trainHere(t *testing.T, open func(streams) (*training, error)) error {
+	t.Helper()
+	run, err := open(streams{io.Discard, io.Discard})
+	if err != nil {
+		return err
+	}
+	defer run.close()
+	return run.run.Train(t.Context(), run.engine, run.data, train.Observer{})
+}
+
+// reopened is a run to be continued.
+func reopened(dir string, s streams) (*training, error) {
+	run, err := train.Open(dir, train.Changes{})
+	if err != nil {
+		return nil, err
+	}
+	t := &training{run: run, s: s}
+	data, err := dataOfRun(run.Settings())
+	if err != nil {
+		return nil, err
+	}
+	if t.data, err = data.open(); err != nil {
+		return nil, err
+	}
+	if err := t.data.Check(run.Model()); err != nil {
+		return nil, err
+	}
+	use := defaultCompute()
+	use.Device, use.Threads = run.Settings().Device, run.Settings().Threads
+	if t.compute, err = use.find(s); err != nil {
+		return nil, err
+	}
+	t.engine, err = t.compute.open(run.Model())
+	return t, err
+}
+
 // words are those of a command line as a shell splits it, without the program; only
 // quoted ones have spaces.
 func words(t *testing.T, line string) []string {
