@@ -173,9 +173,9 @@ func compareFolder(dir string, s streams) (string, error) {
 		dir, err = train.DefaultFolder("compare", time.Now())
 	} else {
 		err = checkNewFolder(dir)
-	}
-	if err == nil {
-		err = os.MkdirAll(dir, 0o777)
+		if err == nil {
+			err = os.MkdirAll(dir, 0o777)
+		}
 	}
 	if err != nil {
 		return "", err

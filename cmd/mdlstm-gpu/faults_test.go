@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"mdlstm-gpu/host/nn/tensorfile"
+	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/tensorboard/eventtest"
 )
 
@@ -192,6 +195,20 @@ func TestTwoTrainings(t *testing.T) {
 		t.Errorf("left %q", left)
 	}
 
+	// Without --out each has a folder of its own, in the same second too.
+	for i := range many {
+		all.Go(func() { results[i] = ended(t, process(".", quick("--steps", "3")...)) })
+	}
+	all.Wait()
+	for _, r := range results {
+		if r.code != exitDone {
+			t.Errorf("exit code %d: %s", r.code, r.err)
+		}
+	}
+	if left := files(t, "runs"); len(left) != many {
+		t.Errorf("%d folders %q, want %d", len(left), left, many)
+	}
+
 	c := process(".", "train", "--resume", "run", "--steps", "1000000")
 	rest := begin(t, c, "run folder: run")
 	log, err := os.Stat(filepath.Join("run", logFile))
@@ -213,5 +230,48 @@ func TestTwoTrainings(t *testing.T) {
 	}
 	if _, err := readRun("run"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClockJumps: a run does not ask what time it is. With files of a past or of a
+// future that another clock made, it goes on to the same bits, and TensorBoard and
+// the report show all of it.
+func TestClockJumps(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, small(t, "whole")...)
+	for _, years := range []int{-40, 40} {
+		out := fmt.Sprintf("run%+d", years)
+		must(t, append(small(t, out), "--steps", "6")...)
+		then := time.Now().AddDate(years, 0, 0)
+		events, err := filepath.Glob(filepath.Join(out, "tensorboard", "events.out.tfevents.*"))
+		if err != nil || len(events) != 1 {
+			t.Fatalf("event files %q, %v", events, err)
+		}
+		if err := os.Rename(events[0], filepath.Join(out, "tensorboard", fmt.Sprintf("events.out.tfevents.%010d.mdlstm", then.Unix()))); err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(out, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chtimes(path, then, then))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, "train", "--resume", out, "--steps", "12")
+		sameRun(t, out, "whole")
+		if got, want := told(t, out), told(t, "whole"); got != want {
+			t.Errorf("%s: TensorBoard has\n%s\nwant\n%s", out, got, want)
+		}
+		log, err := readLog(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, seconds := range log.Seconds {
+			if !(seconds >= 0 && seconds < 3600) {
+				t.Errorf("%s: step %d took %v s", out, i, seconds)
+			}
+		}
+		if drawn, err := report.DrawnProgress(filepath.Join(out, reportFile)); err != nil || drawn != "12 steps, 4 validations" {
+			t.Errorf("%s: the report is of %q, %v", out, drawn, err)
+		}
 	}
 }

@@ -339,8 +339,13 @@ func TestDamagedState(t *testing.T) {
 				t.Fatal(err)
 			}
 			r = reopen(t, r, Changes{})
-			if r.Step() != 6 || len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0], damagedName) {
+			if r.Step() != 6 || len(r.Warnings()) != 1 {
 				t.Errorf("step %d, warnings %q", r.Step(), r.Warnings())
+			}
+			for _, part := range []string{r.path(stateName) + ": damaged checkpoint", "continuing from " + prevName + ", step 6", damagedName} {
+				if !strings.Contains(strings.Join(r.Warnings(), " "), part) {
+					t.Errorf("warnings %q, want %q", r.Warnings(), part)
+				}
 			}
 			if err := trainFake(t, r); err != nil {
 				t.Fatal(err)
