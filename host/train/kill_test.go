@@ -116,14 +116,22 @@ func (f *faultyFiles) CreateLog(path string) error {
 	if err := f.stop("create", path); err != nil {
 		return err
 	}
-	return f.osFiles.CreateLog(path)
+	l, err := report.CreateLog(path)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func (f *faultyFiles) CreateValidLog(path string) error {
 	if err := f.stop("create", path); err != nil {
 		return err
 	}
-	return f.osFiles.CreateValidLog(path)
+	l, err := report.CreateValidLog(path)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func (f *faultyFiles) OpenValidLog(path string, length int64) (validLog, error) {
