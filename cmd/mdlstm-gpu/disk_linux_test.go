@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,34 +75,6 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 	}
 }
 
-// small are flags of a training with all kinds of files in its folder.
-func small(t *testing.T, out string) []string {
-	t.Helper()
-	array(t, "x.npy", 12, 3, 3, 1)
-	array(t, "y.npy", 12, 3, 3, 1)
-	return []string{"train", "--x", "x.npy", "--y", "y.npy", "--valid", "4", "--valid-every", "3", "--batch", "2", "--hidden", "2", "--threads", "1",
-		"--steps", "12", "--checkpoint-every", "2", "--tensorboard", "--out", out}
-}
-
-// trainOn continues a run of [small] in this process, without a report.
-func trainOn(t *testing.T, dir string) error {
-	t.Helper()
-	return trainHere(t, func(s streams) (*training, error) { return reopened(dir, s) })
-}
-
-// sameRun says what differs in two runs' models and logs.
-func sameRun(t *testing.T, got, want string) {
-	t.Helper()
-	for _, name := range []string{modelFile, bestFile} {
-		if read(t, got, name) != read(t, want, name) {
-			t.Errorf("%s: another %s", got, name)
-		}
-	}
-	if a, b := logWithoutTime(t, got), logWithoutTime(t, want); a != b {
-		t.Errorf("%s: log\n%s\nwant\n%s", got, a, b)
-	}
-}
-
 // TestFullDisk trains on real disks that are full sooner or later: in the making
 // of the folder, in a log, in a checkpoint or in the report. Nothing but one line
 // is the result, what is on the disk can be used, and with more room the run comes
@@ -157,6 +130,45 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("full before the run %d times, in it %d times, in its report %d times", refusedBefore, refusedIn, refusedReport)
 	if refusedBefore == 0 || refusedIn == 0 || refusedReport == 0 {
 		t.Errorf("full before the run %d times, in it %d times, in its report %d times: want each", refusedBefore, refusedIn, refusedReport)
+	}
+}
+
+// TestResultsOnAFullDisk: no result is left in half, and one that was there stays.
+func TestResultsOnAFullDisk(t *testing.T) {
+	if !withMounts(t) {
+		return
+	}
+	t.Chdir(t.TempDir())
+	trained(t, "run", nil)
+	array(t, "few.npy", 2, 4, 4, 1)
+	array(t, "many.npy", 500, 4, 4, 1)
+	mountDisk(t, "disk", 16)
+	must(t, "predict", "--model", "run", "--in", "few.npy", "--out", "disk/y.npy")
+	before := read(t, "disk", "y.npy")
+	for _, c := range []struct {
+		args     []string
+		fragment string
+	}{
+		{[]string{"predict", "--model", "run", "--in", "many.npy", "--out", "disk/y.npy", "--overwrite"}, "write disk/y.npy: "},
+		{[]string{"eval", "--model", "run", "--task", "diagonal", "--size", "4x4", "--steps", "2", "--out", "disk/pictures"}, "no space left on device"},
+		{[]string{"compare", "--out", "disk/both", "run"}, "no space left on device"},
+	} {
+		refused(t, do(c.args...), exitFailed, c.fragment)
+	}
+	if read(t, "disk", "y.npy") != before {
+		t.Error("the prediction that was there is gone")
+	}
+	err := filepath.WalkDir("disk", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && path != "disk/y.npy" {
+			t.Logf("left: %s", path)
+		}
+		if err == nil && (strings.HasSuffix(path, ".tmp") || strings.HasSuffix(path, reportFile)) {
+			t.Errorf("left: %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

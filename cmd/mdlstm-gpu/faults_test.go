@@ -153,21 +153,6 @@ func TestFileSizeLimit(t *testing.T) {
 	}
 }
 
-// TestMemoryLimit: what does not fit below a limit of the address space is refused
-// in one line, not with the last words of a runtime.
-func TestMemoryLimit(t *testing.T) {
-	t.Chdir(t.TempDir())
-	const limit = "-v 3000000"
-	r := ended(t, limited(limit, "train", "--size", "1000x1000", "--batch", "16", "--hidden", "16", "--out", "run"))
-	refused(t, r, exitFailed, "out of memory: a batch of 16 samples")
-	if left := files(t, "."); len(left) > 0 {
-		t.Errorf("left %q", left)
-	}
-	if r := ended(t, limited(limit, quick("--out", "run")...)); r.code != exitDone {
-		t.Errorf("what fits: exit code %d: %s", r.code, r.err)
-	}
-}
-
 // TestTwoTrainings: of trainings that are started into one folder at one moment
 // one makes it; while it works nobody else resumes it, and the others say who has
 // it.
@@ -273,5 +258,39 @@ func TestClockJumps(t *testing.T) {
 		if drawn, err := report.DrawnProgress(filepath.Join(out, reportFile)); err != nil || drawn != "12 steps, 4 validations" {
 			t.Errorf("%s: the report is of %q, %v", out, drawn, err)
 		}
+	}
+}
+
+// TestDamagedCheckpoint: the program warns of a checkpoint with a changed bit, or
+// without its end, names it and the one that takes its place, and comes to the
+// bits of a run without damage.
+func TestDamagedCheckpoint(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, small(t, "whole")...)
+	for name, spoil := range map[string]func([]byte) []byte{
+		"bit": func(b []byte) []byte { b[len(b)/2] ^= 4; return b },
+		"end": func(b []byte) []byte { return b[:len(b)-100] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, small(t, name)...)
+			path := filepath.Join(name, "state.safetensors")
+			if err := os.WriteFile(path, spoil([]byte(read(t, path))), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			r := do("train", "--resume", name)
+			if r.code != exitDone {
+				t.Fatal(r.err)
+			}
+			for _, part := range []string{"warning: " + path + ": damaged checkpoint: ", "; continuing from state.prev.safetensors, step 10; ",
+				"is kept as state.damaged.safetensors"} {
+				if !strings.Contains(r.err, part) {
+					t.Errorf("got %q, want %q in it", r.err, part)
+				}
+			}
+			sameRun(t, name, "whole")
+			if r := do("train", "--resume", name); r.code != exitDone || strings.Contains(r.err, "warning") {
+				t.Errorf("once more: exit code %d: %s", r.code, r.err)
+			}
+		})
 	}
 }
