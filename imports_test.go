@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"host/nn":                           {"host/nn/tensorfile"},
 	"host/npy":                          {"host/machine", "host/mapped", "host/nn/tensorfile"},
 	"host/imagefile":                    {"host/machine", "host/nn/tensorfile", "host/palette"},
-	"host/mapped":                       {},
+	"host/mapped":                       {"host/machine"},
 	"host/palette":                      {},
 	"host/report":                       {"host/palette"},
 	"host/ref":                          {"host/nn"},

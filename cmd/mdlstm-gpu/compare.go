@@ -117,7 +117,14 @@ func runCompare(ctx context.Context, o compareOptions, set given, s streams) err
 	if isSeedExperiment(all) {
 		c.Published, c.PublishedSource = seedFigures, seedSource
 	}
-	return writeComparison(dir, c, s)
+	if err := writeComparison(dir, c, s); err != nil {
+		var runs []string
+		for _, model := range models {
+			runs = append(runs, quote(filepath.Join(dir, model)))
+		}
+		return fmt.Errorf("the trainings are done and kept in %s, but not their comparison: %w: cure the cause and draw it with compare %s", dir, err, strings.Join(runs, " "))
+	}
+	return nil
 }
 
 // trainOne trains one of the models in its folder and returns what the comparison shows.
@@ -173,9 +180,9 @@ func compareFolder(dir string, s streams) (string, error) {
 		dir, err = train.DefaultFolder("compare", time.Now())
 	} else {
 		err = checkNewFolder(dir)
-	}
-	if err == nil {
-		err = os.MkdirAll(dir, 0o777)
+		if err == nil {
+			err = os.MkdirAll(dir, 0o777)
+		}
 	}
 	if err != nil {
 		return "", err

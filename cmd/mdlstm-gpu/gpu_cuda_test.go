@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/train"
 )
@@ -162,6 +165,80 @@ func TestGPUFault(t *testing.T) {
 			}
 			if read(t, c.name, modelFile) != read(t, "whole", modelFile) || logWithoutTime(t, c.name) != logWithoutTime(t, "whole") {
 				t.Error("the resumed run is not the undisturbed one")
+			}
+		})
+	}
+}
+
+// TestGPUFaults: whichever call of the driver fails, for want of memory or of a
+// device, the training ends with one line, and the run that is left comes to the
+// bits of one that was not disturbed. Every second call stands for all.
+func TestGPUFaults(t *testing.T) {
+	emulator(t)
+	t.Chdir(t.TempDir())
+	begin := func(dir string) error {
+		o := defaultTrain()
+		o.Size, o.Batch, o.Hidden, o.Threads, o.Steps, o.CheckpointEvery, o.Device = "3x3", 2, 3, 1, 4, 2, "gpu"
+		p, err := prepare(o, given{})
+		if err != nil {
+			return err
+		}
+		return trainHere(t, func(s streams) (*training, error) {
+			on, err := o.computeOptions.find(s)
+			if err != nil {
+				return nil, err
+			}
+			return p.start(on, s, func() (string, error) { return dir, nil })
+		})
+	}
+	if err := begin("whole"); err != nil {
+		t.Fatal(err)
+	}
+	const memory, lost = 2, 719 // CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_LAUNCH_FAILED
+	for _, c := range []struct {
+		call string
+		code int
+	}{
+		{"cuMemAlloc", memory},
+		{"cuMemAllocHost", memory},
+		{"cuMemcpyHtoDAsync", lost},
+		{"cuMemcpyDtoH", lost},
+		{"cuGraphLaunch", lost},
+		{"cuEventSynchronize", lost},
+		{"cuStreamSynchronize", lost},
+	} {
+		t.Run(c.call, func(t *testing.T) {
+			began := 0 // runs that failed after their folder was made
+			for n := 1; ; n += 2 {
+				dir := fmt.Sprintf("%s-%d", c.call, n)
+				t.Setenv("MDLSTM_EMU_FAIL", fmt.Sprintf("%s:%d=%d", c.call, n, c.code))
+				err := begin(dir)
+				t.Setenv("MDLSTM_EMU_FAIL", "")
+				if err == nil {
+					break // fewer calls than n
+				}
+				if c.code == memory && !errors.Is(err, engine.ErrMemory) {
+					t.Errorf("call %d: got %q, want one that wraps ErrMemory", n, err)
+				}
+				if !strings.Contains(err.Error(), c.call) {
+					t.Errorf("call %d: got %q, want one that names it", n, err)
+				}
+				if _, statErr := os.Stat(dir); statErr != nil {
+					continue // refused before there was a run
+				}
+				began++
+				if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "kept") {
+					t.Errorf("call %d: got %q, want one line that says what is kept", n, err)
+				}
+				if err := trainHere(t, func(s streams) (*training, error) { return reopened(dir, s) }); err != nil {
+					t.Fatalf("call %d: resume: %v", n, err)
+				}
+				if read(t, dir, modelFile) != read(t, "whole", modelFile) || logWithoutTime(t, dir) != logWithoutTime(t, "whole") {
+					t.Errorf("call %d: the resumed run is not the undisturbed one", n)
+				}
+			}
+			if began == 0 && c.code != memory { // which is taken before, nearly all of it
+				t.Error("no call failed in a training: the test shows nothing")
 			}
 		})
 	}

@@ -110,6 +110,71 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 	}
 }
 
+// trainHere trains in this process, without a report.
+func trainHere(t *testing.T, open func(streams) (*training, error)) error {
+	t.Helper()
+	run, err := open(streams{io.Discard, io.Discard})
+	if err != nil {
+		return err
+	}
+	defer run.close()
+	return run.run.Train(t.Context(), run.engine, run.data, train.Observer{})
+}
+
+// reopened is a run to be continued.
+func reopened(dir string, s streams) (*training, error) {
+	run, err := train.Open(dir, train.Changes{})
+	if err != nil {
+		return nil, err
+	}
+	t := &training{run: run, s: s}
+	data, err := dataOfRun(run.Settings())
+	if err != nil {
+		return nil, err
+	}
+	if t.data, err = data.open(); err != nil {
+		return nil, err
+	}
+	if err := t.data.Check(run.Model()); err != nil {
+		return nil, err
+	}
+	use := defaultCompute()
+	use.Device, use.Threads = run.Settings().Device, run.Settings().Threads
+	if t.compute, err = use.find(s); err != nil {
+		return nil, err
+	}
+	t.engine, err = t.compute.open(run.Model())
+	return t, err
+}
+
+// small are flags of a training with all kinds of files in its folder.
+func small(t *testing.T, out string) []string {
+	t.Helper()
+	array(t, "x.npy", 12, 3, 3, 1)
+	array(t, "y.npy", 12, 3, 3, 1)
+	return []string{"train", "--x", "x.npy", "--y", "y.npy", "--valid", "4", "--valid-every", "3", "--batch", "2", "--hidden", "2", "--threads", "1",
+		"--steps", "12", "--checkpoint-every", "2", "--tensorboard", "--out", out}
+}
+
+// trainOn continues a run of [small] in this process, without a report.
+func trainOn(t *testing.T, dir string) error {
+	t.Helper()
+	return trainHere(t, func(s streams) (*training, error) { return reopened(dir, s) })
+}
+
+// sameRun says what differs in two runs' models and logs.
+func sameRun(t *testing.T, got, want string) {
+	t.Helper()
+	for _, name := range []string{modelFile, bestFile} {
+		if read(t, got, name) != read(t, want, name) {
+			t.Errorf("%s: another %s", got, name)
+		}
+	}
+	if a, b := logWithoutTime(t, got), logWithoutTime(t, want); a != b {
+		t.Errorf("%s: log\n%s\nwant\n%s", got, a, b)
+	}
+}
+
 // words are those of a command line as a shell splits it, without the program; only
 // quoted ones have spaces.
 func words(t *testing.T, line string) []string {

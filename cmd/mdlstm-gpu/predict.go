@@ -343,7 +343,7 @@ func (p *predictor) run(samples []grid.Shape, x, out []float32) error {
 	}
 	if bytes, _ := plan.Bytes(); free > 0 && bytes > free && !p.said {
 		p.said = true
-		fmt.Fprintf(p.computer.s.err, "note: %s do not fit into the %s of memory that are free: computing in a temporary file, which takes longer\n", machine.GiB(bytes), machine.GiB(free))
+		fmt.Fprintf(p.computer.s.err, "note: %s do not fit into the %s of memory that are free: computing in a temporary file, which takes longer\n", machine.Size(bytes), machine.Size(free))
 	}
 	p.batch = engine.Batch{Samples: samples, X: x}
 	if _, err := plan.Load(&p.batch); err != nil {

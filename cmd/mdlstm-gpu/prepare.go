@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -239,7 +238,8 @@ func (p *prepared) open(c computer) (engine.Engine, engine.Plan, error) {
 		err = e.SetParameters(p.initial)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, e.Close())
+		e.Close() // a lost device says the same again
+		return nil, nil, err
 	}
 	return e, plan, nil
 }
@@ -260,7 +260,8 @@ func (p *prepared) start(c computer, s streams, folder func() (string, error)) (
 		run, err = p.create(e, c.asked.ranks.Size(), folder)
 	}
 	if t.run, err = train.Join(c.asked.ranks, run, err); err != nil {
-		return nil, errors.Join(err, e.Close())
+		e.Close() // err says more than a second one would
+		return nil, err
 	}
 	t.announce()
 	return t, nil

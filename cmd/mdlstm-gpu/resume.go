@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,27 +160,23 @@ func (t *training) reopen(o trainOptions, set given) error {
 }
 
 // refreshReport writes the report of a finished run when there is none, or only
-// that of before the last checkpoint: a full disk or a kill came between.
+// that of an earlier state: a full disk or a kill came between.
 func refreshReport(ctx context.Context, run *train.Run, c computeOptions, s streams) error {
-	model, err := os.Stat(filepath.Join(run.Dir(), modelFile)) // the end of a checkpoint
-	if err != nil {
-		return err
-	}
-	page, err := os.Stat(filepath.Join(run.Dir(), reportFile))
-	if err == nil && !page.ModTime().Before(model.ModTime()) {
-		return nil
-	}
 	v, err := readRun(run.Dir())
 	if err != nil {
 		return err
+	}
+	drawn, err := report.DrawnProgress(filepath.Join(run.Dir(), reportFile))
+	if err == nil && drawn == report.Progress(v.log, v.valid, v.warning != "") {
+		return nil
 	}
 	found, err := c.find(s)
 	if err != nil {
 		return err
 	}
-	drawn, err := v.draw(ctx, found, s)
+	page, err := v.draw(ctx, found, s)
 	if err != nil {
 		return err
 	}
-	return report.WriteRun(run.Dir(), drawn)
+	return report.WriteRun(run.Dir(), page)
 }

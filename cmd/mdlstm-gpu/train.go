@@ -180,13 +180,18 @@ func trainNew(ctx context.Context, o trainOptions, set given, s streams) error {
 	if o.DryRun {
 		return runDryRun(ctx, p, computer, s)
 	}
-	t, err := p.start(computer, s, func() (string, error) {
+	made := ""
+	t, err := p.start(computer, s, func() (dir string, err error) {
 		if o.Out != "" {
 			return o.Out, nil
 		}
-		return train.DefaultFolder(p.settings.Name, time.Now())
+		made, err = train.DefaultFolder(p.settings.Name, time.Now())
+		return made, err
 	})
 	if err != nil {
+		if made != "" {
+			os.Remove(made) // it is empty: an error leaves nothing behind
+		}
 		return err
 	}
 	defer t.close()

@@ -262,6 +262,25 @@ func TestFullOutput(t *testing.T) {
 	}
 }
 
+// TestCompareToFullOutput: the trainings are not lost with their comparison.
+func TestCompareToFullOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("no /dev/full here: %v", err)
+	}
+	defer full.Close()
+	t.Chdir(t.TempDir())
+	var errOut strings.Builder
+	args := strings.Fields("compare --size 3x3 --batch 1 --hidden 2 --threads 1 --steps 2 --out c")
+	code := execute(t.Context(), append([]string{program}, args...), streams{full, &errOut})
+	refused(t, result{code, "", errOut.String()}, exitFailed, "the trainings are done and kept in c, but not their comparison: ")
+	_, command, ok := strings.Cut(strings.TrimSpace(errOut.String()), "draw it with ")
+	if !ok {
+		t.Fatalf("got %q, want a command", errOut.String())
+	}
+	must(t, strings.Fields(command)...)
+}
+
 // TestRecordNamesEngine: config.json says what computed.
 func TestRecordNamesEngine(t *testing.T) {
 	t.Chdir(t.TempDir())

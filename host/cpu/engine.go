@@ -109,7 +109,7 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	n := m.Size()
 	if need, free := int64(n)*bytesPerParameter, machine.FreeMemory(); free > 0 && need > free {
 		return nil, fmt.Errorf("%w: a model of %d parameters needs %s before its first batch, %s are free: use fewer hidden units",
-			engine.ErrMemory, n, machine.GiB(need), machine.GiB(free))
+			engine.ErrMemory, n, machine.Size(need), machine.Size(free))
 	}
 	e.params, e.grads = make([]float32, n), make([]float32, n)
 	e.moment, e.square = make([]float32, n), make([]float32, n)

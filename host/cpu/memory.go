@@ -164,7 +164,7 @@ func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err err
 	}
 	if tables > limit {
 		return false, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
-			engine.ErrMemory, len(samples), rows, machine.GiB(tables), machine.GiB(limit))
+			engine.ErrMemory, len(samples), rows, machine.Size(tables), machine.Size(limit))
 	}
 	return true, nil
 }
@@ -227,7 +227,7 @@ func (e *Engine) affordable(samples []grid.Shape) error {
 		return nil
 	}
 	return fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
-		engine.ErrMemory, len(samples), rows, machine.GiB(total), machine.GiB(free))
+		engine.ErrMemory, len(samples), rows, machine.Size(total), machine.Size(free))
 }
 
 // scheduleBytes is the memory of a schedule's own tables.

@@ -10,23 +10,27 @@ import (
 	"syscall"
 )
 
+// addressSpare is what an address space limit must leave beside what is asked
+// for: the runtime reserves memory in steps of 64 MiB and every thread has a
+// stack, and whoever fails to get these ends with a page of last words.
+const addressSpare = 256 << 20
+
 // FreeMemory is what can be taken without swapping, in bytes: what the kernel
-// says, or what the limits of this container and of this process (ulimit -v)
-// leave where that is less. 0 when nobody says.
+// says, or what the limits of this process's control groups (containers, batch
+// systems) and of its address space (ulimit -v) leave where that is less. 0 when
+// nobody says.
 func FreeMemory() int64 {
 	free, ok := kib("/proc/meminfo", "MemAvailable:")
 	if !ok {
 		return 0
 	}
-	limit, limited := number("/sys/fs/cgroup/memory.max") // "max" when there is none
-	used, known := number("/sys/fs/cgroup/memory.current")
-	if limited && known {
-		free = min(free, max(limit-used, 1))
+	if left, limited := groupMemory("/proc/self/cgroup", "/sys/fs/cgroup"); limited {
+		free = min(free, left)
 	}
 	var address syscall.Rlimit
 	taken, known := kib("/proc/self/status", "VmSize:")
 	if known && syscall.Getrlimit(syscall.RLIMIT_AS, &address) == nil && address.Cur <= math.MaxInt64 {
-		free = min(free, max(int64(address.Cur)-taken, 1))
+		free = min(free, max(int64(address.Cur)-taken-addressSpare, 1))
 	}
 	return free
 }

@@ -31,3 +31,11 @@ func TestProcessor(t *testing.T) {
 		t.Errorf("got %q, want a name", name)
 	}
 }
+
+func TestSize(t *testing.T) {
+	for bytes, want := range map[int64]string{0: "0.0 MiB", 200_000: "0.2 MiB", 1<<30 - 1<<20: "1023.0 MiB", 1 << 30: "1.0 GiB", 3 << 39: "1536.0 GiB"} {
+		if got := Size(bytes); got != want {
+			t.Errorf("%d bytes: got %q, want %q", bytes, got, want)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"unsafe"
+
+	"mdlstm-gpu/host/machine"
 )
 
 // open maps the file from its beginning, because offsets of mappings are
@@ -72,8 +74,7 @@ func reserve(file *os.File, length int64) error {
 }
 
 func noRoom(folder string, need, free int64) error {
-	const gib = 1 << 30
-	return fmt.Errorf("%s: no room for a file of %.1f GiB, %.1f GiB are free: name a folder on a larger disk", folder, float64(need)/gib, float64(free)/gib)
+	return fmt.Errorf("%s: no room for a file of %s, %s are free: name a folder on a larger disk", folder, machine.Size(need), machine.Size(free))
 }
 
 // fill writes zeros where a file system cannot allocate otherwise.

@@ -26,6 +26,7 @@ var pageScript string
 // Src and Script hold content of our own making.
 type page struct {
 	Title, Lead string
+	Progress    string // of a run: see [Progress]
 	Warnings    []string
 	Results     []result
 	Comparison  *comparisonTable
@@ -87,6 +88,7 @@ func runPage(r Run, charts []*chart, shown rendered) page {
 	p := page{
 		Title:    title(r.label(), r.Task),
 		Lead:     r.Name,
+		Progress: Progress(r.Log, r.Valid, r.Warning != ""),
 		Results:  r.results(),
 		Charts:   chartViews(charts),
 		Commands: r.Commands,

@@ -118,7 +118,7 @@ func (l *loop) picture(done int64) error {
 		err = l.events.Flush()
 	}
 	if err != nil {
-		return fmt.Errorf("picture after step %d: %w; the checkpoint of step %d is kept in %s", done, err, l.run.state.step, l.run.path(stateName))
+		return l.run.kept(fmt.Errorf("picture after step %d: %w", done, err))
 	}
 	l.pictured = done
 	return nil

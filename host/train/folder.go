@@ -28,9 +28,10 @@ type Start struct {
 	Params []float32
 }
 
-// DefaultFolder returns runs/NAME-DATE-TIME, a path that does not exist yet, and
-// makes the folder runs when there is none. A second run within the same second
-// gets "-2" behind it, and so on.
+// DefaultFolder makes runs/NAME-DATE-TIME, an empty folder for [Create], and the
+// folder runs when there is none. No other process gets the same one, whatever
+// the clock says: a second run within the same second has "-2" behind its name,
+// and so on.
 func DefaultFolder(name string, now time.Time) (string, error) {
 	const parent = "runs"
 	if err := os.MkdirAll(parent, 0o777); err != nil {
@@ -48,10 +49,10 @@ func DefaultFolder(name string, now time.Time) (string, error) {
 		if n > 1 {
 			dir += "-" + strconv.Itoa(n)
 		}
-		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(dir, 0o777); err == nil {
 			return dir, nil
-		} else if err != nil {
-			return "", err
+		} else if !errors.Is(err, fs.ErrExist) {
+			return "", fmt.Errorf("make the folder of a run: %w", err)
 		}
 	}
 }

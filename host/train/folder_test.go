@@ -21,6 +21,15 @@ func TestDefaultFolder(t *testing.T) {
 		}
 		defer r.Close()
 	}
+	// The clock is set back, and comes to the same second again.
+	for _, c := range []struct {
+		back time.Duration
+		want string
+	}{{time.Hour, "runs/MD_LSTM-20310203-030506"}, {0, "runs/MD_LSTM-20310203-040506-4"}} {
+		if dir, err := DefaultFolder("MD_LSTM", now.Add(-c.back)); err != nil || dir != filepath.FromSlash(c.want) {
+			t.Errorf("got %s, %v, want %s", dir, err, c.want)
+		}
+	}
 	if dir, err := DefaultFolder("../x/y", now); err != nil || filepath.Dir(dir) != "runs" {
 		t.Errorf("got %s, %v", dir, err)
 	}

@@ -116,14 +116,22 @@ func (f *faultyFiles) CreateLog(path string) error {
 	if err := f.stop("create", path); err != nil {
 		return err
 	}
-	return f.osFiles.CreateLog(path)
+	l, err := report.CreateLog(path)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func (f *faultyFiles) CreateValidLog(path string) error {
 	if err := f.stop("create", path); err != nil {
 		return err
 	}
-	return f.osFiles.CreateValidLog(path)
+	l, err := report.CreateValidLog(path)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func (f *faultyFiles) OpenValidLog(path string, length int64) (validLog, error) {
@@ -426,25 +434,86 @@ func attempt(t *testing.T, disk *faultyFiles, dir string, s Settings) (announced
 
 const never = 1 << 30
 
-// checkSurvives looks at what a killed run left: none at all, or one whose
-// announced checkpoint can be loaded, under one name or the other.
+// checkSurvives looks at what a killed run left.
 func checkSurvives(t *testing.T, dir string, announced int64) {
 	t.Helper()
+	if lost := lostOf(dir, announced); lost != "" {
+		t.Fatal(lost)
+	}
+}
+
+// lostOf says what a killed run lost, "" when there is no run and none was
+// announced, or one whose announced checkpoint can be loaded, under one name or
+// the other.
+func lostOf(dir string, announced int64) string {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		if announced >= 0 {
-			t.Errorf("the run of step %d is gone", announced)
+			return fmt.Sprintf("the run of step %d is gone", announced)
 		}
-		return
+		return ""
 	}
 	newest, err := loadState(filepath.Join(dir, stateName))
 	if errors.Is(err, fs.ErrNotExist) {
 		newest, err = loadState(filepath.Join(dir, prevName))
 	}
 	if err != nil {
-		t.Fatalf("no valid state is left: %v", err)
+		return fmt.Sprintf("no valid state is left: %v", err)
 	}
 	if newest.step < announced {
-		t.Errorf("the state left is of step %d, step %d was announced", newest.step, announced)
+		return fmt.Sprintf("the state left is of step %d, step %d was announced", newest.step, announced)
+	}
+	return ""
+}
+
+func TestLostOf(t *testing.T) {
+	r := newRun(t, testSettings())
+	if err := trainFake(t, r); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	want := func(dir string, announced int64, part string) {
+		t.Helper()
+		if got := lostOf(dir, announced); got == "" != (part == "") || !strings.Contains(got, part) {
+			t.Errorf("step %d announced: got %q, want %q", announced, got, part)
+		}
+	}
+	gone := filepath.Join(t.TempDir(), "gone")
+	want(gone, -1, "")
+	want(gone, 0, "the run of step 0 is gone")
+	want(r.Dir(), 7, "")
+	want(r.Dir(), 8, "of step 7, step 8 was announced")
+	if err := os.Truncate(r.path(stateName), 500); err != nil {
+		t.Fatal(err)
+	}
+	want(r.Dir(), 6, "no valid state")
+	if err := os.Remove(r.path(stateName)); err != nil {
+		t.Fatal(err)
+	}
+	want(r.Dir(), 6, "")
+	want(r.Dir(), 7, "of step 6, step 7 was announced")
+}
+
+// TestSyncedBeforeNamed: what a checkpoint names is on the disk before it has its
+// name, so that not even a power failure loses one that was announced.
+func TestSyncedBeforeNamed(t *testing.T) {
+	var last []string // operations of the newest checkpoint, from the first sync on
+	for _, operation := range operations(t, killedSettings(), false) {
+		if operation == "sync "+logName {
+			last = nil
+		}
+		last = append(last, operation)
+	}
+	// Whatever stands between them.
+	want := []string{"sync " + logName, "sync " + eventsName, "sync " + validName, "write " + stateName + tempSuffix, "rename " + prevName,
+		"rename " + stateName, "sync folder run", "write " + modelName + tempSuffix, "rename " + modelName, "sync folder run"}
+	found := 0
+	for _, operation := range last {
+		if found < len(want) && operation == want[found] {
+			found++
+		}
+	}
+	if found < len(want) {
+		t.Errorf("operations %q: want %q after the ones before it", last, want[found])
 	}
 }
 

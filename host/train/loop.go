@@ -128,7 +128,7 @@ func (l *loop) begin(data task.Split) (share task.Source, err error) {
 		return nil, err
 	}
 	if err := r.loadEngine(l.engine); err != nil {
-		return nil, err
+		return nil, r.kept(fmt.Errorf("load the checkpoint into the engine: %w", err))
 	}
 	if l.log, err = r.disk.OpenLog(r.path(logName), r.state.logBytes); err != nil {
 		return nil, err
@@ -146,9 +146,11 @@ func (l *loop) begin(data task.Split) (share task.Source, err error) {
 		return nil, err
 	}
 	if r.state.settings.TensorBoard && c.Rank() == 0 {
-		l.events, err = r.openEvents()
+		if l.events, err = r.openEvents(); err != nil {
+			return nil, r.kept(err)
+		}
 	}
-	return share, err
+	return share, nil
 }
 
 // closeLogs closes what begin opened.
@@ -256,8 +258,7 @@ func (l *loop) finish(ctx context.Context, done int64) (stop bool, err error) {
 		if l.stopping(ctx) {
 			return true, l.interrupted(done)
 		}
-		return true, fmt.Errorf("validation after step %d: %w; the checkpoint of step %d is kept in %s",
-			done, err, l.run.state.step, l.run.path(stateName))
+		return true, l.run.kept(fmt.Errorf("validation after step %d: %w", done, err))
 	}
 	if last != l.validated.last || done == s.Steps {
 		if err := l.picture(done); err != nil {
@@ -392,13 +393,18 @@ func (l *loop) diverged(step int64) error {
 	return &NonFiniteError{Step: step, Where: where, Checkpoint: l.run.path(stateName), GoodStep: l.run.state.step}
 }
 
-// stopped adds to an error of a step what is left of the run.
+// stopped makes the error of a step.
 func (l *loop) stopped(step int64, err error) error {
 	var diverged *NonFiniteError
 	if errors.As(err, &diverged) {
 		return err
 	}
-	return fmt.Errorf("step %d: %w; the checkpoint of step %d is kept in %s", step, err, l.run.state.step, l.run.path(stateName))
+	return l.run.kept(fmt.Errorf("step %d: %w", step, err))
+}
+
+// kept adds to an error what is left of the run.
+func (r *Run) kept(err error) error {
+	return fmt.Errorf("%w; the checkpoint of step %d is kept in %s", err, r.state.step, r.path(stateName))
 }
 
 // checkpoint writes one with so many steps done.

@@ -1,18 +1,20 @@
 package train
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"mdlstm-gpu/host/task"
 )
 
 // childVariable makes the test binary a process that trains in the folder it
@@ -30,87 +32,159 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// killSettings checkpoint after every step, so that most kills meet one.
-func killSettings() Settings {
-	s := testSettings()
-	s.Steps, s.CheckpointEvery = 300, 1
+// processSettings checkpoint after every step, so that most kills meet one, and
+// validate there: TensorBoard has a picture of every step that a run began with.
+func processSettings() Settings {
+	s := killedSettings()
+	s.Steps, s.CheckpointEvery, s.ValidEvery = 12, 1, 1
 	return s
 }
 
+// trainAsChild makes or continues the run at dir and says on the standard output
+// which checkpoints are written. A warning is an error: no kill damages a file.
 func trainAsChild(dir string) error {
+	s := processSettings()
 	r, err := Open(dir, Changes{})
 	if errors.Is(err, fs.ErrNotExist) {
-		r, err = Create(dir, testStart(killSettings()))
+		r, err = Create(dir, startFor(s))
 	}
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	err = r.Train(context.Background(), newFakeEngine(), task.Split{Train: newFakeSource()}, Observer{
-		// However fast the disk, there must be time to be killed in.
-		Step: func(Progress) { time.Sleep(time.Millisecond) },
-	})
+	if len(r.Warnings()) > 0 {
+		return fmt.Errorf("warnings %q", r.Warnings())
+	}
+	say := func(step int64) { fmt.Println(step) }
+	say(r.Step())
+	err = r.Train(context.Background(), newFakeEngine(), dataFor(s), Observer{Checkpoint: say, Picture: fakePicture})
 	if errors.Is(err, ErrNothingToDo) {
 		return nil
 	}
 	return err
 }
 
-// TestKilledProcess trains in processes of their own that are killed at random
-// moments by a signal they cannot see.
-func TestKilledProcess(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Skipf("the test binary cannot be run again: %v", err)
-	}
-	s := killSettings()
-	want := uninterrupted(t, s)
-	dir := filepath.Join(t.TempDir(), "run")
-	const seed = 11
-	random := rand.New(rand.NewPCG(seed, 0))
+// childRun is a process that trains until it is done or killed.
+type childRun struct {
+	killed    bool
+	announced int64 // newest checkpoint that it said is written, -1 = none
+}
 
-	kills, step := 0, int64(0)
-	for range 20 {
-		child := exec.Command(self)
-		child.Env = append(os.Environ(), childVariable+"="+dir)
-		child.Stderr = os.Stderr
-		if err := child.Start(); err != nil {
+// runChild kills the process after a while, unless it is done before; 0 is no
+// limit.
+func runChild(t *testing.T, dir string, after time.Duration) childRun {
+	t.Helper()
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), childVariable+"="+dir)
+	var failure strings.Builder
+	c.Stderr = &failure
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if after > 0 {
+		timer := time.AfterFunc(after, func() { c.Process.Kill() })
+		defer timer.Stop()
+	}
+	got := childRun{announced: -1}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if got.announced, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(10+random.IntN(60)) * time.Millisecond)
-		child.Process.Kill()
-		err := child.Wait()
-		if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			kills++
-		} else if err != nil {
-			t.Fatalf("after %d kills: %v", kills, err)
-		}
-		if _, err := os.Stat(dir); err == nil {
-			checkSurvives(t, dir, step)
-			r, err := Open(dir, Changes{})
-			if err != nil {
-				t.Fatalf("after %d kills: %v", kills, err)
-			}
-			if len(r.Warnings()) != 0 {
-				t.Errorf("after %d kills: %q", kills, r.Warnings())
-			}
-			step = r.Step()
-			r.Close()
-		}
 	}
-	t.Logf("%d kills, the last at step %d of %d", kills, step, s.Steps)
-	if kills < 5 || step == 0 {
-		t.Errorf("only %d kills, step %d: the test shows nothing", kills, step)
+	err = c.Wait()
+	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+	got.killed = ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	if err != nil && !got.killed {
+		t.Fatalf("%v: %s", err, failure.String())
 	}
-	r, err := Open(dir, Changes{})
+	return got
+}
+
+// moment is what a process was doing when it was killed, as far as the files
+// tell.
+func moment(t *testing.T, dir string) string {
+	t.Helper()
+	if _, err := os.Stat(dir); err != nil {
+		return "before the folder"
+	}
+	temporary, err := filepath.Glob(filepath.Join(dir, "*"+tempSuffix))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	if err := trainFake(t, r); err != nil && !errors.Is(err, ErrNothingToDo) {
+	if len(temporary) > 0 {
+		return "writing a checkpoint"
+	}
+	s, err := loadState(filepath.Join(dir, stateName))
+	if err != nil {
 		t.Fatal(err)
 	}
+	logged, err := sizeOf(filepath.Join(dir, logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	validated, err := sizeOf(filepath.Join(dir, validName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case validated > s.valid.bytes:
+		return "after a validation"
+	case logged > s.logBytes:
+		return "after a step"
+	}
+	return "elsewhere"
+}
+
+// TestKilledProcess trains in processes of their own that are killed at random
+// moments by a signal they cannot see. What one said is written is there for the
+// next, and each run comes to the bits of one that was not killed.
+func TestKilledProcess(t *testing.T) {
+	want := uninterrupted(t, processSettings())
+	began := time.Now()
+	dir := filepath.Join(t.TempDir(), "run")
+	runChild(t, dir, 0)
 	if d := outcomeOf(t, dir).differs(want); d != "" {
-		t.Error(d)
+		t.Fatalf("not killed: %s", d)
+	}
+	// A quarter of a run, however fast the disk: every run is killed some times.
+	most := time.Since(began) / 4
+
+	const seed = 11
+	random := rand.New(rand.NewPCG(seed, 0))
+	least := 120
+	if testing.Short() {
+		least = 30
+	}
+	kills, runs := 0, 0
+	moments := map[string]int{}
+	for kills < least {
+		dir := filepath.Join(t.TempDir(), "run")
+		announced := int64(-1)
+		for n := 0; ; n++ {
+			after := time.Duration(random.Int64N(int64(most))) + 1
+			if n >= 25 {
+				after = 0 // a disk too slow for any step in the time before a kill
+			}
+			child := runChild(t, dir, after)
+			announced = max(announced, child.announced)
+			checkSurvives(t, dir, announced)
+			if !child.killed {
+				break
+			}
+			kills++
+			moments[moment(t, dir)]++
+		}
+		runs++
+		if d := outcomeOf(t, dir).differs(want); d != "" {
+			t.Fatalf("run %d, after %d kills: %s", runs, kills, d)
+		}
+	}
+	t.Logf("%d kills (seed %d) within %v of the start, in %d runs: %v", kills, seed, most, runs, moments)
+	if moments["writing a checkpoint"] == 0 {
+		t.Errorf("no kill met a checkpoint: %v", moments)
 	}
 }

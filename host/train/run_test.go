@@ -339,8 +339,13 @@ func TestDamagedState(t *testing.T) {
 				t.Fatal(err)
 			}
 			r = reopen(t, r, Changes{})
-			if r.Step() != 6 || len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0], damagedName) {
+			if r.Step() != 6 || len(r.Warnings()) != 1 {
 				t.Errorf("step %d, warnings %q", r.Step(), r.Warnings())
+			}
+			for _, part := range []string{r.path(stateName) + ": damaged checkpoint", "continuing from " + prevName + ", step 6", damagedName} {
+				if !strings.Contains(strings.Join(r.Warnings(), " "), part) {
+					t.Errorf("warnings %q, want %q", r.Warnings(), part)
+				}
 			}
 			if err := trainFake(t, r); err != nil {
 				t.Fatal(err)
@@ -352,6 +357,34 @@ func TestDamagedState(t *testing.T) {
 				t.Errorf("the damaged file was not kept: %v", err)
 			}
 		})
+	}
+}
+
+// TestDamagedStateAndKilled: a kill after a damaged state was set aside leaves the
+// one before, which is not overwritten until there is a newer one.
+func TestDamagedStateAndKilled(t *testing.T) {
+	s := testSettings()
+	want := uninterrupted(t, s)
+	r := newRun(t, s)
+	if err := trainFake(t, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(r.path(stateName), 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{damagedName, stateName + " is missing: continuing from " + prevName} {
+		r = reopen(t, r, Changes{})
+		if r.Step() != 6 || len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0], part) {
+			t.Errorf("step %d, warnings %q, want one with %q", r.Step(), r.Warnings(), part)
+		}
+	}
+	if err := trainFake(t, r); err != nil {
+		t.Fatal(err)
+	}
+	got := outcomeOf(t, r.Dir())
+	got.names = slices.DeleteFunc(got.names, func(name string) bool { return name == damagedName })
+	if d := got.differs(want); d != "" {
+		t.Error(d)
 	}
 }
 

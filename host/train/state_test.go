@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/nn/tensorfile"
+	"mdlstm-gpu/host/report"
 )
 
 // testState is a state with distinct values everywhere.
@@ -81,18 +83,65 @@ func TestStateFileIsTheContract(t *testing.T) {
 }
 
 func TestEveryFlippedBitIsSeen(t *testing.T) {
-	var file bytes.Buffer
-	if err := testState(t).encode(&file); err != nil {
-		t.Fatal(err)
+	good := encoded(t, validatedState(t))
+	bits := 8
+	if testing.Short() {
+		bits = 2
 	}
-	good := file.Bytes()
-	for i := range good {
-		bad := slices.Clone(good)
-		bad[i] ^= 1 << (i % 8)
-		if _, err := decodeState(bytes.NewReader(bad), int64(len(bad))); err == nil && !sameMeaning(good, bad, i) {
-			t.Fatalf("byte %d of %d, %q to %q, was not seen", i, len(good), good[i], bad[i])
+	for bit := range bits {
+		t.Run(strconv.Itoa(bit), func(t *testing.T) {
+			t.Parallel()
+			bad := slices.Clone(good)
+			for i := range bad {
+				bad[i] ^= 1 << bit
+				if _, err := decodeState(bytes.NewReader(bad), int64(len(bad))); err == nil && !sameMeaning(good, bad, i) {
+					t.Fatalf("byte %d of %d, %q to %q, was not seen", i, len(good), good[i], bad[i])
+				}
+				bad[i] = good[i]
+			}
+		})
+	}
+}
+
+// TestEveryTruncationIsDamage: a file that was cut anywhere is damaged, which is a
+// reason to take the checkpoint before; so is one with more behind its end.
+func TestEveryTruncationIsDamage(t *testing.T) {
+	good := encoded(t, validatedState(t))
+	for n := range len(good) + 9 {
+		bad := append(slices.Clone(good), make([]byte, 9)...)[:n]
+		_, err := decodeState(bytes.NewReader(bad), int64(n))
+		if n == len(good) {
+			if err != nil {
+				t.Fatalf("the whole file: %v", err)
+			}
+			continue
+		}
+		if !errors.Is(err, ErrDamaged) {
+			t.Fatalf("%d of %d bytes: got %v, want damage", n, len(good), err)
+		}
+		// A file that says to be longer than it is, as a disk may show after a crash.
+		if _, err := decodeState(bytes.NewReader(bad), int64(len(good))); n < len(good) && !errors.Is(err, ErrDamaged) {
+			t.Fatalf("%d of %d bytes, of which the rest cannot be read: got %v, want damage", n, len(good), err)
 		}
 	}
+}
+
+// validatedState is a state with all that a checkpoint may hold.
+func validatedState(t testing.TB) *state {
+	t.Helper()
+	s := testState(t)
+	s.valid = &validState{bytes: 55, last: 4, stale: 1, best: report.ValidLine{Step: 2, Loss: 0.5, Error: math.NaN(), LabelError: 0.25},
+		params: slices.Clone(s.params)}
+	return s
+}
+
+func encoded(t testing.TB, s *state) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	if err := s.encode(&file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
 }
 
 // sameMeaning says whether a changed byte is a space to the JSON header.
