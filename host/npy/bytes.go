@@ -30,19 +30,11 @@ func Parse(data []byte) (*Encoded, error) {
 		return nil, errors.New("is a .npz archive, want one array: save it with numpy.save")
 	}
 	size := int64(len(data))
-	h, start, err := readHeader(bytes.NewReader(data), size)
+	l, err := readLayout(bytes.NewReader(data), size)
 	if err != nil {
 		return nil, err
 	}
-	d, err := parseDType(h.descr)
-	if err != nil {
-		return nil, err
-	}
-	n, shape, err := h.fits(d, size-start)
-	if err != nil {
-		return nil, err
-	}
-	return &Encoded{Shape: shape, Size: int(n), DType: d.name, dtype: d, fortran: h.fortran, values: data[start:]}, nil
+	return &Encoded{Shape: l.shape, Size: int(l.values), DType: l.dtype.name, dtype: l.dtype, fortran: l.fortran, values: data[l.start:]}, nil
 }
 
 // Values puts the values, rounded to float32, into dst in C order; len(dst) must

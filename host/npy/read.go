@@ -71,27 +71,40 @@ func decode(r io.ReaderAt, size int64, key string) (*Array, error) {
 	return nil, fmt.Errorf("begins with %s: want a .npy or .npz file", clip(string(start)))
 }
 
+// layout is where the values of a .npy file lie, and what they are.
+type layout struct {
+	header
+	dtype  dtype
+	values int64
+	shape  []int
+	start  int64
+}
+
+// readLayout reads and checks the header of a .npy file of size bytes.
+func readLayout(in io.Reader, size int64) (l layout, err error) {
+	if l.header, l.start, err = readHeader(in, size); err != nil {
+		return l, err
+	}
+	if l.dtype, err = parseDType(l.descr); err != nil {
+		return l, err
+	}
+	l.values, l.shape, err = l.fits(l.dtype, size-l.start)
+	return l, err
+}
+
 // decodeArray reads one .npy file, which has size bytes, from r.
 func decodeArray(r io.Reader, size int64) (*Array, error) {
 	sum := sha256.New()
 	in := bufio.NewReaderSize(io.TeeReader(r, sum), 1<<16)
-	h, start, err := readHeader(in, size)
+	l, err := readLayout(in, size)
 	if err != nil {
 		return nil, err
 	}
-	d, err := parseDType(h.descr)
-	if err != nil {
-		return nil, err
+	if err := machine.Fits(4 * l.values); err != nil {
+		return nil, fmt.Errorf("shape %v as float32: %w: split the file, or save it with numpy.save as float32 in C order, which predict need not read as a whole", l.header.shape, err)
 	}
-	n, shape, err := h.fits(d, size-start)
-	if err != nil {
-		return nil, err
-	}
-	if err := machine.Fits(4 * n); err != nil {
-		return nil, fmt.Errorf("shape %v as float32: %w: split the file, or save it with numpy.save as float32 in C order, which predict need not read as a whole", h.shape, err)
-	}
-	a := &Array{Shape: shape, Kind: d.kind, DType: d.name, Data: make([]float32, n)}
-	if err := a.fill(in, d, h.fortran); err != nil {
+	a := &Array{Shape: l.shape, Kind: l.dtype.kind, DType: l.dtype.name, Data: make([]float32, l.values)}
+	if err := a.fill(in, l.dtype, l.fortran); err != nil {
 		return nil, err
 	}
 	// One read past the end: a zip reader checks its CRC there.

@@ -91,21 +91,7 @@ func (s isa) rowsKernel(rows, vectors int) {
 	right := s.vectors(vectors)
 
 	Label("column")
-	for v := range right {
-		c.load(Mem{Base: b, Disp: v * s.bytes()}, right[v])
-	}
-	for r := range row {
-		x := Mem{Base: row[r], Index: k, Scale: 1}
-		if vectors == 1 && s.lanes == 16 {
-			VFMADD231PS_BCST(x, right[0], sum[r])
-			continue
-		}
-		factor := s.vector()
-		VBROADCASTSS(x, factor)
-		for v := range right {
-			VFMADD231PS(factor, right[v], sum[r*vectors+v])
-		}
-	}
+	c.multiply(rows, func(r int) Mem { return Mem{Base: row[r], Index: k, Scale: 1} }, b, right, sum)
 	ADDQ(ldb, b)
 	ADDQ(I8(4), k)
 	JNZ(LabelRef("column"))
@@ -129,6 +115,25 @@ func (s isa) rowsKernel(rows, vectors int) {
 	JNZ(LabelRef("block"))
 	VZEROUPPER()
 	RET()
+}
+
+// multiply adds each of n numbers times a row of the right factor, which it loads
+// into right, to that number's sums.
+func (c columns) multiply(n int, number func(i int) Mem, row reg.Register, right, sums []reg.VecVirtual) {
+	for v := range right {
+		c.load(Mem{Base: row, Disp: v * c.bytes()}, right[v])
+	}
+	for i := range n {
+		if len(right) == 1 && c.lanes == 16 {
+			VFMADD231PS_BCST(number(i), right[0], sums[i])
+			continue
+		}
+		factor := c.vector()
+		VBROADCASTSS(number(i), factor)
+		for v := range right {
+			VFMADD231PS(factor, right[v], sums[i*len(right)+v])
+		}
+	}
 }
 
 // paramMem is where a parameter lies.
@@ -168,22 +173,8 @@ func (s isa) outerKernel(inputs, vectors int) {
 		row := GP64()
 		MOVLQSX(Mem{Base: index, Disp: 4 * n}, row)
 		IMULQ(stride, row)
-		right := s.vectors(vectors)
-		for v := range right {
-			c.load(Mem{Base: z, Disp: v * s.bytes()}, right[v])
-		}
-		for i := range inputs {
-			x := Mem{Base: base, Index: row, Scale: 1, Disp: 4 * i}
-			if vectors == 1 && s.lanes == 16 {
-				VFMADD231PS_BCST(x, right[0], sum[i])
-				continue
-			}
-			factor := s.vector()
-			VBROADCASTSS(x, factor)
-			for v := range right {
-				VFMADD231PS(factor, right[v], sum[i*vectors+v])
-			}
-		}
+		x := func(i int) Mem { return Mem{Base: base, Index: row, Scale: 1, Disp: 4 * i} }
+		c.multiply(inputs, x, z, s.vectors(vectors), sum)
 		ADDQ(ldz, z)
 	}
 	if at > 1 {
