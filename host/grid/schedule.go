@@ -86,11 +86,18 @@ func (s *Schedule) number() {
 		s.First[b+1] = s.First[b] + int32(shape.Cells())
 	}
 
+	// A line has a cell in each of l.n wavefronts in turn, so its ends are enough to
+	// count the cells of every block.
 	s.Start = make([]int32, s.Wavefronts*s.Samples+1)
+	counts := s.Start[1:]
 	for l := range s.lines {
-		for j := range l.n {
-			s.Start[(l.sum+j)*s.Samples+l.sample+1]++
+		counts[l.sum*s.Samples+l.sample]++
+		if end := l.sum + l.n; end < s.Wavefronts {
+			counts[end*s.Samples+l.sample]--
 		}
+	}
+	for i := s.Samples; i < len(counts); i++ {
+		counts[i] += counts[i-s.Samples]
 	}
 	for i := 1; i < len(s.Start); i++ {
 		s.Start[i] += s.Start[i-1]
@@ -99,7 +106,8 @@ func (s *Schedule) number() {
 	// Start serves as the next free row of each block. That moves every entry on
 	// to the start of the block behind it, so shifting by one restores it; a
 	// copy would double what many samples beside a long one need.
-	s.Cell, s.Row = s.table(), s.table()
+	s.Cell, s.Row = make([]int32, s.Rows+1), make([]int32, s.Rows+1)
+	s.Cell[s.Rows], s.Row[s.Rows] = int32(s.Rows), int32(s.Rows)
 	for l := range s.lines {
 		for j := range l.n {
 			row := &s.Start[(l.sum+j)*s.Samples+l.sample]
