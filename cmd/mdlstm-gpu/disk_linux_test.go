@@ -80,17 +80,16 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 // is the result, what is on the disk can be used, and with more room the run comes
 // to the bits that it has on a large disk.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: host/train injects the same faults")
+	}
 	if !withMounts(t) {
 		return
 	}
 	t.Chdir(t.TempDir())
 	must(t, small(t, "whole")...)
 	refusedBefore, refusedIn, refusedReport := 0, 0, 0
-	more := 1 // pages of 4 KiB
-	if testing.Short() {
-		more = 4
-	}
-	for pages := 2; ; pages += more {
+	for pages := 2; ; pages++ { // of 4 KiB
 		disk := fmt.Sprintf("disk%d", pages)
 		mountDisk(t, disk, 4*pages)
 		run := filepath.Join(disk, "run")
@@ -139,6 +138,9 @@ func TestFullDisk(t *testing.T) {
 
 // TestResultsOnAFullDisk: no result is left in half, and one that was there stays.
 func TestResultsOnAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: host/train injects the same faults")
+	}
 	if !withMounts(t) {
 		return
 	}

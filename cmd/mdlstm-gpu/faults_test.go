@@ -40,6 +40,9 @@ func ended(t *testing.T, c *exec.Cmd) result {
 // TestKilledProgram kills the program itself at random moments, from its start to
 // its report, and resumes it.
 func TestKilledProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: host/train kills processes too")
+	}
 	t.Chdir(t.TempDir())
 	flags := func(out string) []string {
 		return append(small(t, out), "--valid-every", "1", "--checkpoint-every", "1")
@@ -51,12 +54,8 @@ func TestKilledProgram(t *testing.T) {
 	most := time.Since(began) / 3
 	const seed = 5
 	random := rand.New(rand.NewPCG(seed, 0))
-	least := 30
-	if testing.Short() {
-		least = 10
-	}
 	kills, runs := 0, 0
-	for kills < least {
+	for kills < 30 {
 		runs++
 		out := fmt.Sprintf("run%d", runs)
 		written := int64(0)
@@ -224,6 +223,9 @@ func TestTwoTrainings(t *testing.T) {
 // future that another clock made, it goes on to the same bits, and TensorBoard and
 // the report show all of it.
 func TestClockJumps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: two trainings, each in two parts")
+	}
 	t.Chdir(t.TempDir())
 	must(t, small(t, "whole")...)
 	for _, years := range []int{-40, 40} {
