@@ -80,9 +80,7 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 // is the result, what is on the disk can be used, and with more room the run comes
 // to the bits that it has on a large disk.
 func TestFullDisk(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: host/train injects the same faults")
-	}
+	long(t)
 	if !withMounts(t) {
 		return
 	}
@@ -138,9 +136,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestResultsOnAFullDisk: no result is left in half, and one that was there stays.
 func TestResultsOnAFullDisk(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: host/train injects the same faults")
-	}
+	long(t)
 	if !withMounts(t) {
 		return
 	}
@@ -181,6 +177,7 @@ func TestResultsOnAFullDisk(t *testing.T) {
 // TestReadOnlyFolder: what would write into a folder that is only for reading says
 // so in one line that names it, and what only reads works.
 func TestReadOnlyFolder(t *testing.T) {
+	long(t)
 	if !withMounts(t) {
 		return
 	}

@@ -40,9 +40,7 @@ func ended(t *testing.T, c *exec.Cmd) result {
 // TestKilledProgram kills the program itself at random moments, from its start to
 // its report, and resumes it.
 func TestKilledProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: host/train kills processes too")
-	}
+	long(t)
 	t.Chdir(t.TempDir())
 	flags := func(out string) []string {
 		return append(small(t, out), "--valid-every", "1", "--checkpoint-every", "1")
@@ -158,6 +156,7 @@ func TestFileSizeLimit(t *testing.T) {
 // one makes it; while it works nobody else resumes it, and the others say who has
 // it.
 func TestTwoTrainings(t *testing.T) {
+	long(t)
 	t.Chdir(t.TempDir())
 	const many = 4
 	var results [many]result
@@ -223,9 +222,7 @@ func TestTwoTrainings(t *testing.T) {
 // future that another clock made, it goes on to the same bits, and TensorBoard and
 // the report show all of it.
 func TestClockJumps(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: two trainings, each in two parts")
-	}
+	long(t)
 	t.Chdir(t.TempDir())
 	must(t, small(t, "whole")...)
 	for _, years := range []int{-40, 40} {
@@ -269,6 +266,7 @@ func TestClockJumps(t *testing.T) {
 // without its end, names it and the one that takes its place, and comes to the
 // bits of a run without damage.
 func TestDamagedCheckpoint(t *testing.T) {
+	long(t)
 	t.Chdir(t.TempDir())
 	must(t, small(t, "whole")...)
 	for name, spoil := range map[string]func([]byte) []byte{

@@ -110,6 +110,16 @@ func trained(t *testing.T, dir string, change func(o *trainOptions)) {
 	}
 }
 
+// long skips a test of faults in -short: it makes several runs with their reports,
+// which takes ten times as long under the race detector and shows it nothing.
+// host/train injects the same faults.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: host/train injects the same faults")
+	}
+}
+
 // trainHere trains in this process, without a report.
 func trainHere(t *testing.T, open func(streams) (*training, error)) error {
 	t.Helper()

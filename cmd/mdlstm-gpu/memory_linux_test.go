@@ -29,6 +29,7 @@ func TestMemoryLimit(t *testing.T) {
 // somehow; a runtime that gets none says a page of last words, and the kernel says
 // nothing. Whatever it is, the run can be resumed to the same bits.
 func TestMemoryTakenAway(t *testing.T) {
+	long(t)
 	t.Chdir(t.TempDir())
 	flags := func(out string) []string {
 		return quick("--steps", "400", "--checkpoint-every", "20", "--tensorboard", "--out", out)

@@ -264,6 +264,7 @@ func TestFullOutput(t *testing.T) {
 
 // TestCompareToFullOutput: the trainings are not lost with their comparison.
 func TestCompareToFullOutput(t *testing.T) {
+	long(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skipf("no /dev/full here: %v", err)
