@@ -84,7 +84,7 @@ func quick(more ...string) []string {
 
 // trained makes the run folder of a small training without its report, whose
 // pictures take most of the time of a test.
-func trained(t *testing.T, dir string, change func(o *trainOptions)) {
+func trained(t testing.TB, dir string, change func(o *trainOptions)) {
 	t.Helper()
 	o := defaultTrain()
 	o.Size, o.Batch, o.Hidden, o.Threads, o.Steps = "4x4", 2, 3, 1, 6
@@ -231,7 +231,7 @@ func files(t *testing.T, dir string) []string {
 	return names
 }
 
-func read(t *testing.T, path ...string) string {
+func read(t testing.TB, path ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {
@@ -253,7 +253,7 @@ func logWithoutTime(t *testing.T, dir string) string {
 }
 
 // array writes a .npy file of values that differ from each other.
-func array(t *testing.T, path string, shape ...int) {
+func array(t testing.TB, path string, shape ...int) {
 	t.Helper()
 	n := 1
 	for _, length := range shape {
@@ -269,7 +269,7 @@ func array(t *testing.T, path string, shape ...int) {
 }
 
 // integers writes a .npy file of int64.
-func integers(t *testing.T, path string, values []int64, shape ...int) {
+func integers(t testing.TB, path string, values []int64, shape ...int) {
 	t.Helper()
 	var lengths strings.Builder
 	for _, length := range shape {
