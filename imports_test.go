@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"host/tensorboard":                  {},
 	"host/tensorboard/eventtest":        {},
 	"host/browsertest":                  {},
+	"host/hostile":                      {},
 	"host/serve":                        {"host/engine", "host/grid", "host/imagefile", "host/nn", "host/npy", "host/palette"},
 	"scripts/serve_load":                {"host/grid", "host/npy"},
 	"scripts/allreduce":                 {"host/dist"},

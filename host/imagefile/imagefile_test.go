@@ -19,7 +19,7 @@ import (
 )
 
 // encoded is a picture as PNG.
-func encoded(t *testing.T, img image.Image) []byte {
+func encoded(t testing.TB, img image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
@@ -29,7 +29,7 @@ func encoded(t *testing.T, img image.Image) []byte {
 }
 
 // save writes bytes to a new file.
-func save(t *testing.T, name string, data []byte) string {
+func save(t testing.TB, name string, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, data, 0o644); err != nil {
@@ -317,21 +317,4 @@ func TestList(t *testing.T) {
 	}
 	_, err = List("missing")
 	refused(t, err, "load missing", "no such")
-}
-
-// FuzzDecode: whatever a file holds, reading it is a picture or an error.
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte("\x89PNG\r\n\x1a\n"))
-	f.Add([]byte("\xff\xd8\xff\xe0"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := save(t, "x", data)
-		m, err := Decode(path, 3, Limits{Pixels: 1 << 12})
-		if (m == nil) == (err == nil) {
-			t.Errorf("got %v and %v", m, err)
-		}
-		mask, err := DecodeMask(path, Limits{Pixels: 1 << 12})
-		if (mask == nil) == (err == nil) {
-			t.Errorf("got %v and %v", mask, err)
-		}
-	})
 }

@@ -38,25 +38,29 @@ func Stat(path string, limits Limits) (Size, error) {
 }
 
 // StatReader is [Stat] for a picture of length bytes that is no file; errors do
-// not begin with a path.
-func StatReader(r io.ReadSeeker, length int64, limits Limits) (Size, error) {
+// not begin with a path. memory is what [DecodeReader] holds at most, in bytes,
+// beside the Image that it makes.
+func StatReader(r io.ReadSeeker, length int64, limits Limits) (size Size, memory int64, err error) {
 	f, err := readHeader(r, length, limits)
 	if err != nil {
-		return Size{}, err
+		return Size{}, 0, err
 	}
-	return f.size, nil
+	return f.size, f.memory(), nil
 }
 
 // file is an open picture whose header was read and found plausible.
 type file struct {
 	io.ReadSeeker
-	size  Size
-	model color.Model
+	length int64
+	size   Size
+	model  color.Model
 
 	// What a PNG's header says; 0 for JPEG. Colour types are those of the PNG
 	// specification: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha.
 	depth, colour byte
 	isPNG         bool
+	interlaced    bool // a PNG
+	progressive   bool // a JPEG
 }
 
 var (
@@ -94,8 +98,8 @@ func open(path string, limits Limits) (*file, io.Closer, error) {
 
 // readHeader looks at a picture of length bytes.
 func readHeader(r io.ReadSeeker, length int64, limits Limits) (*file, error) {
-	f := &file{ReadSeeker: r}
-	var head [26]byte // to the colour type of a PNG
+	f := &file{ReadSeeker: r, length: length}
+	var head [29]byte // to the end of a PNG's first chunk
 	n, err := io.ReadFull(f, head[:])
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, tensorfile.Reason(err)
@@ -107,7 +111,7 @@ func readHeader(r io.ReadSeeker, length int64, limits Limits) (*file, error) {
 	switch {
 	case bytes.HasPrefix(head[:n], pngMagic):
 		f.isPNG = true
-		f.depth, f.colour = head[24], head[25]
+		f.depth, f.colour, f.interlaced = head[24], head[25], head[28] != 0
 		config, err = png.DecodeConfig(f)
 	case bytes.HasPrefix(head[:n], jpegMagic):
 		config, err = jpeg.DecodeConfig(f)
@@ -121,15 +125,21 @@ func readHeader(r io.ReadSeeker, length int64, limits Limits) (*file, error) {
 		return nil, tensorfile.Reason(err)
 	}
 	f.size, f.model = Size{config.Height, config.Width}, config.ColorModel
-	if err := f.checkSize(length, limits); err != nil {
+	if err := f.checkSize(limits); err != nil {
 		return nil, err
+	}
+	if !f.isPNG {
+		f.progressive = isProgressive(f)
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, tensorfile.Reason(err)
+		}
 	}
 	return f, nil
 }
 
 // checkSize refuses sizes beyond the limit, and those that a file of this length
 // cannot hold.
-func (f *file) checkSize(length int64, limits Limits) error {
+func (f *file) checkSize(limits Limits) error {
 	h, w := int64(f.size.Height), int64(f.size.Width)
 	if h < 1 || w < 1 {
 		return fmt.Errorf("%d×%d pixels: the picture is empty", h, w)
@@ -141,24 +151,48 @@ func (f *file) checkSize(length int64, limits Limits) error {
 	if w > limit/h {
 		return fmt.Errorf("%d×%d pixels, want at most %d in all: cut it into smaller pictures", h, w, limit)
 	}
-	holds := length > h*w/pixelsOfAByte
+	holds := f.length > h*w/pixelsOfAByte
 	if f.isPNG {
 		channels := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[f.colour]
 		bits := channels * int64(f.depth)
-		holds = length > h*w/8*bits/inflated // the limit keeps the product small
+		holds = f.length > h*w/8*bits/inflated // the limit keeps the product small
 	}
 	if !holds {
-		return fmt.Errorf("%d×%d pixels, which a file of %d bytes cannot hold: it is truncated, or not what it says", h, w, length)
+		return fmt.Errorf("%d×%d pixels, which a file of %d bytes cannot hold: it is truncated, or not what it says", h, w, f.length)
 	}
 	return nil
+}
+
+// memory is what the decoders hold of a picture, in bytes, at most. A decoded
+// pixel has up to 8; of an interlaced PNG there are the pictures of its passes
+// too. A JPEG is made of blocks that may lie up to 31 pixels beyond its edges,
+// and a progressive one keeps 4 bytes more for each of up to 4 components.
+func (f *file) memory() int64 {
+	h, w := int64(f.size.Height), int64(f.size.Width)
+	switch {
+	case f.isPNG && f.interlaced:
+		return 16 * h * w
+	case f.isPNG:
+		return 8 * h * w
+	}
+	h, w = (h+31)/32*32, (w+31)/32*32
+	if f.progressive {
+		return 24 * h * w
+	}
+	return 8 * h * w
 }
 
 // decode reads the pixels; perPixel is the memory in bytes that the caller takes
 // for each beside the decoded picture.
 func (f *file) decode(perPixel int64) (image.Image, error) {
 	pixels := int64(f.size.Height) * int64(f.size.Width)
-	if err := machine.Fits(pixels * (8 + perPixel)); err != nil { // no decoded pixel has more than 8 bytes
+	if err := machine.Fits(f.memory() + pixels*perPixel); err != nil {
 		return nil, fmt.Errorf("%d×%d pixels: %w: cut it into smaller pictures", f.size.Height, f.size.Width, err)
+	}
+	if f.progressive {
+		if err := f.checkScans(); err != nil {
+			return nil, err
+		}
 	}
 	var img image.Image
 	var err error

@@ -33,11 +33,11 @@ func TestReader(t *testing.T) {
 			t.Errorf("%s: %+v (%v), want %+v", name, got, err, want)
 		}
 	}
-	size, err := StatReader(bytes.NewReader(good), int64(len(good)), Limits{})
-	if err != nil || size != (Size{3, 5}) {
-		t.Errorf("size %v (%v)", size, err)
+	size, memory, err := StatReader(bytes.NewReader(good), int64(len(good)), Limits{})
+	if err != nil || size != (Size{3, 5}) || memory != 8*15 {
+		t.Errorf("size %v, %d bytes (%v)", size, memory, err)
 	}
-	if _, err := StatReader(bytes.NewReader(good), int64(len(good)), Limits{Pixels: 14}); err == nil || !strings.Contains(err.Error(), "at most 14") {
+	if _, _, err := StatReader(bytes.NewReader(good), int64(len(good)), Limits{Pixels: 14}); err == nil || !strings.Contains(err.Error(), "at most 14") {
 		t.Errorf("beyond the limit: %v", err)
 	}
 }

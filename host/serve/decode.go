@@ -107,7 +107,7 @@ func (d *decoder) picture(body []byte, v *visit) (*inputs, error) {
 		return nil, faultf(http.StatusUnprocessableEntity, "the model does not take pictures: %v", err)
 	}
 	length := int64(len(body))
-	size, err := imagefile.StatReader(bytes.NewReader(body), length, imagefile.Limits{Pixels: math.MaxInt64 / 64})
+	size, memory, err := imagefile.StatReader(bytes.NewReader(body), length, imagefile.Limits{Pixels: math.MaxInt64 / 64})
 	if err != nil {
 		return nil, faultf(http.StatusBadRequest, "the picture: %v", err)
 	}
@@ -116,8 +116,8 @@ func (d *decoder) picture(body []byte, v *visit) (*inputs, error) {
 		return nil, err
 	}
 	k := d.model.Config.Input
-	// What the decoder holds at once: 8 bytes a pixel at most, and the values.
-	if err := v.hold(int64(shape.Cells()) * int64(8+4*k)); err != nil {
+	// What the decoder holds at once, and the values.
+	if err := v.hold(memory + int64(shape.Cells())*int64(4*k)); err != nil {
 		return nil, err
 	}
 	img, err := imagefile.DecodeReader(bytes.NewReader(body), length, k, imagefile.Limits{})
