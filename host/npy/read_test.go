@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/hostile"
 )
 
 // sameBits compares floats as bits, so that NaN equals NaN and 0 is not -0.
@@ -346,25 +348,24 @@ func TestReadAllocates(t *testing.T) {
 	}
 }
 
+// FuzzRead: an error of one line, or an array that fits its file and survives
+// being written.
 func FuzzRead(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.np[yz]")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no golden files: %v", err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, data := range goldens(f, "testdata/*.np[yz]") {
 		f.Add(data, "")
 		f.Add(data, "x")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, key string) {
-		a, err := decode(bytes.NewReader(data), int64(len(data)), key)
+		// float32 and, for large integers, int64 of each value; growth of zip's lists.
+		most := int64(1<<20 + 32*len(data))
+		if bytes.HasPrefix(data, []byte("PK")) {
+			most += 12 * maxRatio * int64(len(data))
+		}
+		var a *Array
+		var err error
+		hostile.Allocates(t, most, func() { a, err = decode(bytes.NewReader(data), int64(len(data)), key) })
 		if err != nil {
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("error of several lines: %q", err)
-			}
+			hostile.OneLine(t, err, "")
 			return
 		}
 		n := 1
@@ -387,4 +388,71 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("wrote %v %v, read %v, %v", a.Shape, a.Data, b, err)
 		}
 	})
+}
+
+// FuzzParse: of a .npy file, the body of a request and a mapped file are what
+// Read makes of it. Only Read refuses integers beyond int64.
+func FuzzParse(f *testing.F) {
+	for _, data := range goldens(f, "testdata/*.npy") {
+		f.Add(data)
+	}
+	path := filepath.Join(f.TempDir(), "x.npy")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, readErr := decode(bytes.NewReader(data), int64(len(data)), "")
+		var e *Encoded
+		var err error
+		hostile.Allocates(t, 64<<10+2*maxHeader, func() { e, err = Parse(data) })
+		switch {
+		case err != nil && readErr == nil && !bytes.HasPrefix(data, []byte("PK")):
+			t.Errorf("Parse: %v; Read takes it", err)
+		case err != nil:
+			hostile.OneLine(t, err, "")
+		case e.Size > len(data):
+			t.Fatalf("%d values in %d bytes", e.Size, len(data))
+		default:
+			values := make([]float32, e.Size)
+			if err := e.Values(values); err != nil {
+				t.Fatal(err)
+			}
+			if readErr != nil && !strings.Contains(readErr.Error(), "above the largest int64") {
+				t.Errorf("Read: %v; Parse takes it", readErr)
+			}
+			if readErr == nil && (!slices.Equal(e.Shape, a.Shape) || !sameBits(values, a.Data)) {
+				t.Errorf("Parse: %v %v, Read: %v %v", e.Shape, values, a.Shape, a.Data)
+			}
+		}
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(path)
+		if (err == nil) != (readErr == nil) {
+			t.Fatalf("Open: %v, Read: %v", err, readErr)
+		}
+		if err != nil {
+			hostile.OneLine(t, err, path+": ")
+			return
+		}
+		if !slices.Equal(m.Shape, a.Shape) || !sameBits(m.Data, a.Data) {
+			t.Errorf("Open: %v %v, Read: %v %v", m.Shape, m.Data, a.Shape, a.Data)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// goldens are the files of a pattern, which there must be.
+func goldens(f *testing.F, pattern string) (contents [][]byte) {
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		contents = append(contents, data)
+	}
+	return contents
 }

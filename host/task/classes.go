@@ -34,8 +34,16 @@ func ParseClasses(text string) (Classes, error) {
 		}
 		return list, nil
 	}
-	var list Classes
-	for i, part := range strings.Split(text, ",") {
+	parts := strings.Split(text, ",")
+	number := func() error {
+		return fmt.Errorf("%.40q: %d classes, want a number of classes, or 2 to %d names separated by commas", text, len(parts), maxClasses)
+	}
+	if len(parts) > maxClasses {
+		return nil, number()
+	}
+	list := make(Classes, len(parts))
+	names, values := map[string]bool{}, map[int32]string{}
+	for i, part := range parts {
 		c := Class{strings.TrimSpace(part), int32(i)}
 		if at := strings.LastIndexByte(c.Name, '='); at >= 0 {
 			v, err := strconv.ParseInt(c.Name[at+1:], 10, 32)
@@ -44,21 +52,20 @@ func ParseClasses(text string) (Classes, error) {
 			}
 			c = Class{strings.TrimSpace(c.Name[:at]), int32(v)}
 		}
-		if c.Name == "" {
+		other, taken := values[c.Value]
+		switch {
+		case c.Name == "":
 			return nil, fmt.Errorf("%.40q: class %d has no name", text, i)
+		case names[c.Name]:
+			return nil, fmt.Errorf("%.40q: the class %s comes twice", text, c.Name)
+		case taken:
+			return nil, fmt.Errorf("%.40q: the classes %s and %s have the same value %d", text, other, c.Name, c.Value)
 		}
-		for _, before := range list {
-			switch {
-			case before.Name == c.Name:
-				return nil, fmt.Errorf("%.40q: the class %s comes twice", text, c.Name)
-			case before.Value == c.Value:
-				return nil, fmt.Errorf("%.40q: the classes %s and %s have the same value %d", text, before.Name, c.Name, c.Value)
-			}
-		}
-		list = append(list, c)
+		names[c.Name], values[c.Value] = true, c.Name
+		list[i] = c
 	}
-	if len(list) < 2 || len(list) > maxClasses {
-		return nil, fmt.Errorf("%.40q: %d classes, want a number of classes, or 2 to %d names separated by commas", text, len(list), maxClasses)
+	if len(list) < 2 {
+		return nil, number()
 	}
 	return list, nil
 }

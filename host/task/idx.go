@@ -29,6 +29,10 @@ const (
 
 	// maxInflation is the most that deflate can do: 258 bytes for 2 bits.
 	maxInflation = 1032
+	// Above bombSize bytes, a file must be honest work: all but constant pictures
+	// compress less than bombRatio.
+	bombSize  = 1 << 30
+	bombRatio = 200
 )
 
 // againHint is what helps against a damaged file.
@@ -72,14 +76,17 @@ func decodeIDX(r io.Reader, size int64, axes int) (*idx, error) {
 	if err != nil {
 		return nil, gzipError(err)
 	}
-	if size > math.MaxInt64/maxInflation {
-		size = math.MaxInt64 / maxInflation
-	}
-	a, err := decodePlainIDX(bufio.NewReaderSize(z, 1<<16), size*maxInflation, axes)
+	a, err := decodePlainIDX(bufio.NewReaderSize(z, 1<<16), inflatedSize(size), axes)
 	if err != nil {
 		return nil, gzipError(err)
 	}
 	return a, nil
+}
+
+// inflatedSize is the most that a file of size bytes may be decompressed.
+func inflatedSize(size int64) int64 {
+	size = min(size, math.MaxInt64/maxInflation)
+	return min(size*maxInflation, max(bombSize, size*bombRatio))
 }
 
 // gzipError says of what the gzip reader objects to that it is the compression.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
+
+	"mdlstm-gpu/host/hostile"
 )
 
 // encodeIDX is a file with these lengths and values.
@@ -104,6 +106,25 @@ func TestReadIDXRefuses(t *testing.T) {
 	})
 }
 
+// TestBomb: what a compressed file may become is bounded before any of it is made.
+func TestBomb(t *testing.T) {
+	for size, want := range map[int64]int64{0: 0, 1 << 10: maxInflation << 10, 1 << 21: bombSize, 1 << 30: bombRatio << 30, math.MaxInt64: math.MaxInt64 / maxInflation * bombRatio} {
+		if got := inflatedSize(size); got != want {
+			t.Errorf("%d bytes: %d, want %d", size, got, want)
+		}
+	}
+	// A header that claims 4 GiB, in a file of 1 MiB and in one that seems to have 8 MiB.
+	bomb := gzipped(t, append(encodeIDX(nil, 1<<16, 1<<16, 1), make([]byte, 1<<20)...))
+	for _, size := range []int64{int64(len(bomb)), 1 << 20, 8 << 20} {
+		hostile.Allocates(t, 1<<20, func() {
+			_, err := decodeIDX(bytes.NewReader(bomb), size, 3)
+			checkError(t, err, "more values than the")
+		})
+	}
+}
+
+// FuzzReadIDX: an error of one line, or an array that fits its shape and its
+// file, and is the same when it is compressed.
 func FuzzReadIDX(f *testing.F) {
 	for _, file := range [][]byte{
 		nil,
@@ -111,6 +132,7 @@ func FuzzReadIDX(f *testing.F) {
 		encodeIDX([]byte{1, 2, 3, 4}, 1, 2, 2),
 		encodeIDX(nil, 1<<31, 1<<31, 1<<31),
 		gzipped(f, encodeIDX([]byte{1, 2, 3, 4}, 1, 2, 2)),
+		gzipped(f, encodeIDX(make([]byte, 4096), 16, 16, 16)),
 	} {
 		f.Add(file, 1)
 		f.Add(file, 3)
@@ -119,19 +141,32 @@ func FuzzReadIDX(f *testing.F) {
 		if axes < 1 || axes > 3 {
 			return
 		}
-		a, err := decodeIDX(bytes.NewReader(file), int64(len(file)), axes)
+		packed := bytes.HasPrefix(file, []byte("\x1f\x8b"))
+		most := int64(len(file))
+		if packed {
+			most = inflatedSize(most)
+		}
+		var a *idx
+		var err error
+		hostile.Allocates(t, 1<<20+most, func() { a, err = decodeIDX(bytes.NewReader(file), int64(len(file)), axes) })
 		if err != nil {
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("error of several lines: %q", err)
-			}
+			hostile.OneLine(t, err, "")
 			return
 		}
 		n := 1
 		for _, length := range a.shape {
 			n *= length
 		}
-		if n != len(a.data) || n > maxInflation*len(file) || len(a.shape) != axes {
+		if n != len(a.data) || int64(n) > most || len(a.shape) != axes {
 			t.Errorf("shape %v with %d values from %d bytes", a.shape, len(a.data), len(file))
+		}
+		if packed {
+			return
+		}
+		file = gzipped(t, file)
+		b, err := decodeIDX(bytes.NewReader(file), int64(len(file)), axes)
+		if err != nil || !slices.Equal(a.shape, b.shape) || !bytes.Equal(a.data, b.data) || a.sha256 != b.sha256 {
+			t.Errorf("compressed it is read as %+v (%v), plain as %+v", b, err, a)
 		}
 	})
 }

@@ -45,17 +45,23 @@ func ReadRecord(dir string) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	var r Record
-	if err := strictJSON(data, &r); err != nil {
-		return Record{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if r.Format != recordFormat {
-		return Record{}, fmt.Errorf("%s: format %q, want %q", path, r.Format, recordFormat)
-	}
-	if err := r.Settings.Validate(); err != nil {
+	r, err := decodeRecord(data)
+	if err != nil {
 		return Record{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// decodeRecord is the inverse of encode.
+func decodeRecord(data []byte) (Record, error) {
+	var r Record
+	if err := strictJSON(data, &r); err != nil {
+		return Record{}, err
+	}
+	if r.Format != recordFormat {
+		return Record{}, fmt.Errorf("format %q, want %q", r.Format, recordFormat)
+	}
+	return r, r.Settings.Validate()
 }
 
 // encode returns the record as indented JSON with a newline at its end.
@@ -88,14 +94,20 @@ func (a EngineInfo) differs(b EngineInfo) string {
 	return strings.Join(list, ", ")
 }
 
-// readRegular reads a regular file.
+// maxRecord bounds config.json: the most classes with long names need less.
+const maxRecord = 16 << 20
+
+// readRegular reads a regular file of at most maxRecord bytes.
 func readRegular(path string) ([]byte, error) {
-	f, _, err := tensorfile.OpenRegular(path)
+	f, size, err := tensorfile.OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	if size > maxRecord {
+		return nil, fmt.Errorf("%s: %d bytes, want at most %d: this is not the settings of a run", path, size, maxRecord)
+	}
+	return io.ReadAll(io.LimitReader(f, maxRecord))
 }
 
 // record returns what config.json should hold.
