@@ -601,33 +601,3 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
-
-// FuzzBody: no body makes the decoder panic, hold more than its budget, or let a
-// value through that is not finite.
-func FuzzBody(f *testing.F) {
-	for _, seed := range [][]byte{array(f, 0, 1, 2, 3, 1), picture(f, 3, 4, false), picture(f, 8, 8, true), []byte(`{"samples": [[[[1], [2e3]]]]}`)} {
-		f.Add(seed)
-	}
-	d := &decoder{model: model(f, 1, 2), maxCells: 4096}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		g := &gate{mostRequests: 1, mostBytes: 1 << 20}
-		v, err := g.enter()
-		if err != nil {
-			t.Fatal(err)
-		}
-		in, err := d.decode("", body, v)
-		if err != nil {
-			return
-		}
-		cells := 0
-		for _, s := range in.samples {
-			cells += s.Cells()
-		}
-		if len(in.x) != cells {
-			t.Errorf("%d values for %d cells", len(in.x), cells)
-		}
-		if d.finite(in) != nil {
-			t.Error("a value that is not finite")
-		}
-	})
-}
