@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"host/imagefile":                    {"host/machine", "host/nn/tensorfile", "host/palette"},
 	"host/mapped":                       {"host/machine"},
 	"host/palette":                      {},
-	"host/report":                       {"host/palette"},
+	"host/report":                       {"host/nn/tensorfile", "host/palette"},
 	"host/ref":                          {"host/nn"},
 	"host/engine":                       {"host/grid", "host/machine", "host/nn"},
 	"host/engine/enginetest/approx":     {},

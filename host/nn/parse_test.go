@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mdlstm-gpu/host/hostile"
 )
 
 // contract is the JSON of the model file's contract, with every key.
@@ -159,11 +161,11 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(`{"input":2147483647,"head":{"units":2147483647,"activation":"linear"},"loss":"mse"}`))
 	f.Add([]byte(`{"layers":[null]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := ParseConfig(data)
+		var c Config
+		var err error
+		hostile.Allocates(t, 1<<20+1024*int64(len(data)), func() { c, err = ParseConfig(data) })
 		if err != nil {
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("%q: more than one line", err)
-			}
+			hostile.OneLine(t, err, "")
 			return
 		}
 		checkRoundTrip(t, c)

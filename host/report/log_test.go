@@ -6,11 +6,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mdlstm-gpu/host/hostile"
 )
 
 var someLines = []LogLine{
@@ -254,12 +258,29 @@ func TestReadHostileLogs(t *testing.T) {
 	}
 }
 
+// TestLogThatIsNoFile: opening a pipe would wait for its writer.
+func TestLogThatIsNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.tsv")
+	if err := syscall.Mkfifo(path, 0o666); err != nil {
+		t.Skip(err)
+	}
+	_, err := ReadLog(path)
+	hostile.OneLine(t, err, "read log "+strconv.Quote(path)+": not a regular file")
+	_, err = ReadValidLog(path)
+	hostile.OneLine(t, err, "read log "+strconv.Quote(path)+": not a regular file")
+}
+
+// FuzzParseLog: an error of one line, or at most as many steps as there are
+// lines, in memory in proportion.
 func FuzzParseLog(f *testing.F) {
 	f.Add([]byte(logHeader + "0\t1\t2\t3\n1\tnan\tinf\t-0\n"))
 	f.Add([]byte(logHeader + "0\t0x1p-2\t2\t3\n1\t"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := parseLog(bytes.NewReader(text))
+		var c Columns
+		var err error
+		hostile.Allocates(t, 1<<20+64*int64(len(text)), func() { c, err = parseLog(bytes.NewReader(text)) })
 		if err != nil {
+			hostile.OneLine(t, err, "")
 			return
 		}
 		if err := c.check(); err != nil {

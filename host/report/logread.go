@@ -3,7 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
-	"os"
+
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // Columns is a log by columns, all of the same length. Relevant holds NaN where
@@ -44,9 +45,9 @@ func (c Columns) check() error {
 // [Columns.Partial]; anything else that [Log] would not write is an error with
 // its line number.
 func ReadLog(path string) (Columns, error) {
-	file, err := os.Open(path)
+	file, _, err := tensorfile.OpenRegular(path)
 	if err != nil {
-		return Columns{}, fmt.Errorf("read log: %w", err)
+		return Columns{}, fmt.Errorf("read log %q: %w", path, err)
 	}
 	defer file.Close()
 	c, err := parseLog(file)

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-const hostile = `</title></style><script>alert("1")</script><img src=http://x.example/a.png onerror='x'>{{.}}`
+const hostileText = `</title></style><script>alert("1")</script><img src=http://x.example/a.png onerror='x'>{{.}}`
 
 // sampleRun is a run of n steps with all that a report can show.
 func sampleRun(n int) Run {
@@ -231,23 +231,23 @@ func TestRunPageOfOddLogs(t *testing.T) {
 
 func TestHostileTextStaysText(t *testing.T) {
 	r := sampleRun(3)
-	r.Name, r.Model, r.Task, r.Warning = hostile, hostile, hostile, hostile
-	r.Settings = []KV{{hostile, hostile}}
-	r.Machine, r.Commands = r.Settings, []Command{{hostile, hostile}}
-	r.Before.Title = hostile
+	r.Name, r.Model, r.Task, r.Warning = hostileText, hostileText, hostileText, hostileText
+	r.Settings = []KV{{hostileText, hostileText}}
+	r.Machine, r.Commands = r.Settings, []Command{{hostileText, hostileText}}
+	r.Before.Title = hostileText
 	whole := fullRun()
 	r.Valid, r.Confusion, r.Sheet, r.Activity = whole.Valid, whole.Confusion, whole.Sheet, whole.Activity
-	r.Confusion.Title, r.Confusion.Unit, r.Confusion.Classes[1] = hostile, hostile, hostile
-	r.Sheet.Title, r.Sheet.Items[1].Caption, r.Sheet.Classes = hostile, hostile, []string{hostile, hostile}
-	r.Activity.Title = hostile
+	r.Confusion.Title, r.Confusion.Unit, r.Confusion.Classes[1] = hostileText, hostileText, hostileText
+	r.Sheet.Title, r.Sheet.Items[1].Caption, r.Sheet.Classes = hostileText, hostileText, []string{hostileText, hostileText}
+	r.Activity.Title = hostileText
 	runFiles, err := r.files()
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := sampleRun(3)
-	other.Model = hostile + "2"
-	c := Comparison{Title: hostile, Task: hostile, Runs: []Run{r, other}, Settings: r.Settings, Machine: r.Settings,
-		Published: []Published{{hostile, hostile, hostile, hostile, hostile}}, PublishedSource: hostile, Commands: r.Commands}
+	other.Model = hostileText + "2"
+	c := Comparison{Title: hostileText, Task: hostileText, Runs: []Run{r, other}, Settings: r.Settings, Machine: r.Settings,
+		Published: []Published{{hostileText, hostileText, hostileText, hostileText, hostileText}}, PublishedSource: hostileText, Commands: r.Commands}
 	comparisonFiles, err := c.files()
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
+
+	"mdlstm-gpu/host/nn/tensorfile"
 )
 
 // validHeader is the first line of valid.tsv.
@@ -110,9 +111,9 @@ func (l *ValidLog) Append(line ValidLine) error {
 // counted in [ValidColumns.Partial]; anything else that [ValidLog] would not
 // write is an error with its line number.
 func ReadValidLog(path string) (ValidColumns, error) {
-	file, err := os.Open(path)
+	file, _, err := tensorfile.OpenRegular(path)
 	if err != nil {
-		return ValidColumns{}, fmt.Errorf("read log: %w", err)
+		return ValidColumns{}, fmt.Errorf("read log %q: %w", path, err)
 	}
 	defer file.Close()
 	c, err := parseValidLog(file)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mdlstm-gpu/host/hostile"
 )
 
 var someValidations = []ValidLine{
@@ -150,11 +152,15 @@ func TestReadHostileValidLogs(t *testing.T) {
 	}
 }
 
+// FuzzParseValidLog is FuzzParseLog for validations.
 func FuzzParseValidLog(f *testing.F) {
 	f.Add([]byte(validHeader + "0\t1\t2\t3\t4\n7\tnan\tinf\t-0\t1\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := parseValidLog(bytes.NewReader(text))
+		var c ValidColumns
+		var err error
+		hostile.Allocates(t, 1<<20+64*int64(len(text)), func() { c, err = parseValidLog(bytes.NewReader(text)) })
 		if err != nil {
+			hostile.OneLine(t, err, "")
 			return
 		}
 		if err := c.check(); err != nil {
