@@ -202,7 +202,7 @@ func TestBadInput(t *testing.T) {
 		{"train --config syntax.toml", usage, "syntax.toml:1"},
 		{"train --config nan.toml", usage, "--lr NaN"},
 		{"train --config flag.toml", usage, `flag.toml:2: key "resume": only the command line takes it, as --resume`},
-		{"train --config long.toml", failed, "long.toml: more than 1 MiB: want a file of settings"},
+		{"train --config long.toml", failed, "long.toml: more than 64 KiB: want a file of settings"},
 		{"train --resume run --steps 99999999999999999", usage, "--steps 99999999999999999: want 1 to 1099511627776"},
 		{"compare --device cpu nope", failed, "nope"},
 		{"compare --device cpu --out run --steps 2", failed, "--out run"},

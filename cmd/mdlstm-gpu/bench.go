@@ -226,7 +226,8 @@ func (o benchOptions) problem() (*nn.Model, *engine.Batch, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return m, &engine.Batch{Samples: slices.Repeat([]grid.Shape{size}, o.batch)}, nil
+	samples, err := sameSize(size, o.batch)
+	return m, &engine.Batch{Samples: samples}, err
 }
 
 // draw fills a batch with values in [0, 1).

@@ -145,17 +145,17 @@ func trainOne(ctx context.Context, p *prepared, c computer, folder func() (strin
 func (o *compareOptions) sayHowToContinue(dir, interrupted string, untrained []string, set given, s streams) {
 	folder := func(model string) string { return quote(filepath.Join(dir, model)) }
 	if len(untrained) > 0 {
-		fmt.Fprintf(s.err, "not trained: %s\n", strings.Join(untrained, ", "))
+		s.note("not trained: %s\n", strings.Join(untrained, ", "))
 	}
-	fmt.Fprintf(s.err, "finish the comparison with:\n  %s train --resume %s\n", program, folder(interrupted))
+	s.note("finish the comparison with:\n  %s train --resume %s\n", program, folder(interrupted))
 	for _, model := range untrained {
-		fmt.Fprintf(s.err, "  %s train --model %s%s --out %s\n", program, model, o.given(set), folder(model))
+		s.note("  %s train --model %s%s --out %s\n", program, model, o.given(set), folder(model))
 	}
 	line := fmt.Sprintf("  %s compare --out %s", program, quote(filepath.Clean(dir)+"-whole"))
 	for _, model := range models {
 		line += " " + folder(model)
 	}
-	fmt.Fprintln(s.err, line)
+	s.note("%s\n", line)
 }
 
 // given writes the flags that the user set, but for --out, as train takes them.
@@ -187,7 +187,7 @@ func compareFolder(dir string, s streams) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(s.err, "comparison: %s\n", dir)
+	s.note("comparison: %s\n", dir)
 	return dir, nil
 }
 
@@ -245,7 +245,7 @@ func (v runView) draw(ctx context.Context, c computer, s streams) (report.Run, e
 		err = split.Check(v.model)
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "warning: %s: no pictures: %s\n", v.dir, oneLine(err))
+		s.note("warning: %s: no pictures: %s\n", v.dir, oneLine(err))
 		v.initial = nil
 		return v.page(), nil
 	}

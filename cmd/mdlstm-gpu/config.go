@@ -45,8 +45,10 @@ func readConfig(path string, dst any, options []option) (given, []byte, error) {
 	return set, data, nil
 }
 
-// maxConfig bounds a file of settings: beyond it it is another file.
-const maxConfig = 1 << 20
+// maxConfig bounds a file of settings: beyond it it is another file. What TOML
+// makes of a long one takes up to a thousand times as much memory, and of many
+// wrong keys a time that grows with their square.
+const maxConfig = 64 << 10
 
 // readLimited reads a file, or what comes out of a pipe, of at most limit bytes.
 func readLimited(path string, limit int64) ([]byte, error) {
@@ -60,7 +62,7 @@ func readLimited(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: more than %d MiB: want a file of settings", path, limit>>20)
+		return nil, fmt.Errorf("%s: more than %d KiB: want a file of settings", path, limit>>10)
 	}
 	return data, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/task"
 	"mdlstm-gpu/host/train"
@@ -187,6 +188,9 @@ func (d dataOptions) generator() (task.Source, error) {
 	if err != nil {
 		return nil, usagef("--size: %w", err)
 	}
+	if err := listFits(d.Batch); err != nil {
+		return nil, err
+	}
 	o := task.Options{Size: size, Batch: d.Batch, Channels: d.Channels, Seed: d.Seed}
 	var src task.Source
 	if d.Task == taskFields {
@@ -198,6 +202,24 @@ func (d dataOptions) generator() (task.Source, error) {
 		return nil, usagef("%w", err)
 	}
 	return src, nil
+}
+
+// sameSize are the shapes of so many samples of one size.
+func sameSize(size grid.Shape, samples int) ([]grid.Shape, error) {
+	if err := listFits(samples); err != nil {
+		return nil, err
+	}
+	return slices.Repeat([]grid.Shape{size}, samples), nil
+}
+
+// listFits refuses so many samples of a cell or a few that the list of their
+// shapes does not fit into memory, before an engine can say it of their values.
+func listFits(samples int) error {
+	const shape = 24 // bytes of a slice
+	if err := machine.Fits(shape * int64(samples)); err != nil {
+		return fmt.Errorf("--batch %d: %w: choose a smaller one", samples, err)
+	}
+	return nil
 }
 
 // openMNIST reads the digits and splits them.

@@ -60,7 +60,7 @@ func distributed(o *computeOptions, s streams, body func(s streams) error) error
 // alone warns of ranks that do not know of each other.
 func alone(s streams) {
 	if rank, size := dist.Launched(); size > 1 && rank == 0 {
-		fmt.Fprintf(s.err, "warning: started as %d ranks without --distributed: each of them trains a run of its own\n", size)
+		s.note("warning: started as %d ranks without --distributed: each of them trains a run of its own\n", size)
 	}
 }
 

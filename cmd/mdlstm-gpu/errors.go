@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"mdlstm-gpu/host/train"
 )
@@ -80,26 +77,10 @@ const (
 	lastLine = 500
 )
 
-// oneLine is the error's text without line breaks, and with what a terminal
-// would obey written out: names and values come from files of strangers.
+// oneLine is the error's printable text without line breaks.
 func oneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
-	rest := strings.Join(lines, "; ")
-	var line strings.Builder
-	for len(rest) > 0 {
-		r, size := utf8.DecodeRuneInString(rest)
-		switch char := rest[:size]; {
-		case r == '\t':
-			line.WriteByte(' ')
-		case r == utf8.RuneError && size == 1, !unicode.IsPrint(r):
-			quoted := strconv.Quote(char)
-			line.WriteString(quoted[1 : len(quoted)-1])
-		default:
-			line.WriteString(char)
-		}
-		rest = rest[size:]
-	}
-	text := line.String()
+	text := printable(strings.ReplaceAll(strings.Join(lines, "; "), "\t", " "))
 	if len(text) <= mostLine {
 		return text
 	}
@@ -115,9 +96,15 @@ func oneOf(flag, value string, allowed []string) error {
 	return usagef("--%s %.40q: want %s%s", flag, value, strings.Join(allowed, ", "), didYouMean(value, allowed, ""))
 }
 
+// longestGuess is the longest word, in bytes, that is taken for a mistyped name.
+const longestGuess = 64
+
 // didYouMean is "; did you mean X?" with the nearest of some names behind the
 // prefix, or nothing when none is near. The beginning of a name is near.
 func didYouMean(typed string, names []string, prefix string) string {
+	if len(typed) > longestGuess {
+		return ""
+	}
 	best, nearest := "", 1+max(1, len(typed)/3)
 	typed = strings.ToLower(typed)
 	for _, name := range names {

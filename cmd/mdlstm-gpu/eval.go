@@ -132,7 +132,7 @@ func runEval(ctx context.Context, o evalOptions, set given, s streams) error {
 	}
 	sayFolderNotes(s.err, src)
 	if ofRun && (o.ownFolders && o.ValidMasks == "" || o.Task == taskMNIST) && src.Hash() != record.DataSHA256 {
-		fmt.Fprintf(s.err, "warning: %s: not the data of the run's training: the %s part may hold samples that it was trained on\n", cmp.Or(o.Data, o.Images, o.Volumes), o.part)
+		s.note("warning: %s: not the data of the run's training: the %s part may hold samples that it was trained on\n", cmp.Or(o.Data, o.Images, o.Volumes), o.part)
 	}
 	if err := src.Check(m); err != nil {
 		if !asked && !ofRun {

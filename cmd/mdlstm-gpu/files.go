@@ -53,7 +53,7 @@ func (j *prediction) files(ctx context.Context, kind fileKind) error {
 			return err
 		}
 		bad++
-		fmt.Fprintf(j.s.err, "skipped: %s\n", oneLine(err))
+		j.s.note("skipped: %s\n", oneLine(err))
 		return nil
 	}
 	good := list

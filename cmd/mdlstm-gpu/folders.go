@@ -97,7 +97,7 @@ func (d dataOptions) openFolders() (task.Split, error) {
 	if d.say != nil {
 		o.Reading = func(folder string, samples int) {
 			if samples >= manySamples {
-				fmt.Fprintf(d.say, "reading %s of %s\n", count(samples, "sample"), folder)
+				fmt.Fprintf(d.say, "reading %s of %s\n", count(samples, "sample"), printable(folder))
 			}
 		}
 	}
@@ -234,7 +234,7 @@ func sayFolderNotes(w io.Writer, sources ...task.Source) {
 	for _, src := range sources {
 		for _, note := range folderNotes(src) {
 			if !said[note] {
-				fmt.Fprintf(w, "warning: %s\n", note)
+				fmt.Fprintf(w, "warning: %s\n", printable(note))
 			}
 			said[note] = true
 		}

@@ -28,16 +28,16 @@ func findGPU(asked string, turn int, s streams) (*cuda.Device, error) {
 		return nil, fmt.Errorf("--device gpu: %w", err)
 	case asked == "gpu":
 		if d.Emulated {
-			fmt.Fprintf(s.err, "note: the GPU is emulated on the processor: good for tests, and slow\n")
+			s.note("note: the GPU is emulated on the processor: good for tests, and slow\n")
 		}
 		return d, nil
 	case errors.Is(err, cuda.ErrNoDevice):
-		fmt.Fprintf(s.err, "note: computing on the CPU: %s\n", oneLine(reason(err)))
+		s.note("note: computing on the CPU: %s\n", oneLine(reason(err)))
 		return nil, nil
 	case err != nil:
 		return nil, err
 	case d.Emulated:
-		fmt.Fprintf(s.err, "note: computing on the CPU: the only GPU is emulated; --device gpu takes it\n")
+		s.note("note: computing on the CPU: the only GPU is emulated; --device gpu takes it\n")
 		return nil, nil
 	}
 	return d, nil
@@ -61,7 +61,7 @@ func (m computer) openGPU(model *nn.Model) (engine.Engine, error) {
 	}
 	return &starting{Engine: e, took: time.Since(began), say: func(took time.Duration) {
 		if took >= slowStart && !m.gpu.Emulated {
-			fmt.Fprintf(m.s.err, "note: the GPU was ready after %.1f s: its driver compiles the kernels at their first use and keeps them, so the next start is faster\n", took.Seconds())
+			m.s.note("note: the GPU was ready after %.1f s: its driver compiles the kernels at their first use and keeps them, so the next start is faster\n", took.Seconds())
 		}
 	}}, nil
 }

@@ -148,6 +148,27 @@ func TestFieldsThatDoNotFit(t *testing.T) {
 	refused(t, do("eval", "--model", "run", "--task", "fields", "--size", "40000x40000", "--batch", "1"), exitFailed, "out of memory")
 }
 
+// TestBatchThatDoesNotFit: of samples of one cell the list alone may be too long,
+// also where a foreign config.json asks for it.
+func TestBatchThatDoesNotFit(t *testing.T) {
+	const batch = "1999999999"
+	if free := machine.FreeMemory(); free == 0 || free > 40<<30 {
+		t.Skipf("%d bytes are free: unknown, or more than the list takes", free)
+	}
+	t.Chdir(t.TempDir())
+	trained(t, "run", nil)
+	refused(t, do("info", "--model", "run", "--size", "1x1", "--batch", batch), exitFailed, "--batch "+batch+": out of memory")
+	refused(t, do("bench", "--size", "1x1", "--batch", batch), exitFailed, "--batch "+batch+": out of memory")
+	refused(t, do("train", "--task", "fields", "--size", "1", "--batch", batch), exitFailed, "--batch "+batch+": out of memory")
+	config := filepath.Join("run", "config.json")
+	text := strings.Replace(read(t, config), `"batch": 2,`, `"batch": `+batch+`,`, 1)
+	text = strings.Replace(text, `"size": "4x4"`, `"size": "1x1"`, 1)
+	if err := os.WriteFile(config, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, do("info", "--model", "run"), exitFailed, "--batch "+batch+": out of memory")
+}
+
 // TestPredictThatDoesNotFit: many units make much of a small file.
 func TestPredictThatDoesNotFit(t *testing.T) {
 	if machine.FreeMemory() == 0 {

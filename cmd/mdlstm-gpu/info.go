@@ -209,7 +209,7 @@ func (o infoOptions) shapes(m *nn.Model, set given) ([]grid.Shape, error) {
 	case size.Cells() > grid.MaxRows/batch:
 		return nil, usagef("--size %s: %d samples have more than %d cells: choose a smaller --size or --batch", text, batch, grid.MaxRows)
 	}
-	return slices.Repeat([]grid.Shape{size}, batch), nil
+	return sameSize(size, batch)
 }
 
 // axesIn is how many axes a model's input has; 2 where a view takes any.

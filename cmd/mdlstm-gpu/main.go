@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -66,6 +65,6 @@ func execute(ctx context.Context, args []string, s streams) int {
 
 func printError(s streams, err error) {
 	if !errors.Is(err, syscall.EPIPE) {
-		fmt.Fprintf(s.err, "%s: %s\n", program, oneLine(err))
+		s.note("%s: %s\n", program, oneLine(err))
 	}
 }

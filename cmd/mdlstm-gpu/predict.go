@@ -321,7 +321,7 @@ func (j *prediction) open() (*predictor, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 	if j.tiles != nil {
-		fmt.Fprintf(j.s.err, "note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(j.tiles.overlap, "cell"))
+		j.s.note("note: tiles are an approximation: each sees %s around it and nothing beyond\n", count(j.tiles.overlap, "cell"))
 	}
 	return &predictor{e: e, units: j.m.Units(), tiles: j.tiles, form: j.form, computer: c}, nil
 }
@@ -343,7 +343,7 @@ func (p *predictor) run(samples []grid.Shape, x, out []float32) error {
 	}
 	if bytes, _ := plan.Bytes(); free > 0 && bytes > free && !p.said {
 		p.said = true
-		fmt.Fprintf(p.computer.s.err, "note: %s do not fit into the %s of memory that are free: computing in a temporary file, which takes longer\n", machine.Size(bytes), machine.Size(free))
+		p.computer.s.note("note: %s do not fit into the %s of memory that are free: computing in a temporary file, which takes longer\n", machine.Size(bytes), machine.Size(free))
 	}
 	p.batch = engine.Batch{Samples: samples, X: x}
 	if _, err := plan.Load(&p.batch); err != nil {

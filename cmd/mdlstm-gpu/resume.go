@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -33,7 +32,7 @@ func runResume(ctx context.Context, o trainOptions, set given, s streams) error 
 	}
 	defer run.Close()
 	for _, warning := range run.Warnings() {
-		fmt.Fprintf(s.err, "warning: %s\n", oneLine(errors.New(warning)))
+		s.note("warning: %s\n", oneLine(errors.New(warning)))
 	}
 	t := &training{run: run, s: s, compute: computer{asked: o.computeOptions}}
 	if run.Done() {
@@ -95,7 +94,7 @@ func (t *training) finished(ctx context.Context, o trainOptions) error {
 	if !o.first() {
 		return nil
 	}
-	fmt.Fprintf(t.s.err, "%s: %s\n", o.Resume, t.run.HowToExtend())
+	t.s.note("%s: %s\n", o.Resume, t.run.HowToExtend())
 	if t.run.Settings().TensorBoard {
 		if err := t.run.WriteEvents(); err != nil {
 			return err
@@ -119,7 +118,7 @@ func (t *training) reopen(o trainOptions, set given) error {
 		return err
 	}
 	if set["steps"] && settings.Schedule.Kind == train.ScheduleCosine && !run.StoppedEarly() {
-		fmt.Fprintf(s.err, "warning: the cosine schedule now ends at step %d: the learning rate goes on at %.3g\n", settings.Steps, settings.RateAt(run.Step()))
+		s.note("warning: the cosine schedule now ends at step %d: the learning rate goes on at %.3g\n", settings.Steps, settings.RateAt(run.Step()))
 	}
 	use := o.computeOptions
 	use.Device, use.Threads, use.Recompute = settings.Device, settings.Threads, settings.Recompute

@@ -311,9 +311,9 @@ func nextCommands(dir string, s train.Settings, longer string) []report.Command 
 	if s.Data["sizes"] != "" {
 		sizes = " --sizes S.npy"
 	}
-	measure := report.Command{What: "Measure the model on samples that it was not trained on", Line: fmt.Sprintf("%s eval --model %s --task %s --size %s", program, model, s.Task, s.Data["size"])}
+	measure := report.Command{What: "Measure the model on samples that it was not trained on", Line: fmt.Sprintf("%s eval --model %s --task %s --size %s", program, model, quote(s.Task), quote(s.Data["size"]))}
 	if channels := s.Data["channels"]; channels != "" && channels != "1" {
-		measure.Line += " --channels " + channels
+		measure.Line += " --channels " + quote(channels)
 	}
 	if s.Data["anisotropic"] == "true" {
 		measure.Line += " --anisotropic"

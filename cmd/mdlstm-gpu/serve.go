@@ -143,13 +143,13 @@ func runServe(ctx context.Context, o serveOptions, set given, s streams) (err er
 		return fmt.Errorf("--addr %s: %w: choose another port (0 takes a free one), or end what listens there", o.addr, err)
 	}
 	if at, ok := l.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() && token == "" {
-		fmt.Fprintf(s.err, "WARNING: other machines can reach %s and no token is set, so anyone there may use this server: set %s or --token-file, or listen on 127.0.0.1\n", l.Addr(), tokenVariable)
+		s.note("WARNING: other machines can reach %s and no token is set, so anyone there may use this server: set %s or --token-file, or listen on 127.0.0.1\n", l.Addr(), tokenVariable)
 	}
-	fmt.Fprintf(s.err, "serving %s on http://%s (%s); Ctrl-C ends it\n", o.model, l.Addr(), on.describe(e.Info()))
+	s.note("serving %s on http://%s (%s); Ctrl-C ends it\n", o.model, l.Addr(), on.describe(e.Info()))
 	if err := server.Serve(ctx, l); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.err, "ended: nothing was left unanswered")
+	s.note("ended: nothing was left unanswered\n")
 	return nil
 }
 

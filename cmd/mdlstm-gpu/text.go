@@ -5,7 +5,10 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // printer writes lines and keeps the first error: results that cannot be
@@ -17,8 +20,31 @@ type printer struct {
 
 func (p *printer) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...)))
 	}
+}
+
+// note writes progress, a note or a warning, which may be lost.
+func (s streams) note(format string, args ...any) {
+	fmt.Fprint(s.err, printable(fmt.Sprintf(format, args...)))
+}
+
+// printable is a text with what a terminal would obey written out, but for the
+// ends of lines: names and values come from files of strangers.
+func printable(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		char := text[:size]
+		text = text[size:]
+		if r == '\n' || unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1) {
+			b.WriteString(char)
+			continue
+		}
+		quoted := strconv.Quote(char)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
 }
 
 // count is "1 thread", "2 threads".

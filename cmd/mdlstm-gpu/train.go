@@ -210,7 +210,7 @@ func (o *trainOptions) ready(set given, s streams) (*prepared, computer, error) 
 	}
 	sayFolderNotes(s.err, p.data.Train, p.data.Valid)
 	for _, warning := range p.model.Config.GrowthWarnings() {
-		fmt.Fprintf(s.err, "warning: %s\n", warning)
+		s.note("warning: %s\n", warning)
 	}
 	if err := o.checkBatch(o.Batch); err != nil {
 		return nil, computer{}, err

@@ -33,16 +33,16 @@ type training struct {
 // announce says what is about to happen.
 func (t *training) announce() {
 	settings := t.run.Settings()
-	fmt.Fprintf(t.s.err, "%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
+	t.s.note("%s on %s: %s, steps %d to %d of %s\n", settings.Name, taskText(settings),
 		count(t.run.Model().Size(), "parameter"), t.run.Step()+1, settings.Steps, stepText(settings))
 	for _, line := range understood(t.data, t.run.Model()) {
-		fmt.Fprintf(t.s.err, "%-8s %s\n", line[0], line[1])
+		t.s.note("%-8s %s\n", line[0], line[1])
 	}
-	fmt.Fprintf(t.s.err, "%s\n", t.compute.describe(t.engine.Info()))
+	t.s.note("%s\n", t.compute.describe(t.engine.Info()))
 	if n := t.compute.asked.ranks.Size(); n > 1 {
-		fmt.Fprintf(t.s.err, "%d ranks, each with %s of a batch\n", n, shareText(settings.Batch, n))
+		t.s.note("%d ranks, each with %s of a batch\n", n, shareText(settings.Batch, n))
 	}
-	fmt.Fprintf(t.s.err, "run folder: %s\n", t.run.Dir())
+	t.s.note("run folder: %s\n", t.run.Dir())
 }
 
 // shareText is a rank's share of a batch.
@@ -140,7 +140,7 @@ func (t *training) train(ctx context.Context) error {
 		reportErr = report.WriteRun(t.run.Dir(), r)
 	}
 	if reportErr != nil && err != nil {
-		fmt.Fprintf(t.s.err, "warning: no report: %s\n", oneLine(reportErr))
+		t.s.note("warning: no report: %s\n", oneLine(reportErr))
 		return err
 	}
 	if reportErr != nil { // the other ranks need no more of this one
