@@ -3,8 +3,7 @@ SHELL := /bin/bash
 
 # Choices: make build BLAS=openblas CUDA=0 MPI=1, make install PREFIX=/opt/mdlstm, make demo STEPS=100 …
 STEPS ?= 1000
-FUZZTIME ?= 30s
-export BLAS CUDA MPI PREFIX DESTDIR STEPS FUZZTIME STRICT PYTHON TARGETS OUT
+export BLAS CUDA MPI PREFIX DESTDIR STEPS FUZZTIME JOBS STRICT PYTHON TARGETS OUT
 
 include kernels/kernels.mk
 
@@ -40,7 +39,7 @@ demo: build ## train the three models on the random diagonal task and compare th
 bench: build ## speed, growth, latency and start: 6 to 15 minutes (PYTHON= with torch, TF_PYTHON= with tensorflow); BENCHMARKS.md
 	scripts/bench.sh
 
-fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
+fuzz: ## every fuzz target, as many at once as there are cores (FUZZTIME=30s each, JOBS=)
 	scripts/fuzz.sh
 
 gpu-bundle: ## build/gpu-bundle.tar.gz: prebuilt tests and program for a machine with a GPU but no Go (gpu_check.sh)

@@ -10,14 +10,17 @@ DRIVER_HASH := $(shell cat $(DRIVER)/* | sha1sum | cut -c1-12)
 export CGO_CFLAGS  := $(or $(filter-out -I$(DRIVER) -DMDLSTM_DRIVER=%,$(CGO_CFLAGS)),-O2 -g) -I$(DRIVER) -DMDLSTM_DRIVER=$(DRIVER_HASH)
 export CGO_LDFLAGS := -L$(STUBS) $(filter-out -L$(STUBS),$(CGO_LDFLAGS))
 
-DRIVER_FLAGS := -std=c11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror
+DRIVER_FLAGS := -std=c11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror $(DRIVER_SANITIZE)
 DRIVER_FILES := $(wildcard $(DRIVER)/*)
 
-.PHONY: driver env
+.PHONY: driver driver-asan env
 env: ## the variables for go's own commands: eval "$(make -s env)"
 	@printf 'export %s=%q\n' CGO_CFLAGS '$(CGO_CFLAGS)' CGO_LDFLAGS '$(CGO_LDFLAGS)'
 
 driver: $(STUBS)/libcuda.a $(STUBS)/libcudart.a ## the static libraries that open the CUDA driver at run time
+
+driver-asan: ## the same under AddressSanitizer, for go test -asan
+	$(MAKE) driver STUBS=$(STUBS)-asan DRIVER_SANITIZE='-fsanitize=address -fno-omit-frame-pointer'
 
 $(STUBS)/lib%.a: $(DRIVER_FILES) kernels/kernels.mk
 	@mkdir -p $(@D)
@@ -57,7 +60,7 @@ emulator-asan: build/libcudaemu_asan.so ## the same under AddressSanitizer and U
 emulator-portable: build/libcudaemu_portable.so ## the same with ucontext fibers
 
 .PHONY: test-emu
-test-emu: driver emulator emulator-check emulator-asan emulator-portable ## the GPU tests on the emulator, in every mode
+test-emu: driver driver-asan emulator emulator-check emulator-asan emulator-portable ## the GPU tests on the emulator, in every mode
 	scripts/test_emu.sh
 
 # $(1) suffix, $(2) flags of all files, $(3) flags of kernels, $(4) further sources

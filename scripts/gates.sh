@@ -7,6 +7,7 @@
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
 sbom_tool=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 gotestsum=gotest.tools/gotestsum@v1.13.0
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # gate_format fails on files that gofmt would change.
 gate_format() {
@@ -27,6 +28,22 @@ gate_vet() { go vet -tags "$1" ./...; }
 gate_staticcheck() {
   local binary
   binary=$(tool_binary "$staticcheck") && "$binary" -matrix ./...
+}
+
+# vulnerabilities_known tells whether the database of vulnerabilities can be asked.
+vulndb=${GOVULNDB:-https://vuln.go.dev}
+vulnerabilities_known() {
+  local binary said
+  binary=$(tool_binary "$govulncheck") || return 1
+  said=$("$binary" -db "$vulndb" -scan module 2>&1) || true # whatever else is wrong, the gate will say
+  [[ $said != *"fetching vulnerabilities"* ]]
+}
+
+# gate_vulnerabilities TAGS fails when our code, tests included, can reach a
+# function of a module or of Go's library that is known to be vulnerable.
+gate_vulnerabilities() {
+  local binary
+  binary=$(tool_binary "$govulncheck") && "$binary" -db "$vulndb" -tags "$1" -test ./...
 }
 
 # generate_assembly PACKAGE GEN runs the generator in GEN: it writes beside GEN

@@ -87,6 +87,29 @@ else
   say "not tried: staticcheck"
 fi
 
+if tool_binary "$govulncheck" >/dev/null 2>&1; then
+  fresh
+  mkdir -p "$dir/vulndb/index" "$dir/vulndb/ID"
+  echo '{"modified": "2026-01-01T00:00:00Z"}' >"$dir/vulndb/index/db.json"
+  echo '[{"path": "stdlib", "vulns": [{"id": "GO-0000-0001", "modified": "2026-01-01T00:00:00Z"}]}]' >"$dir/vulndb/index/modules.json"
+  echo '[{"id": "GO-0000-0001", "modified": "2026-01-01T00:00:00Z"}]' >"$dir/vulndb/index/vulns.json"
+  cat >"$dir/vulndb/ID/GO-0000-0001.json" <<'JSON'
+{"schema_version": "1.3.1", "id": "GO-0000-0001", "modified": "2026-01-01T00:00:00Z", "published": "2026-01-01T00:00:00Z",
+ "summary": "an example", "details": "an example", "affected": [{"package": {"name": "stdlib", "ecosystem": "Go"},
+ "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}], "ecosystem_specific": {"imports": [{"path": "strings", "symbols": ["Title"]}]}}]}
+JSON
+  vulndb=file://$dir/vulndb
+  passes "the database is there" vulnerabilities_known
+  passes "nothing vulnerable is called" gate_vulnerabilities ""
+  printf '//go:build cuda\n\npackage sample\n\nimport "strings"\n\n// Old is a title.\nfunc Old(s string) string { return strings.Title(s) }\n' >old.go
+  passes "the call is in another variant" gate_vulnerabilities ""
+  refuses "a vulnerable function is called" GO-0000-0001 gate_vulnerabilities cuda
+  vulndb=https://vuln.go.dev
+  if HTTPS_PROXY=http://localhost:1 vulnerabilities_known; then die "a database that cannot be reached counts as known"; fi
+else
+  say "not tried: govulncheck"
+fi
+
 if generator_known "$root/host/cpu"; then
   fresh
   mkdir cpu

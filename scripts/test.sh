@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that can be tested on this machine: what CI runs.
 #   test.sh           the gates, go test in every build variant, NumPy, PyTorch and TensorBoard, the GPU code on the emulator,
-#                     ranks on MPI, the race detector
+#                     ranks on MPI, the race detector, the fuzz targets
 #   test.sh lint      the gates only
 #   test.sh race      the race detector only
+#   test.sh fuzz      the fuzz targets only, FUZZTIME=10s each
 #   test.sh short     go test -short, without a C compiler
 #   test.sh emulator  the GPU code on the emulator only
 #   test.sh ranks     training on several ranks only
@@ -116,6 +117,15 @@ lint() {
   else
     skip staticcheck "$staticcheck can neither be found nor fetched"
   fi
+  if vulnerabilities_known; then
+    # The last variant has the most code, the first is what is handed out.
+    for v in "${variants[@]}"; do
+      if [ "$v" != plain ] && [ "$v" != "${variants[-1]}" ]; then continue; fi
+      step "govulncheck, $v" in_variant "$v" gate_vulnerabilities "$(tags_of "$v")"
+    done
+  else
+    skip_offline govulncheck "neither $govulncheck nor the database $vulndb can be reached (GOVULNDB=another)"
+  fi
   if command -v shellcheck >/dev/null; then
     step shellcheck gate_shell
   else
@@ -141,7 +151,7 @@ emulator() {
     skip "GPU code on the emulator" "no C++ compiler ${CXX:-g++}: apt-get install g++"
     return
   fi
-  step "build the emulator" make -s -j2 emulator emulator-check emulator-asan
+  step "build the emulator" make -s -j2 driver-asan emulator emulator-check emulator-asan
   step "GPU code on the emulator" in_variant cuda emulator_tests "$(tags_of cuda)"
 }
 emulator_tests() { scripts/test_emu.sh ci "$1" 2>&1 | tee "$logs/emulator.log"; }
@@ -227,10 +237,15 @@ race() {
 }
 race_tests() { CGO_ENABLED=1 gate_tests "$logs/race.log" -race -short -tags "$1" "${concurrent[@]}"; }
 
+# fuzz looks a little further than the seeds of the fuzz targets, which every go
+# test runs: each core has a target at a time, so 2 cores take 5 s a target.
+fuzz() { step "fuzz targets" in_variant plain env FUZZTIME="${FUZZTIME:-10s}" scripts/fuzz.sh; }
+
 find_variants
 case ${1:-all} in
   lint) lint ;;
   race) race ;;
+  fuzz) fuzz ;;
   emulator) emulator ;;
   ranks) ranks ;;
   short) step "go test -short" in_variant plain gate_tests "$logs/short.log" -short ./... ;;
@@ -249,8 +264,9 @@ case ${1:-all} in
     ranks
     ptx
     race
+    fuzz
     ;;
-  *) die "no part $1: want lint, race, short, emulator, ranks or nothing" ;;
+  *) die "no part $1: want lint, race, fuzz, short, emulator, ranks or nothing" ;;
 esac
 
 printf '\n'
