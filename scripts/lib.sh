@@ -157,7 +157,7 @@ describe_machine() {
   say "- memory: $(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo)"
   say "- system: $(uname -sr), $(go version | cut -d ' ' -f 3-)"
   [ -z "${OPENBLAS_CORETYPE:-}" ] || say "- OPENBLAS_CORETYPE=$OPENBLAS_CORETYPE: OpenBLAS's own choice for this processor is an old kernel"
-  say "- program: commit $(git describe --always --dirty --exclude '*' 2>/dev/null || say unknown), $(bin/mdlstm-gpu version | sed -n 's/^blas *//p')"
+  say "- program: commit $(bin/mdlstm-gpu version | sed -nE 's/^commit +([0-9a-f]{7})[0-9a-f]*/\1/p'), $(bin/mdlstm-gpu version | sed -n 's/^blas *//p')"
 }
 
 # load_average prints the load of the last minute: above 1 before a run that
