@@ -19,18 +19,22 @@ type operand struct {
 // of: up to len(rows[v]) rows, and v+1 vectors of lanes columns. Those of one
 // vector touch the first columns of it only; the others ignore that argument.
 type microKernels struct {
-	name  string
 	lanes int
 
 	// rows[v][r-1] computes blocks·r rows of left·b, the rows of left beginning
 	// with the first indices of the operands from … to, exclusive. ldb and ldo are
 	// the bytes of a row of b and out.
-	rows [2][]func(from, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+	rows [2][]rowsKernel
 
 	// outer[v][k-1] adds, for all rows, k columns of left at base + index[m]·stride,
 	// transposed, times a row of z to k rows of out.
-	outer [2][]func(base *float32, index *int32, stride uintptr, rows int, z *float32, ldz uintptr, out *float32, ldo uintptr, columns int)
+	outer [2][]outerKernel
 }
+
+type (
+	rowsKernel  = func(from, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+	outerKernel = func(base *float32, index *int32, stride uintptr, rows int, z *float32, ldz uintptr, out *float32, ldo uintptr, columns int)
+)
 
 // instructionSets lists the vector instruction sets that have micro-kernels
 // here and that this processor and its system know, the fastest first.
@@ -55,21 +59,25 @@ func newTiledProducts(set string) products {
 	p := &tiledProducts{one: 1}
 	switch set {
 	case avx512:
-		p.kernels = &microKernels{name: avx512, lanes: 16}
-		p.kernels.rows[0] = append(p.kernels.rows[0], rows1x1AVX512, rows2x1AVX512, rows3x1AVX512, rows4x1AVX512,
-			rows5x1AVX512, rows6x1AVX512, rows7x1AVX512, rows8x1AVX512)
-		p.kernels.rows[1] = append(p.kernels.rows[1], rows1x2AVX512, rows2x2AVX512, rows3x2AVX512, rows4x2AVX512,
-			rows5x2AVX512, rows6x2AVX512, rows7x2AVX512, rows8x2AVX512)
-		p.kernels.outer[0] = append(p.kernels.outer[0], outer1x1AVX512, outer2x1AVX512, outer3x1AVX512, outer4x1AVX512,
-			outer5x1AVX512, outer6x1AVX512, outer7x1AVX512, outer8x1AVX512)
-		p.kernels.outer[1] = append(p.kernels.outer[1], outer1x2AVX512, outer2x2AVX512, outer3x2AVX512, outer4x2AVX512,
-			outer5x2AVX512, outer6x2AVX512, outer7x2AVX512, outer8x2AVX512)
+		p.kernels.lanes = 16
+		p.kernels.rows = [2][]rowsKernel{
+			{rows1x1AVX512, rows2x1AVX512, rows3x1AVX512, rows4x1AVX512, rows5x1AVX512, rows6x1AVX512, rows7x1AVX512, rows8x1AVX512},
+			{rows1x2AVX512, rows2x2AVX512, rows3x2AVX512, rows4x2AVX512, rows5x2AVX512, rows6x2AVX512, rows7x2AVX512, rows8x2AVX512},
+		}
+		p.kernels.outer = [2][]outerKernel{
+			{outer1x1AVX512, outer2x1AVX512, outer3x1AVX512, outer4x1AVX512, outer5x1AVX512, outer6x1AVX512, outer7x1AVX512, outer8x1AVX512},
+			{outer1x2AVX512, outer2x2AVX512, outer3x2AVX512, outer4x2AVX512, outer5x2AVX512, outer6x2AVX512, outer7x2AVX512, outer8x2AVX512},
+		}
 	default:
-		p.kernels = &microKernels{name: avx2, lanes: 8}
-		p.kernels.rows[0] = append(p.kernels.rows[0], rows1x1AVX2, rows2x1AVX2, rows3x1AVX2, rows4x1AVX2, rows5x1AVX2, rows6x1AVX2)
-		p.kernels.rows[1] = append(p.kernels.rows[1], rows1x2AVX2, rows2x2AVX2, rows3x2AVX2, rows4x2AVX2, rows5x2AVX2, rows6x2AVX2)
-		p.kernels.outer[0] = append(p.kernels.outer[0], outer1x1AVX2, outer2x1AVX2, outer3x1AVX2, outer4x1AVX2, outer5x1AVX2, outer6x1AVX2)
-		p.kernels.outer[1] = append(p.kernels.outer[1], outer1x2AVX2, outer2x2AVX2, outer3x2AVX2, outer4x2AVX2, outer5x2AVX2, outer6x2AVX2)
+		p.kernels.lanes = 8
+		p.kernels.rows = [2][]rowsKernel{
+			{rows1x1AVX2, rows2x1AVX2, rows3x1AVX2, rows4x1AVX2, rows5x1AVX2, rows6x1AVX2},
+			{rows1x2AVX2, rows2x2AVX2, rows3x2AVX2, rows4x2AVX2, rows5x2AVX2, rows6x2AVX2},
+		}
+		p.kernels.outer = [2][]outerKernel{
+			{outer1x1AVX2, outer2x1AVX2, outer3x1AVX2, outer4x1AVX2, outer5x1AVX2, outer6x1AVX2},
+			{outer1x2AVX2, outer2x2AVX2, outer3x2AVX2, outer4x2AVX2, outer5x2AVX2, outer6x2AVX2},
+		}
 	}
 	return p
 }
@@ -78,7 +86,7 @@ func newTiledProducts(set string) products {
 // themselves. Every element is one sum in the order of the left factor's columns,
 // however the rows are cut.
 type tiledProducts struct {
-	kernels  *microKernels
+	kernels  microKernels
 	operands []operand
 	index    []int32 // 0, 1, 2, … for segments without an index
 	one      float32 // the column of ones
@@ -125,7 +133,7 @@ func (p *tiledProducts) rows(segments []segment, m int, b []float32, stride, n i
 		return
 	}
 	p.gather(segments, m)
-	k := p.kernels
+	k := &p.kernels
 	from, ldb, ldo := &p.operands[0], uintptr(stride)*4, uintptr(n)*4
 	to := (*operand)(unsafe.Add(unsafe.Pointer(from), uintptr(len(p.operands))*unsafe.Sizeof(operand{})))
 	k.panels(n, func(j, v, columns int) {
@@ -155,7 +163,7 @@ func (p *tiledProducts) outer(segments []segment, m int, z []float32, stride, n 
 		return
 	}
 	p.gather(segments, m)
-	k := p.kernels
+	k := &p.kernels
 	k.panels(n, func(j, v, columns int) {
 		at := j
 		for i := range p.operands {

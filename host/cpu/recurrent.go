@@ -39,7 +39,6 @@ type recurrentStage struct {
 	onward, homeward []move // forward and backward
 	moves            []move // of the walk that runs
 	walked           strands
-	together         bool // in lockstep
 
 	bindJob, aloneJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
 

@@ -33,8 +33,7 @@ func (s *recurrentStage) of(q int) strands { return strands{q, len(s.dirs), s.cu
 func (s *recurrentStage) walk(moves []move, which strands) {
 	s.moves, s.walked = moves, which
 	workers := s.e.pool.workers
-	s.together = s.cut.lanes > 1 && which.n < workers
-	if !s.together {
+	if s.cut.lanes == 1 || which.n >= workers {
 		s.e.pool.run(which.n, s.aloneJob)
 		return
 	}
