@@ -49,8 +49,7 @@ type kernels struct {
 	// add computes dst += src; clamp limits x to ±limit, NaN stays.
 	add   func(dst, src []float32)
 	clamp func(x []float32, limit float32)
-	// dot is Σ x·y, axpy y += a·x.
-	dot  func(x, y []float32) float32
+	// axpy computes y += a·x.
 	axpy func(a float32, x, y []float32)
 
 	// adam is one update of parameters w with gradients g and moments m and v.

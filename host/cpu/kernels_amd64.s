@@ -4156,46 +4156,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotAVX2(x []float32, y []float32) float32
-// Requires: AVX, FMA3, SSE
-TEXT ·dotAVX2(SB), NOSPLIT, $0-52
-	MOVQ   x_len+8(FP), AX
-	MOVQ   x_base+0(FP), DX
-	MOVQ   y_base+24(FP), BX
-	VXORPS Y0, Y0, Y0
-	XORQ   CX, CX
-	SUBQ   $+8, AX
-	JLT    rest
-
-vector:
-	VMOVUPS     (DX)(CX*1), Y1
-	VMOVUPS     (BX)(CX*1), Y2
-	VFMADD231PS Y1, Y2, Y0
-	ADDQ        $+32, CX
-	SUBQ        $+8, AX
-	JGE         vector
-
-rest:
-	ADDQ        $+8, AX
-	JZ          done
-	LEAQ        masks<>+0(SB), SI
-	NEGQ        AX
-	VMOVUPS     64(SI)(AX*4), Y1
-	VMASKMOVPS  (DX)(CX*1), Y1, Y2
-	VMASKMOVPS  (BX)(CX*1), Y1, Y1
-	VFMADD231PS Y2, Y1, Y0
-
-done:
-	VPERM2F128 $0x01, Y0, Y0, Y1
-	VADDPS     Y1, Y0, Y0
-	VPERMILPS  $0x4e, Y0, Y1
-	VADDPS     Y1, Y0, Y0
-	VPERMILPS  $0xb1, Y0, Y1
-	VADDPS     Y1, Y0, Y0
-	MOVSS      X0, ret+48(FP)
-	VZEROUPPER
-	RET
-
 // func axpyAVX2(a float32, x []float32, y []float32)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
@@ -9331,48 +9291,6 @@ rest:
 	VMOVUPS   Z2, K1, (DX)(CX*1)
 
 done:
-	VZEROUPPER
-	RET
-
-// func dotAVX512(x []float32, y []float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·dotAVX512(SB), NOSPLIT, $0-52
-	MOVQ   x_len+8(FP), AX
-	MOVQ   x_base+0(FP), DX
-	MOVQ   y_base+24(FP), BX
-	VPXORD Z0, Z0, Z0
-	XORQ   CX, CX
-	SUBQ   $+16, AX
-	JLT    rest
-
-vector:
-	VMOVUPS     (DX)(CX*1), Z1
-	VMOVUPS     (BX)(CX*1), Z2
-	VFMADD231PS Z1, Z2, Z0
-	ADDQ        $+64, CX
-	SUBQ        $+16, AX
-	JGE         vector
-
-rest:
-	ADDQ        $+16, AX
-	JZ          done
-	MOVL        $-1, SI
-	BZHIL       AX, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (DX)(CX*1), K1, Z1
-	VMOVUPS.Z   (BX)(CX*1), K1, Z2
-	VFMADD231PS Z1, Z2, Z0
-
-done:
-	VSHUFF32X4 $0x4e, Z0, Z0, Z1
-	VADDPS     Z1, Z0, Z0
-	VSHUFF32X4 $0xb1, Z0, Z0, Z1
-	VADDPS     Z1, Z0, Z0
-	VPERMILPS  $0x4e, Z0, Z1
-	VADDPS     Z1, Z0, Z0
-	VPERMILPS  $0xb1, Z0, Z1
-	VADDPS     Z1, Z0, Z0
-	MOVSS      X0, ret+48(FP)
 	VZEROUPPER
 	RET
 

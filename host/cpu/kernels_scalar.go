@@ -26,7 +26,6 @@ func scalarKernels() *kernels {
 		leakyBack:      leakyBackScalar,
 		add:            addScalar,
 		clamp:          clampScalar,
-		dot:            dotScalar,
 		axpy:           axpyScalar,
 		adam:           adamScalar,
 	}
@@ -337,23 +336,6 @@ func clampScalar(x []float32, limit float32) {
 	for j, v := range x {
 		x[j] = clampTo(v, limit)
 	}
-}
-
-// dotScalar keeps four sums, so that it does not wait for each addition.
-func dotScalar(x, y []float32) float32 {
-	y = y[:len(x)]
-	var a, b, c, d float32
-	j := 0
-	for ; j+4 <= len(x); j += 4 {
-		a += x[j] * y[j]
-		b += x[j+1] * y[j+1]
-		c += x[j+2] * y[j+2]
-		d += x[j+3] * y[j+3]
-	}
-	for ; j < len(x); j++ {
-		a += x[j] * y[j]
-	}
-	return (a + b) + (c + d)
 }
 
 func axpyScalar(a float32, x, y []float32) {

@@ -224,11 +224,6 @@ func addAVX2(dst []float32, src []float32)
 //go:noescape
 func clampAVX2(x []float32, limit float32)
 
-// dotAVX2 is Σ x·y: see kernels.
-//
-//go:noescape
-func dotAVX2(x []float32, y []float32) float32
-
 // axpyAVX2 computes y += a·x: see kernels.
 //
 //go:noescape
@@ -498,11 +493,6 @@ func addAVX512(dst []float32, src []float32)
 //
 //go:noescape
 func clampAVX512(x []float32, limit float32)
-
-// dotAVX512 is Σ x·y: see kernels.
-//
-//go:noescape
-func dotAVX512(x []float32, y []float32) float32
 
 // axpyAVX512 computes y += a·x: see kernels.
 //

@@ -32,7 +32,6 @@ func vectorKernels() (sets []*kernels) {
 			leakyBack:      leakyBackAVX512,
 			add:            addAVX512,
 			clamp:          clampAVX512,
-			dot:            dotAVX512,
 			axpy:           axpyAVX512,
 			adam:           adamAVX512,
 		})
@@ -59,7 +58,6 @@ func vectorKernels() (sets []*kernels) {
 		leakyBack:      leakyBackAVX2,
 		add:            addAVX2,
 		clamp:          clampAVX2,
-		dot:            dotAVX2,
 		axpy:           axpyAVX2,
 		adam:           adamAVX2,
 	})

@@ -22,7 +22,7 @@ func (s isa) anyLength() {
 		a, b := c.read(x, o), c.read(y, o)
 		VADDPS(a, b, b)
 		c.write(b, y, o)
-	}, nil)
+	})
 
 	var lo, hi reg.VecVirtual
 	s.vectorKernel("clamp", "func(x []float32, limit float32)", "limits x to ±limit", "x", func() {
@@ -35,17 +35,6 @@ func (s isa) anyLength() {
 		a := c.read(x, o)
 		s.clamp(a, lo, hi)
 		c.write(a, x, o)
-	}, nil)
-
-	var sum reg.VecVirtual
-	s.vectorKernel("dot", "func(x, y []float32) float32", "is Σ x·y", "x", func() {
-		x, y, sum = baseOf("x"), baseOf("y"), s.vector()
-		zero(sum)
-	}, func(c columns, o reg.GPVirtual) {
-		VFMADD231PS(c.read(x, o), c.read(y, o), sum)
-	}, func() {
-		s.total(sum)
-		Store(sum.AsX(), ReturnIndex(0))
 	})
 
 	var factor reg.VecVirtual
@@ -56,7 +45,7 @@ func (s isa) anyLength() {
 		b := c.read(y, o)
 		VFMADD231PS(c.read(x, o), factor, b)
 		c.write(b, y, o)
-	}, nil)
+	})
 
 	s.adam()
 }
@@ -74,7 +63,7 @@ func (c columns) write(v reg.VecVirtual, base, o reg.GPVirtual) {
 
 // vectorKernel makes a function that applies body to every vector of arrays as
 // long as the slice length, the last vector with the columns that are left.
-func (s isa) vectorKernel(name, signature, what, length string, once func(), body func(c columns, o reg.GPVirtual), after func()) {
+func (s isa) vectorKernel(name, signature, what, length string, once func(), body func(c columns, o reg.GPVirtual)) {
 	TEXT(name+s.name, 4, signature)
 	Doc(name + s.name + " " + what + ": see kernels.")
 	Pragma("noescape")
@@ -93,9 +82,6 @@ func (s isa) vectorKernel(name, signature, what, length string, once func(), bod
 	JZ(LabelRef("done"))
 	body(s.first(n), o)
 	Label("done")
-	if after != nil {
-		after()
-	}
 	VZEROUPPER()
 	RET()
 }
@@ -135,5 +121,5 @@ func (s isa) adam() {
 		p := c.read(w, o)
 		VSUBPS(first, p, p)
 		c.write(p, w, o)
-	}, nil)
+	})
 }
