@@ -59,9 +59,9 @@ func TestSameBitsAtAnyThreads(t *testing.T) {
 // was seen before leave nothing for the collector.
 func TestSteadyStepAllocatesNothing(t *testing.T) {
 	for _, cell := range nn.Cells {
-		for _, threads := range []int{1, 2} {
-			t.Run(fmt.Sprintf("%s/threads=%d", cell, threads), func(t *testing.T) {
-				e := open(t, deep(cell), Options{Threads: threads})
+		for _, o := range []Options{{Threads: 1}, {Threads: 2}, {Threads: 2, part: 1}} {
+			t.Run(fmt.Sprintf("%s/threads=%d/part=%d", cell, o.Threads, o.part), func(t *testing.T) {
+				e := open(t, deep(cell), o)
 				samples := slices.Repeat([]grid.Shape{{8, 6}}, 12)
 				b := makeBatch(2, 0, samples...)
 				b.Y = make([]float32, 12*3*2)

@@ -9,9 +9,10 @@ import (
 )
 
 // TestConformance runs the suite with every kind of products that this processor
-// can run; in short with the default alone, keeping its gates and not.
+// can run; in short with the default alone, keeping its gates and not, in one part
+// and sample by sample.
 func TestConformance(t *testing.T) {
-	choices := map[string]Options{"default": {}, "recompute": {Recompute: true}}
+	choices := map[string]Options{"default": {}, "recompute": {Recompute: true}, "parts": {part: 1}}
 	if !testing.Short() {
 		portable, name := Gonum()
 		choices["gonum"] = Options{BLAS: portable, BLASName: name}

@@ -12,6 +12,7 @@ import (
 // (softmax, binary cross-entropy) the activation is the loss's work too.
 type denseStage struct {
 	e     *Engine
+	stack *stack
 	index int
 	nn.Stage
 	in, out    *field
@@ -31,16 +32,16 @@ type denseScratch struct {
 	segments [1]segment
 }
 
-func newDenseStage(p *plan, index int, in *field, activation string) *denseStage {
-	e := p.e
+func newDenseStage(k *stack, index int, in *field, activation string) *denseStage {
+	e := k.e
 	st := e.model.Stages[index]
-	s := &denseStage{e: e, index: index, Stage: st, in: in, out: p.field(st.Out), activation: activation}
+	s := &denseStage{e: e, stack: k, index: index, Stage: st, in: in, out: k.field(st.Out), activation: activation}
 	s.transposed = make([]float32, st.In*st.Out)
 	s.table = newTable(st.Out)
-	if !p.predict {
+	if !k.predict {
 		s.slots.size = st.Out * (st.In + 1)
 	}
-	s.scratch = make([]denseScratch, e.pool.workers)
+	s.scratch = make([]denseScratch, k.pool.workers)
 	for w := range s.scratch {
 		s.scratch[w].products = e.newProducts()
 	}
@@ -85,7 +86,7 @@ func (s *denseStage) refresh(params []float32) {
 
 func (s *denseStage) forward(*pass) {
 	s.out.zero()
-	s.e.pool.run(chunks(s.sched.Rows), s.forwardJob)
+	s.stack.pool.run(chunks(s.sched.Rows), s.forwardJob)
 }
 
 func (s *denseStage) forwardChunk(task, worker int) {
@@ -120,10 +121,10 @@ func (s *denseStage) backward(*pass) {
 	if !s.Head {
 		differentiate(s.activation, s.out.grad[:s.sched.Rows*s.Out], s.out.data)
 	}
-	s.e.pool.run(s.slots.n, s.gradientJob)
+	s.stack.pool.run(s.slots.n, s.gradientJob)
 	s.reduce()
 	if s.in.back && s.in.source == nil {
-		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
+		s.stack.pool.run(chunks(s.sched.Rows), s.backwardJob)
 	}
 }
 
@@ -159,9 +160,9 @@ func (s *denseStage) weightGradient(task, worker int) {
 // reduce adds the slots, in their order, into the arena.
 func (s *denseStage) reduce() {
 	weight, _ := s.e.model.StageParam(s.index, "weight")
-	s.reduceInto(s.e.grads[weight.Offset:][:weight.Size()], 0)
+	s.reduceInto(s.stack.grads[weight.Offset:][:weight.Size()], 0)
 	if bias, ok := s.e.model.StageParam(s.index, "bias"); ok {
-		s.reduceInto(s.e.grads[bias.Offset:][:bias.Size()], weight.Size())
+		s.reduceInto(s.stack.grads[bias.Offset:][:bias.Size()], weight.Size())
 	}
 }
 

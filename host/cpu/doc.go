@@ -3,6 +3,13 @@
 //
 // # How work is cut
 //
+// A batch goes through all layers and back in parts of a few samples, about
+// partBytes of what a step keeps each: so it is still in a cache when its
+// gradients are made, and a batch takes no more memory than a part for each
+// worker, inputs and targets apart. Where there are parts enough, each worker
+// takes parts of its own and meets the others at the end of the step; else all
+// share one part after the other, as follows.
+//
 // In one mdlstm layer directions never meet, and neither do samples, so the
 // unit of work is a strand: one direction of one group of samples, which walks
 // all its wavefronts alone, forward and then in reverse. Strands need no
@@ -30,7 +37,7 @@
 //
 // # The same bits
 //
-// Strands, lanes, tiles, chunks and slots follow from the problem alone, never
+// Parts, strands, lanes, tiles, chunks and slots follow from the problem alone, never
 // from the number of cores, and every sum over several of them is made in a
 // fixed order. So results do not depend on GOMAXPROCS or on scheduling.
 //

@@ -10,7 +10,7 @@ import (
 // (seed, step, sample, cell, channel, layer) alone and is made again for the
 // backward pass rather than kept.
 type dropoutStage struct {
-	e       *Engine
+	stack   *stack
 	layer   int
 	rate    float64
 	in, out *field
@@ -25,9 +25,9 @@ type dropoutStage struct {
 	forwardJob, backwardJob func(task, worker int)
 }
 
-func newDropoutStage(e *Engine, layer int, rate float64, in *field) *dropoutStage {
-	s := &dropoutStage{e: e, layer: layer, rate: rate, in: in, out: &field{width: in.width, back: in.back}}
-	s.masks = make([][]float32, e.pool.workers)
+func newDropoutStage(k *stack, layer int, rate float64, in *field) *dropoutStage {
+	s := &dropoutStage{stack: k, layer: layer, rate: rate, in: in, out: &field{width: in.width, back: in.back}}
+	s.masks = make([][]float32, k.pool.workers)
 	for w := range s.masks {
 		s.masks[w] = make([]float32, in.width)
 	}
@@ -68,7 +68,7 @@ func (s *dropoutStage) forward(p *pass) {
 	}
 	s.out.data = s.kept
 	s.key, s.first = nn.DropKey(p.seed, p.step, s.layer), p.first
-	s.e.pool.run(chunks(s.sched.Rows), s.forwardJob)
+	s.stack.pool.run(chunks(s.sched.Rows), s.forwardJob)
 }
 
 func (s *dropoutStage) forwardChunk(task, worker int)  { s.scale(task, worker, s.out.data, s.in.data) }
@@ -90,7 +90,7 @@ func (s *dropoutStage) scale(task, worker int, dst, src []float32) {
 
 func (s *dropoutStage) backward(*pass) {
 	if s.in.back {
-		s.e.pool.run(chunks(s.sched.Rows), s.backwardJob)
+		s.stack.pool.run(chunks(s.sched.Rows), s.backwardJob)
 	}
 }
 

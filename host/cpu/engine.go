@@ -30,7 +30,8 @@ type Options struct {
 	Temp   string
 	Memory int64
 
-	set string // instruction set of our own products; tests choose
+	set  string // instruction set of our own products; tests choose
+	part int64  // bytes of a part; tests choose
 }
 
 // builtIn is how Info calls the products of our own, with the instruction set
@@ -57,6 +58,7 @@ type Engine struct {
 	sets    []*kernels // the widest first
 	kernels *kernels   // the widest, for arrays of any length
 	pool    *pool
+	alone   *pool // one worker: whoever calls
 	grids   *grid.Cache
 	plans   []*plan // newest use last
 
@@ -114,7 +116,7 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 	e.params, e.grads = make([]float32, n), make([]float32, n)
 	e.moment, e.square = make([]float32, n), make([]float32, n)
 	e.norms = make([]float64, chunksOf(n, updateValues))
-	e.pool = newPool(o.Threads)
+	e.pool, e.alone = newPool(o.Threads), newPool(1)
 	e.updateJob, e.normJob = e.updateRange, e.normRange
 	return e, nil
 }

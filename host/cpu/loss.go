@@ -4,38 +4,32 @@ import (
 	"math"
 
 	"mdlstm-gpu/host/engine"
-	"mdlstm-gpu/host/engine/batch"
 	"mdlstm-gpu/host/grid"
 )
 
 // lossStage compares the head's outputs with the targets and leaves
 // ∂loss/∂(head's pre-activation) behind; it also turns logits into outputs.
 type lossStage struct {
-	e          *Engine
+	stack      *stack
 	name       string // "mse", "cross_entropy", "binary_cross_entropy"
 	activation string // of the head
 	units      int
 	weights    []float64 // of classes; nil = all 1
 	in         *field    // the head's
 	sched      *grid.Schedule
-	predict    bool // targets are rare, gradients never wanted
-
-	given   batch.Targets // in row order
-	targets bool
+	part       *part // whose targets it compares with
 
 	scale    float32 // 1/normaliser
 	gradient bool
 	sums     []float64 // [chunks]
-	total    engine.Loss
 	rowJob   func(task, worker int)
 	logits   [][]float64 // [workers][units]
 }
 
-func newLossStage(p *plan, in *field) *lossStage {
-	e := p.e
-	c := &e.model.Config
-	s := &lossStage{e: e, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in, predict: p.predict}
-	s.logits = make([][]float64, e.pool.workers)
+func newLossStage(k *stack, in *field) *lossStage {
+	c := &k.e.model.Config
+	s := &lossStage{stack: k, name: c.Loss, activation: c.Head.Activation, units: c.Head.Units, weights: c.ClassWeights, in: in}
+	s.logits = make([][]float64, k.pool.workers)
 	for w := range s.logits {
 		s.logits[w] = make([]float64, s.units)
 	}
@@ -43,35 +37,21 @@ func newLossStage(p *plan, in *field) *lossStage {
 	return s
 }
 
-func (s *lossStage) bind(in *grid.Schedule) {
-	s.sched = in
+func (s *lossStage) bind(in *grid.Schedule, p *part) {
+	s.sched, s.part = in, p
 	s.sums = grow(s.sums, chunks(in.Rows))
-	if !s.predict {
-		s.makeRoom(s.name == "cross_entropy", s.name != "cross_entropy")
-	}
-}
-
-// makeRoom is for the targets of the batch bound last. Only a plan that
-// predicts waits for the first that come.
-func (s *lossStage) makeRoom(classes, values bool) {
-	if classes {
-		s.given.Class = grow(s.given.Class, s.sched.Rows)
-	}
-	if values {
-		s.given.Y = grow(s.given.Y, s.sched.Rows*s.units)
-	}
 }
 
 // run measures the loss of the outputs computed last. With gradient it writes
 // the head's gradient, of the loss sum times scale.
 func (s *lossStage) run(gradient bool, scale float64) engine.Loss {
 	s.gradient, s.scale = gradient, float32(scale)
-	s.e.pool.run(len(s.sums), s.rowJob)
-	loss := engine.Loss{Weight: s.total.Weight, RelevantCount: s.total.RelevantCount}
+	s.stack.pool.run(len(s.sums), s.rowJob)
+	loss := engine.Loss{Weight: s.part.weight, RelevantCount: float64(len(s.part.given.Relevant))}
 	for _, sum := range s.sums {
 		loss.Sum += sum
 	}
-	for _, r := range s.given.Relevant {
+	for _, r := range s.part.given.Relevant {
 		loss.Relevant += s.squaredError(int(r))
 	}
 	return loss
@@ -90,10 +70,10 @@ func (s *lossStage) chunk(task, worker int) {
 }
 
 func (s *lossStage) meanSquares(from, to int) (sum float64) {
-	if !s.targets {
+	if !s.part.targets {
 		return 0
 	}
-	out, y := s.in.data[from*s.units:to*s.units], s.given.Y[from*s.units:to*s.units]
+	out, y := s.in.data[from*s.units:to*s.units], s.part.given.Y[from*s.units:to*s.units]
 	for i, v := range out {
 		if e := v - y[i]; y[i] == y[i] { // a NaN target does not count
 			sum += float64(e) * float64(e)
@@ -117,7 +97,7 @@ func (s *lossStage) meanSquares(from, to int) (sum float64) {
 func (s *lossStage) squaredError(row int) (sum float64) {
 	n := 0
 	for u := row * s.units; u < (row+1)*s.units; u++ {
-		if e := float64(s.in.data[u]) - float64(s.given.Y[u]); s.given.Y[u] == s.given.Y[u] {
+		if e := float64(s.in.data[u]) - float64(s.part.given.Y[u]); s.part.given.Y[u] == s.part.given.Y[u] {
 			sum += e * e
 			n++
 		}
@@ -151,9 +131,9 @@ func (s *lossStage) crossEntropy(from, to int, p []float64) (sum float64) {
 			total += p[u]
 		}
 		logit := out
-		if s.targets {
-			if weight := s.classWeight(s.given.Class[r]); weight > 0 {
-				sum -= weight * (float64(logit[s.given.Class[r]]) - largest - math.Log(total))
+		if s.part.targets {
+			if weight := s.classWeight(s.part.given.Class[r]); weight > 0 {
+				sum -= weight * (float64(logit[s.part.given.Class[r]]) - largest - math.Log(total))
 			}
 		}
 		for u := range p {
@@ -169,7 +149,7 @@ func (s *lossStage) crossEntropy(from, to int, p []float64) (sum float64) {
 
 func (s *lossStage) softmaxGradient(r int, p []float64) {
 	grad := s.in.grad[r*s.units : (r+1)*s.units]
-	weight := s.classWeight(s.given.Class[r]) * float64(s.scale)
+	weight := s.classWeight(s.part.given.Class[r]) * float64(s.scale)
 	if weight == 0 {
 		clear(grad)
 		return
@@ -177,14 +157,14 @@ func (s *lossStage) softmaxGradient(r int, p []float64) {
 	for u, v := range p {
 		grad[u] = float32(weight * v)
 	}
-	grad[s.given.Class[r]] = float32(weight * (p[s.given.Class[r]] - 1))
+	grad[s.part.given.Class[r]] = float32(weight * (p[s.part.given.Class[r]] - 1))
 }
 
 func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 	out := s.in.data[from*s.units : to*s.units]
 	var grad, y []float32
-	if s.targets {
-		y = s.given.Y[from*s.units : to*s.units]
+	if s.part.targets {
+		y = s.part.given.Y[from*s.units : to*s.units]
 	}
 	if s.gradient {
 		grad = s.in.grad[from*s.units : to*s.units]
@@ -198,7 +178,7 @@ func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 			p = small / (1 + small)
 		}
 		out[i] = float32(p)
-		if s.targets {
+		if s.part.targets {
 			t := float64(y[i])
 			sum += math.Max(z, 0) - z*t + math.Log1p(small)
 			if s.gradient {
@@ -207,22 +187,4 @@ func (s *lossStage) binaryCrossEntropy(from, to int) (sum float64) {
 		}
 	}
 	return sum
-}
-
-// load checks the targets of a batch, brings them into row order and returns
-// their weight.
-func (s *lossStage) load(b *engine.Batch) (weight float64, err error) {
-	s.targets = false
-	s.total = engine.Loss{}
-	s.makeRoom(b.Class != nil, b.Y != nil)
-	if weight, err = s.given.Load(s.e.model, b, s.sched); err != nil {
-		return 0, err
-	}
-	s.targets = b.Y != nil || b.Class != nil
-	s.total.Weight, s.total.RelevantCount = weight, float64(len(s.given.Relevant))
-	return weight, nil
-}
-
-func (s *lossStage) bytes() int64 {
-	return 4 * int64(cap(s.given.Y)+cap(s.given.Class)+cap(s.given.Relevant))
 }

@@ -27,26 +27,90 @@ func runs(samples []grid.Shape) (list []alike) {
 	return list
 }
 
-// estimate is the memory in bytes of a plan for samples, known before any of it
-// is taken. README.md has the rule for a row.
-func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
+// need is the memory that samples take, in bytes.
+type need struct {
+	data   int64 // inputs and targets
+	tables int64 // the order of the cells
+	stages int64 // what the stages keep, in slabs when they only predict
+	rows   int   // cells
+}
+
+func (n need) total() int64 { return n.data + n.tables + n.stages }
+
+// estimate is the memory of a plan for samples, known before any of it is taken.
+// README.md has the rule for a row.
+func (e *Engine) estimate(samples []grid.Shape, predict, inFile bool) need {
+	all := e.needOf(samples, predict, e.pool.workers)
+	begin := e.cut(samples, nil)
+	parts := len(begin) - 1
+	if parts == 1 {
+		return all
+	}
+	stacks, workers := int64(1), e.pool.workers // of a stack
+	if e.apart(parts, inFile) {
+		stacks, workers = int64(min(runsOf(parts), e.pool.workers)), 1
+	}
+	most := need{}
+	for i := range parts {
+		if n := e.needOf(samples[begin[i]:begin[i+1]], predict, workers); n.rows > most.rows {
+			most = n
+		}
+	}
+	all.stages = stacks * most.stages
+	if len(runs(samples)) == 1 { // parts of one size, or of two
+		all.tables = most.tables
+		if len(samples)%parts != 0 {
+			all.tables *= 2
+		}
+	}
+	if !predict {
+		all.stages += 4 * int64(runsOf(parts)*e.model.Size())
+	}
+	return all
+}
+
+// needOf is what samples take that are computed in one part, whose work so many
+// workers share.
+func (e *Engine) needOf(samples []grid.Shape, predict bool, workers int) need {
 	levels, rows := e.levels(samples)
-	n := int64(rows)
-	floats := int64(e.model.Config.Input) * n
+	n := need{rows: rows, data: 4 * int64(e.model.Config.Input*rows)}
 	words := levels[0].words
-	first := true // the first stage needs no gradient of its inputs
+	for _, l := range levels[1:] {
+		words += l.words
+	}
+	if predict {
+		n.stages, n.tables = 4*e.slabFloats(levels), 4*(words+e.mapWords(levels, false))
+		return n
+	}
+	n.data += 4 * int64(e.model.Units()) * levels[len(levels)-1].rows
+	n.stages, n.tables = 4*(e.stageFloats(levels, len(samples), workers)+e.mapWords(levels, !e.options.Recompute)), 4*words
+	return n
+}
+
+// mapWords are the tables of the layers' directions: the cells' rows and, where
+// neighbours is said, those of the cells before them.
+func (e *Engine) mapWords(levels []level, neighbours bool) (words int64) {
 	for i := range e.model.Stages {
-		st := &e.model.Stages[i]
-		n = levels[i+1].rows
-		words += levels[i+1].words
+		if st := &e.model.Stages[i]; st.Type == "mdlstm" {
+			maps := 1
+			if neighbours {
+				maps += st.Axes
+			}
+			words += int64(maps*len(st.Directions)) * levels[i+1].rows
+		}
+	}
+	return words
+}
+
+// stageFloats is what the stages keep of a training step.
+func (e *Engine) stageFloats(levels []level, samples, workers int) (floats int64) {
+	gradients := int64(1) // the first stage needs none of its inputs
+	for i := range e.model.Stages {
+		st, n := &e.model.Stages[i], levels[i+1].rows
 		if st.Type == "sum" {
 			floats += 2 * int64(st.Out) * n
-			first = false
+			gradients = 2
 			continue
-		}
-		gradients := int64(2)
-		if first {
-			gradients = 1
 		}
 		if st.Window != nil {
 			floats += gradients * int64(st.In) * n
@@ -60,19 +124,14 @@ func (e *Engine) estimate(samples []grid.Shape) (total int64, rows int) {
 			floats += 2 * int64(st.Out) * n
 		}
 		if st.Type == "mdlstm" {
-			floats += e.cellFloats(st, levels[i+1], len(samples))
+			floats += e.cellFloats(st, levels[i+1], samples, workers)
 			if st.Combine != "concat" {
 				floats += 2 * int64(st.Hidden*len(st.Directions)) * n
 			}
-			maps := 1
-			if !e.options.Recompute {
-				maps += st.Axes
-			}
-			words += int64(maps*len(st.Directions)) * n
 		}
-		first = false
+		gradients = 2
 	}
-	return 4 * (floats + words + int64(e.model.Units())*n), rows
+	return floats
 }
 
 // level is the grid that a stage works on.
@@ -119,52 +178,44 @@ func (e *Engine) levels(samples []grid.Shape) (list []level, rows int) {
 	return list, rows
 }
 
-// estimateToPredict is estimate for a plan that only predicts: bytes of slabs,
-// which may lie in a file, and of tables, which may not.
-func (e *Engine) estimateToPredict(samples []grid.Shape) (slabs, tables int64, rows int) {
-	levels, rows := e.levels(samples)
+// slabFloats is what the slabs of a stack that only predicts hold.
+func (e *Engine) slabFloats(levels []level) (floats int64) {
 	var need [slabCount]int64
 	turn := slabOdd
 	field := func(floats int64) {
 		turn = slabEven + slabOdd - turn
 		need[turn] = max(need[turn], floats)
 	}
-	need[slabInput] = int64(e.model.Config.Input) * int64(rows)
-	tables = levels[0].words
 	for i := range e.model.Stages {
 		st, n := &e.model.Stages[i], levels[i+1].rows
-		tables += levels[i+1].words
 		if st.Window != nil {
 			field(int64(st.In) * n)
 		}
-		if st.Type == "mdlstm" {
-			tables += int64(len(st.Directions)) * n
-			if st.Combine != "concat" {
-				need[slabAside] = max(need[slabAside], int64(st.Hidden*len(st.Directions))*n)
-			}
+		if st.Type == "mdlstm" && st.Combine != "concat" {
+			need[slabAside] = max(need[slabAside], int64(st.Hidden*len(st.Directions))*n)
 		}
 		field(int64(st.Out) * n)
 	}
-	for _, floats := range need {
-		slabs += 4 * floats
+	for _, n := range need {
+		floats += n
 	}
-	return slabs, 4 * tables, rows
+	return floats
 }
 
 // affordableToPredict says whether the slabs of a plan that only predicts have
 // to lie in a file, and refuses one whose tables alone are too large.
 func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err error) {
-	slabs, tables, rows := e.estimateToPredict(samples)
 	limit := e.options.Memory
 	if limit == 0 {
 		limit = machine.FreeMemory()
 	}
-	if limit == 0 || slabs+tables <= limit {
+	n := e.estimate(samples, true, false)
+	if limit == 0 || n.total() <= limit {
 		return false, nil
 	}
-	if tables > limit {
+	if n.tables > limit {
 		return false, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
-			engine.ErrMemory, len(samples), rows, machine.Size(tables), machine.Size(limit))
+			engine.ErrMemory, len(samples), n.rows, machine.Size(n.tables), machine.Size(limit))
 	}
 	return true, nil
 }
@@ -197,7 +248,7 @@ func (e *Engine) asksAbove(i int) bool {
 // row and direction gates and c, and for layernorm the norms' deviations;
 // with Recompute, the cells of one wavefront a stretch, and all of that for a
 // stretch of as many strands as are walked at once.
-func (e *Engine) cellFloats(st *nn.Stage, l level, samples int) int64 {
+func (e *Engine) cellFloats(st *nn.Stage, l level, samples, workers int) int64 {
 	p, g, directions := int64(e.padded(st.Hidden)), int64(st.Gates), len(st.Directions)
 	floats := g*p + p
 	if st.Cell == cellLayerNorm {
@@ -213,7 +264,7 @@ func (e *Engine) cellFloats(st *nn.Stage, l level, samples int) int64 {
 	}
 	stretch := int64(stretchOf(int(l.waves), st.Gates))
 	kept := ((l.waves-1)/stretch + 2) * p * longest * int64(directions)
-	strands := int64(min(e.pool.workers, directions*groups))
+	strands := int64(min(workers, directions*groups))
 	rings := 4 * int64(st.Axes) * p * longest * int64(directions) // what wavefronts leave for each other
 	return kept + rings + strands*longest/int64(groups)*(stretch*floats+p)
 }
@@ -221,13 +272,13 @@ func (e *Engine) cellFloats(st *nn.Stage, l level, samples int) int64 {
 // affordable refuses a plan that this machine has no memory for, before any of
 // it is taken: a process that runs out later is killed without a word.
 func (e *Engine) affordable(samples []grid.Shape) error {
-	total, rows := e.estimate(samples)
+	n := e.estimate(samples, false, false)
 	free := machine.FreeMemory()
-	if free == 0 || total <= free {
+	if free == 0 || n.total() <= free {
 		return nil
 	}
 	return fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
-		engine.ErrMemory, len(samples), rows, machine.Size(total), machine.Size(free))
+		engine.ErrMemory, len(samples), n.rows, machine.Size(n.total()), machine.Size(free))
 }
 
 // scheduleBytes is the memory of a schedule's own tables.

@@ -6,23 +6,27 @@ import (
 	"mdlstm-gpu/host/engine/nonfinite"
 )
 
-// FindNonFinite computes the loaded batch once more, because gradients have
-// taken the gates' place, and looks at every stage in order; then at the arena.
-func (p *plan) FindNonFinite() (string, error) {
-	if err := p.ready(); err != nil {
-		return "", err
+// findNonFinite computes a part once more and looks at the stages before one, in
+// order, and then, if there is none behind them, at the loss: the index of the
+// first at fault, and what is wrong there; "" when all is finite.
+func (k *stack) findNonFinite(p *part, pass pass, before int) (at int, where string, err error) {
+	if err := k.bind(p); err != nil {
+		return 0, "", err
 	}
-	p.refresh()
-	for _, s := range p.stages { // one by one: in a plan that predicts, later ones overwrite
-		s.forward(&p.pass)
+	k.pass = pass.from(p)
+	k.refresh()
+	for i, s := range k.stages[:before] { // one by one: in a stack that predicts, later ones overwrite
+		s.forward(&k.pass)
 		if where := s.check(); where != "" {
-			return where, nil
+			return i, where, nil
 		}
 	}
-	if loss := p.loss.run(false, 0); math.IsNaN(loss.Sum) || math.IsInf(loss.Sum, 0) {
-		return "loss", nil
+	if before == len(k.stages) {
+		if loss := k.loss.run(false, 0); math.IsNaN(loss.Sum) || math.IsInf(loss.Sum, 0) {
+			return len(k.stages), "loss", nil
+		}
 	}
-	return nonfinite.Gradient(p.e.model, p.e.grads), nil
+	return 0, "", nil
 }
 
 // check looks at gates, cell and output, wavefront by wavefront. A layer that

@@ -7,42 +7,37 @@ import (
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/engine/batch"
+	"mdlstm-gpu/host/engine/nonfinite"
 	"mdlstm-gpu/host/grid"
 )
 
-// plan holds the stages of a model with room for batches up to a capacity.
+// plan holds a batch cut into parts, and the stacks that compute them.
 type plan struct {
 	e        *Engine
 	capacity engine.Capacity
 	evicted  bool
-	version  int64 // of the parameters that the stages have packed
+	predict  bool // forward only: see slab.go
+	inFile   bool // slabs are mapped files
 
-	predict   bool // forward only: see slab.go
-	recompute bool // see recurrent_recompute.go
-	inFile    bool // slabs are mapped files
-	slabs     [slabCount]slab
-	fields    []*field // that lie in them
-	turn      int      // slab of the field made last
+	inputs slab      // of all parts
+	parts  []part    // of the batch
+	shapes []int     // of its samples, one after the other
+	begin  []int     // [parts+1] their first samples
+	cells  int       // of the output grids
+	shared *stack    // whose work all workers share
+	own    []*stack  // of each worker, where there are parts enough
+	sums   []float32 // [runs, parameters] gradients of runs of parts
 
-	input    *field
-	stages   []stage
-	dropouts []*dropoutStage
-	loss     *lossStage
-	begin    []int32 // [samples+1] where each sample of the batch begins, in packed cells
+	loaded bool
+	weight float64
+	pass   pass
+	scale  float64 // of the loss
 
-	in, out *grid.Schedule
-	loaded  bool
-	pass    pass
-	weight  float64
-
-	source              *engine.Batch // while Load runs
-	result              []float32     // while Predict runs
-	bad                 atomic.Bool
-	inputJob, outputJob func(task, worker int)
+	source                                                     *engine.Batch // while Load runs
+	result                                                     []float32     // while Predict runs
+	bad                                                        atomic.Bool
+	scheduleJob, loadJob, inputJob, runJob, addJob, predictJob func(task, worker int)
 }
-
-// packer is a stage that keeps the parameters in a form of its own.
-type packer interface{ refresh(params []float32) }
 
 // Plan returns a plan for batches like samples. See [engine.Engine].
 func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan, error) {
@@ -69,11 +64,8 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.newPlan(want, least.Predict, inFile)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.bind(room); err != nil {
+	p := e.newPlan(want, least.Predict, inFile)
+	if err := p.reserve(room); err != nil {
 		p.free()
 		return nil, err
 	}
@@ -98,96 +90,178 @@ func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
 	return room
 }
 
-func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) (*plan, error) {
-	p := &plan{e: e, capacity: capacity, version: -1, predict: predict, recompute: e.options.Recompute && !predict, inFile: inFile, turn: slabOdd}
-	p.input = &field{width: e.model.Config.Input}
-	if predict {
-		p.input = p.inSlab(e.model.Config.Input, slabInput)
+func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) *plan {
+	p := &plan{e: e, capacity: capacity, predict: predict, inFile: inFile}
+	p.scheduleJob, p.loadJob, p.inputJob = p.schedulePart, p.loadPart, p.loadChunk
+	p.runJob, p.addJob, p.predictJob = p.computeRun, p.addRuns, p.predictPart
+	return p
+}
+
+// reserve takes the memory for a batch of these samples.
+func (p *plan) reserve(samples []grid.Shape) error {
+	if err := p.cut(samples); err != nil {
+		return err
 	}
-	at := p.input
+	most := &p.parts[0]
+	for i := range p.parts {
+		if t := &p.parts[i]; t.in.Rows > most.in.Rows {
+			most = t
+		}
+		if !p.predict { // where targets are rare
+			p.parts[i].makeRoom(p.e.model)
+		}
+	}
+	for _, k := range p.stacks() {
+		if err := k.bind(most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut makes the parts of a batch of these samples, without what is in them.
+func (p *plan) cut(samples []grid.Shape) error {
+	if p.knows(samples) {
+		return nil
+	}
+	p.shapes = p.shapes[:0]
+	p.begin = p.e.cut(samples, p.begin[:0])
+	n := len(p.begin) - 1
+	for cap(p.parts) < n {
+		p.parts = append(p.parts[:cap(p.parts)], part{})
+	}
+	p.parts = p.parts[:n]
+	p.source = &engine.Batch{Samples: samples}
+	p.e.pool.run(n, p.scheduleJob)
+	p.source = nil
+	cell, width := 0, p.e.model.Config.Input
+	p.cells, p.inputs.need = 0, 0
+	for i := range p.parts {
+		t := &p.parts[i]
+		if t.err != nil {
+			return t.err
+		}
+		t.first, t.cell, t.outCell = p.begin[i], cell, p.cells
+		cell += t.in.Rows
+		p.cells += t.out.Rows
+		p.inputs.need += (t.in.Rows + 1) * width
+	}
+	if err := p.inputs.grow(p.inFile, p.e.options.Temp); err != nil {
+		return err
+	}
+	at := 0
+	for i := range p.parts {
+		t := &p.parts[i]
+		end := at + (t.in.Rows+1)*width
+		t.input = p.inputs.data[at:end]
+		clear(t.input[t.in.Rows*width:])
+		at = end
+	}
+	if err := p.makeStacks(); err != nil {
+		return err
+	}
+	for _, s := range samples {
+		p.shapes = append(p.shapes, s...)
+	}
+	return nil
+}
+
+// knows says whether the parts are those of a batch of these samples.
+func (p *plan) knows(samples []grid.Shape) bool {
+	at := 0
+	for _, s := range samples {
+		if len(p.shapes) < at+len(s) || !slices.Equal(p.shapes[at:at+len(s)], s) {
+			return false
+		}
+		at += len(s)
+	}
+	return at == len(p.shapes)
+}
+
+// schedulePart makes the schedules of a part.
+func (p *plan) schedulePart(task, _ int) {
+	t := &p.parts[task]
+	samples := p.source.Samples[p.begin[task]:p.begin[task+1]]
+	t.begin = append(t.begin[:0], 0)
+	for _, s := range samples {
+		t.begin = append(t.begin, t.begin[len(t.begin)-1]+int32(s.Cells()))
+	}
+	if view := p.e.model.Config.View; view != "" && view != grid.ViewGrid {
+		if samples, t.err = grid.View(view, samples); t.err != nil {
+			return
+		}
+	}
+	if t.in, t.err = p.e.grids.Get(samples); t.err == nil {
+		t.out, t.err = p.e.outputs(t.in)
+	}
+}
+
+// outputs follows a schedule through the windows and sums of the model.
+func (e *Engine) outputs(at *grid.Schedule) (*grid.Schedule, error) {
 	for i := range e.model.Stages {
 		st := &e.model.Stages[i]
 		if st.Type == "sum" {
-			s := newSumStage(p, st.Name, st.Axis, at)
-			p.stages, at = append(p.stages, s), s.out
-			continue
-		}
-		if st.Window != nil {
-			s := newWindowStage(p, st.Window, at)
-			p.stages, at = append(p.stages, s), s.out
-		}
-		if st.Dropout > 0 && !predict {
-			s := newDropoutStage(e, st.Layer, st.Dropout, at)
-			p.stages, p.dropouts, at = append(p.stages, s), append(p.dropouts, s), s.out
-		}
-		if st.Type == "mdlstm" {
-			s, err := newRecurrentStage(p, i, at)
+			maps, err := at.Sum(st.Axis)
 			if err != nil {
 				return nil, err
 			}
-			p.stages, at = append(p.stages, s), s.out
-			continue
+			at = maps.Next
+		} else if st.Window != nil {
+			maps, err := at.Window(st.Window)
+			if err != nil {
+				return nil, err
+			}
+			at = maps.Next
 		}
-		activation := st.Activation
-		if st.Head && e.model.Config.Loss != "mse" {
-			activation = "linear" // the loss wants logits
-		}
-		s := newDenseStage(p, i, at, activation)
-		p.stages, at = append(p.stages, s), s.out
 	}
-	p.loss = newLossStage(p, at)
-	p.inputJob, p.outputJob = p.copyInput, p.copyOutput
-	return p, nil
+	return at, nil
 }
 
-// bind makes the schedules of a batch current.
-func (p *plan) bind(samples []grid.Shape) error {
-	for i := range p.slabs {
-		p.slabs[i].need = 0 // of a batch that found no room
+// apart says whether so many parts are computed side by side, each by a worker of
+// its own, without a barrier. Else all workers share one part after the other.
+func (e *Engine) apart(parts int, inFile bool) bool {
+	return parts > 1 && e.pool.workers > 1 && 2*runsOf(parts) >= e.pool.workers && !inFile
+}
+
+// makeStacks makes the stacks for the parts, and the sums of their gradients.
+func (p *plan) makeStacks() error {
+	parts := len(p.parts)
+	if parts > 1 && !p.predict {
+		p.sums = grow(p.sums, runsOf(parts)*p.e.model.Size())
 	}
-	view := p.e.model.Config.View
-	shapes := samples
-	if view != "" && view != grid.ViewGrid {
-		var err error
-		if shapes, err = grid.View(view, samples); err != nil {
-			return err
-		}
-	}
-	in, err := p.e.grids.Get(shapes)
-	if err != nil {
-		return err
-	}
-	p.begin = append(p.begin[:0], 0)
-	for _, s := range samples {
-		p.begin = append(p.begin, p.begin[len(p.begin)-1]+int32(s.Cells()))
-	}
-	if in != p.in || p.predict {
-		p.in = in
-		p.input.resize(in.Rows)
-	}
-	at := in
-	for _, s := range p.stages {
-		if at, err = s.bind(at); err != nil {
-			return err
-		}
-		if d, ok := s.(*dropoutStage); ok {
-			begin := at.First
-			if view == grid.ViewRows || view == grid.ViewSnake {
-				begin = p.begin
+	if !p.e.apart(parts, p.inFile) {
+		if p.shared == nil {
+			k, err := p.e.newStack(p.e.pool, p.predict, p.inFile)
+			if err != nil {
+				return err
 			}
-			d.number(begin)
+			p.shared = k
 		}
+		return nil
 	}
-	p.out = at
-	p.loss.bind(at)
-	return p.place()
+	for len(p.own) < min(runsOf(parts), p.e.pool.workers) {
+		k, err := p.e.newStack(p.e.alone, p.predict, false)
+		if err != nil {
+			return err
+		}
+		p.own = append(p.own, k)
+	}
+	return nil
+}
+
+// stacks are those that compute the batch's parts.
+func (p *plan) stacks() []*stack {
+	if p.e.apart(len(p.parts), p.inFile) {
+		return p.own[:min(runsOf(len(p.parts)), p.e.pool.workers)]
+	}
+	return []*stack{p.shared}
 }
 
 // Load copies a batch in. See [engine.Plan].
 func (p *plan) Load(b *engine.Batch) (float64, error) {
 	p.loaded = false
-	if p.evicted {
-		return 0, fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
+	if err := p.usable(); err != nil {
+		return 0, err
 	}
 	need, err := batch.Needs(p.e.model, b.Samples)
 	if err != nil {
@@ -196,37 +270,62 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	if err := batch.Within(need, p.capacity); err != nil {
 		return 0, err
 	}
-	if want := need.Rows * p.input.width; len(b.X) != want {
-		return 0, fmt.Errorf("%w: x has %d values, want %d (%d cells of %d channels)", engine.ErrShape, len(b.X), want, need.Rows, p.input.width)
+	width := p.e.model.Config.Input
+	if want := need.Rows * width; len(b.X) != want {
+		return 0, fmt.Errorf("%w: x has %d values, want %d (%d cells of %d channels)", engine.ErrShape, len(b.X), want, need.Rows, width)
 	}
-	if err := p.bind(b.Samples); err != nil {
+	if err := p.cut(b.Samples); err != nil {
 		return 0, err
 	}
-	p.input.zero()
+	if err := batch.CheckTargets(p.e.model, b, p.cells); err != nil {
+		return 0, err
+	}
 	p.source = b
 	p.bad.Store(false)
-	p.e.pool.run(chunks(p.in.Rows), p.inputJob)
+	if len(p.parts) == 1 {
+		p.e.pool.run(chunks(p.parts[0].in.Rows), p.inputJob)
+		p.loadTargets(&p.parts[0])
+	} else {
+		p.e.pool.run(len(p.parts), p.loadJob)
+	}
 	p.source = nil
 	if p.bad.Load() {
-		return 0, batch.Inputs(p.input.data, b, p.input.width, p.in) // finds the place
+		return 0, batch.BadInput(b, width) // finds the place
 	}
-	if p.weight, err = p.loss.load(b); err != nil {
-		return 0, err
+	p.weight = 0
+	for i := range p.parts {
+		t := &p.parts[i]
+		if t.err != nil {
+			return 0, t.err
+		}
+		p.weight += t.weight
 	}
 	p.pass.first = b.First
 	p.loaded = true
 	return p.weight, nil
 }
 
-// copyInput brings a chunk of rows from packed order and looks at each value.
-func (p *plan) copyInput(task, _ int) {
-	from, to := chunk(task, p.in.Rows)
-	k := p.input.width
+func (p *plan) loadPart(task, _ int) {
+	t := &p.parts[task]
+	p.loadRows(t, 0, t.in.Rows)
+	p.loadTargets(t)
+}
+
+func (p *plan) loadChunk(task, _ int) {
+	t := &p.parts[0]
+	from, to := chunk(task, t.in.Rows)
+	p.loadRows(t, from, to)
+}
+
+// loadRows brings rows of a part from packed order and looks at each value.
+func (p *plan) loadRows(t *part, from, to int) {
+	k := p.e.model.Config.Input
+	all := p.source.X[t.cell*k:]
 	var sum float32 // 0 exactly when all values are finite
 	for r := from; r < to; r++ {
-		x := p.source.X[int(p.in.Cell[r])*k:][:k]
+		x := all[int(t.in.Cell[r])*k:][:k]
 		for i, v := range x {
-			p.input.data[r*k+i] = v
+			t.input[r*k+i] = v
 			sum += v - v
 		}
 	}
@@ -235,33 +334,29 @@ func (p *plan) copyInput(task, _ int) {
 	}
 }
 
-func (p *plan) ready() error {
+func (p *plan) loadTargets(t *part) {
+	t.targets = p.source.Y != nil || p.source.Class != nil
+	if t.targets {
+		t.makeRoom(p.e.model)
+	}
+	t.weight, t.err = t.given.Load(p.e.model, p.source, t.out, t.outCell)
+}
+
+func (p *plan) usable() error {
 	if p.evicted {
 		return fmt.Errorf("this plan was dropped after %d newer ones: ask the engine for it again", engine.PlanLimit)
+	}
+	return nil
+}
+
+func (p *plan) ready() error {
+	if err := p.usable(); err != nil {
+		return err
 	}
 	if !p.loaded {
 		return fmt.Errorf("%w: no batch is loaded", engine.ErrData)
 	}
 	return nil
-}
-
-// refresh packs the parameters, where they have changed.
-func (p *plan) refresh() {
-	if p.version != p.e.version {
-		for _, s := range p.stages {
-			if s, ok := s.(packer); ok {
-				s.refresh(p.e.params)
-			}
-		}
-		p.version = p.e.version
-	}
-}
-
-func (p *plan) forward() {
-	p.refresh()
-	for _, s := range p.stages {
-		s.forward(&p.pass)
-	}
 }
 
 // Gradients adds the gradients of the loaded batch. See [engine.Plan].
@@ -272,21 +367,70 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 	if p.predict {
 		return engine.Loss{}, fmt.Errorf("%w: this plan has room to predict only: ask for one whose capacity does not say Predict", engine.ErrShape)
 	}
-	if !p.loss.targets {
+	if !p.parts[0].targets {
 		return engine.Loss{}, fmt.Errorf("%w: the batch has no targets to learn from", engine.ErrData)
 	}
 	if a.Normaliser == 0 {
 		a.Normaliser = p.weight
 	}
-	scale := 0.0 // a batch in which no cell counts has no gradient
+	p.scale = 0 // a batch in which no cell counts has no gradient
 	if a.Normaliser != 0 {
-		scale = 1 / a.Normaliser
+		p.scale = 1 / a.Normaliser
 	}
 	p.pass.train, p.pass.seed, p.pass.step = true, a.Seed, a.Step
-	p.forward()
-	loss := p.loss.run(true, scale)
-	for i := len(p.stages) - 1; i >= 0; i-- {
-		p.stages[i].backward(&p.pass)
+	runs := runsOf(len(p.parts))
+	if p.e.apart(len(p.parts), p.inFile) {
+		p.e.pool.run(runs, p.runJob)
+	} else {
+		for run := range runs {
+			p.compute(run, p.shared)
+		}
+	}
+	loss, err := p.pooled()
+	if err == nil && runs > 1 {
+		p.e.pool.run(chunksOf(p.e.model.Size(), updateValues), p.addJob)
+	}
+	return loss, err
+}
+
+func (p *plan) computeRun(task, worker int) { p.compute(task, p.own[worker]) }
+
+// compute adds up the gradients of a run of parts.
+func (p *plan) compute(run int, k *stack) {
+	n, runs := len(p.parts), runsOf(len(p.parts))
+	sums := p.e.grads
+	if runs > 1 {
+		sums = p.runSums(run)
+		clear(sums)
+	}
+	k.begin(sums)
+	for i := run * n / runs; i < (run+1)*n/runs; i++ {
+		p.parts[i].err = k.gradients(&p.parts[i], p.pass, p.scale)
+	}
+	k.finish()
+}
+
+// runSums holds the gradients of a run of parts.
+func (p *plan) runSums(run int) []float32 {
+	n := p.e.model.Size()
+	return p.sums[run*n : (run+1)*n]
+}
+
+// addRuns adds the runs' gradients, in their order, to a range of the arena.
+func (p *plan) addRuns(task, _ int) {
+	from, to := task*updateValues, min((task+1)*updateValues, len(p.e.grads))
+	for run := range runsOf(len(p.parts)) {
+		p.e.kernels.add(p.e.grads[from:to], p.runSums(run)[from:to])
+	}
+}
+
+// pooled is the loss of all parts, or the first error.
+func (p *plan) pooled() (loss engine.Loss, err error) {
+	for i := range p.parts {
+		if err := p.parts[i].err; err != nil {
+			return engine.Loss{}, err
+		}
+		loss.Add(p.parts[i].loss)
 	}
 	return loss, nil
 }
@@ -296,58 +440,86 @@ func (p *plan) Predict(out []float32) (engine.Loss, error) {
 	if err := p.ready(); err != nil {
 		return engine.Loss{}, err
 	}
-	if want := p.out.Rows * p.loss.units; out != nil && len(out) != want {
-		return engine.Loss{}, fmt.Errorf("%w: room for %d outputs, want %d (%d cells of %d units)", engine.ErrShape, len(out), want, p.out.Rows, p.loss.units)
+	if units := p.e.model.Units(); out != nil && len(out) != p.cells*units {
+		return engine.Loss{}, fmt.Errorf("%w: room for %d outputs, want %d (%d cells of %d units)", engine.ErrShape, len(out), p.cells*units, p.cells, units)
 	}
 	p.pass.train = false
-	p.forward()
-	loss := p.loss.run(false, 0)
+	p.result = out
+	if p.e.apart(len(p.parts), p.inFile) {
+		p.e.pool.run(runsOf(len(p.parts)), p.predictJob)
+	} else {
+		for i := range p.parts {
+			p.outputs(&p.parts[i], p.shared)
+		}
+	}
+	p.result = nil
+	return p.pooled()
+}
+
+func (p *plan) predictPart(run, worker int) {
+	n, runs := len(p.parts), runsOf(len(p.parts))
+	for i := run * n / runs; i < (run+1)*n/runs; i++ {
+		p.outputs(&p.parts[i], p.own[worker])
+	}
+}
+
+func (p *plan) outputs(t *part, k *stack) {
+	out := p.result
 	if out != nil {
-		p.result = out
-		p.e.pool.run(chunks(p.out.Rows), p.outputJob)
-		p.result = nil
+		units := p.e.model.Units()
+		out = out[t.outCell*units : (t.outCell+t.out.Rows)*units]
 	}
-	return loss, nil
+	t.err = k.outputs(t, p.pass, out)
 }
 
-func (p *plan) copyOutput(task, _ int) {
-	from, to := chunk(task, p.out.Rows)
-	n := p.loss.units
-	for r := from; r < to; r++ {
-		copy(p.result[int(p.out.Cell[r])*n:][:n], p.loss.in.data[r*n:])
+// FindNonFinite computes the loaded batch once more, because gradients have
+// taken the gates' place, and looks at every stage in order; then at the arena.
+func (p *plan) FindNonFinite() (string, error) {
+	if err := p.ready(); err != nil {
+		return "", err
 	}
+	k := p.stacks()[0]
+	before, where := len(k.stages), "" // the first stage at fault, of any part
+	for i := range p.parts {
+		at, what, err := k.findNonFinite(&p.parts[i], p.pass, before)
+		if err != nil {
+			return "", err
+		}
+		if what != "" {
+			before, where = at, what
+		}
+	}
+	if where != "" {
+		return where, nil
+	}
+	return nonfinite.Gradient(p.e.model, p.e.grads), nil
 }
 
-// Bytes is the memory of the plan's buffers, in files too, and of the schedules bound last.
+// Bytes is the memory of the plan's buffers, in files too, and of the schedules
+// bound last.
 func (p *plan) Bytes() (int64, float64) {
-	n := p.input.bytes() + p.loss.bytes()
-	for i := range p.slabs {
-		n += 4 * int64(len(p.slabs[i].data))
+	n := 4 * int64(len(p.inputs.data)+cap(p.sums))
+	var seen []*grid.Schedule
+	for i := range p.parts {
+		t := &p.parts[i]
+		n += 4 * int64(cap(t.given.Y)+cap(t.given.Class)+cap(t.given.Relevant))
+		if !slices.Contains(seen, t.in) {
+			seen = append(seen, t.in)
+			n += scheduleBytes(t.in)
+		}
 	}
-	for _, s := range p.stages {
-		n += s.bytes()
-	}
-	n += scheduleBytes(p.in)
-	if p.predict {
-		n += p.mirrorBytes()
+	for _, k := range p.stacks() {
+		n += k.bytes()
 	}
 	return n, float64(n) / float64(p.capacity.Rows)
 }
 
-// mirrorBytes is the memory of the directions' tables, of which layers on one
-// grid share one each. Little beside what a plan for training has, they count
-// here.
-func (p *plan) mirrorBytes() (n int64) {
-	seen := map[*int32]bool{}
-	for _, s := range p.stages {
-		if s, ok := s.(*recurrentStage); ok {
-			for i := range s.dirs {
-				if table := s.dirs[i].input; !seen[&table[0]] {
-					seen[&table[0]] = true
-					n += 4 * int64(len(table))
-				}
-			}
+// free gives back what the garbage collector does not know.
+func (p *plan) free() {
+	p.inputs.free()
+	for _, k := range append(p.own, p.shared) {
+		if k != nil {
+			k.free()
 		}
 	}
-	return n
 }

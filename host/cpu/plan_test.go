@@ -28,7 +28,7 @@ func TestEstimate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, recompute := range []bool{false, true} {
 				e := open(t, c.config, Options{Threads: 1, Recompute: recompute})
-				want, _ := e.estimate(c.samples)
+				want := e.estimate(c.samples, false, false).total()
 				p, err := e.Plan(c.samples, engine.Capacity{})
 				if err != nil {
 					t.Fatal(err)

@@ -25,7 +25,7 @@ func outputs(t *testing.T, e *Engine, b *engine.Batch, capacity engine.Capacity)
 	if _, err := p.Load(b); err != nil {
 		t.Fatal(err)
 	}
-	out := make([]float32, p.(*plan).out.Rows*e.model.Units())
+	out := make([]float32, p.(*plan).cells*e.model.Units())
 	for i := range out {
 		out[i] = float32(math.NaN())
 	}
@@ -51,18 +51,18 @@ func TestPredictBeyondMemory(t *testing.T) {
 			b := makeBatch(2, 0, samples...)
 			ordinary := open(t, c, Options{})
 			want := outputs(t, ordinary, b, engine.Capacity{})
-			slabs, tables, _ := ordinary.estimateToPredict(samples)
+			need := ordinary.estimate(samples, true, false)
 			for _, threads := range []int{1, 3} {
 				folder := t.TempDir()
 				for what, o := range map[string]Options{
-					"heap": {Threads: threads}, "file": {Threads: threads, Memory: tables + slabs/2, Temp: folder},
+					"heap": {Threads: threads}, "file": {Threads: threads, Memory: need.tables + (need.data+need.stages)/2, Temp: folder},
 				} {
 					e := open(t, c, o)
 					got := outputs(t, e, b, engine.Capacity{Predict: true})
 					if err := approx.SameBits("outputs", got, want); err != nil {
 						t.Errorf("%s, %d threads: %v", what, threads, err)
 					}
-					if inFile := e.plans[0].slabs[slabEven].file != nil; inFile != (what == "file") {
+					if inFile := e.plans[0].stacks()[0].slabs[slabEven].file != nil; inFile != (what == "file") {
 						t.Errorf("%s: in a file: %v", what, inFile)
 					}
 				}
@@ -88,16 +88,16 @@ func TestEstimateToPredict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := open(t, c.config, Options{Threads: 1})
-			slabs, tables, _ := e.estimateToPredict(c.samples)
+			want := e.estimate(c.samples, true, false).total()
 			p, err := e.Plan(c.samples, engine.Capacity{Predict: true})
 			if err != nil {
 				t.Fatal(err)
 			}
 			got, perRow := p.Bytes()
-			if share := float64(got) / float64(slabs+tables); share < 0.7 || share > 1.25 {
-				t.Errorf("the plan holds %d bytes, %.0f a row; estimated were %d + %d", got, perRow, slabs, tables)
+			if share := float64(got) / float64(want); share < 0.7 || share > 1.25 {
+				t.Errorf("the plan holds %d bytes, %.0f a row; estimated were %d", got, perRow, want)
 			}
-			train, _ := e.estimate(c.samples)
+			train := e.estimate(c.samples, false, false).total()
 			t.Logf("%.0f bytes a row to predict, %d times less than to train", perRow, train/got)
 			if float64(train) < c.least*float64(got) {
 				t.Errorf("%d bytes to predict, %d to train: want %v times less", got, train, c.least)
@@ -158,21 +158,18 @@ func TestPredictFindsNonFinite(t *testing.T) {
 func TestPredictAfterNoRoom(t *testing.T) {
 	c, folder := oneLayer("plain", 1, 8, 2, 4), filepath.Join(t.TempDir(), "gone")
 	e := open(t, c, Options{Memory: 5_000_000, Temp: folder})
-	p, err := e.newPlan(engine.Capacity{Rows: 1 << 20, Wavefronts: 1 << 12, Samples: 1, Predict: true}, true, true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := e.newPlan(engine.Capacity{Rows: 1 << 20, Wavefronts: 1 << 12, Samples: 1, Predict: true}, true, true)
 	t.Cleanup(p.free)
-	if err := p.bind([]grid.Shape{{300, 300}}); !errors.Is(err, engine.ErrMemory) {
+	if err := p.reserve([]grid.Shape{{300, 300}}); !errors.Is(err, engine.ErrMemory) {
 		t.Fatalf("no folder: got %v, want ErrMemory", err)
 	}
 	if err := os.Mkdir(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.bind([]grid.Shape{{3, 3}}); err != nil {
+	if err := p.reserve([]grid.Shape{{3, 3}}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(p.slabs[slabInput].data), 10*c.Input; got != want {
-		t.Errorf("the input's slab has %d values, want %d", got, want)
+	if got, want := len(p.inputs.data), 10*c.Input; got != want {
+		t.Errorf("the inputs' slab has %d values, want %d", got, want)
 	}
 }

@@ -18,6 +18,7 @@ import (
 // is computed again, tile by tile, in the backward pass.
 type recurrentStage struct {
 	e     *Engine
+	stack *stack
 	index int // in Model.Stages
 	nn.Stage
 	padded  int      // P
@@ -40,9 +41,10 @@ type recurrentStage struct {
 	moves            []move // of the walk that runs
 	walked           strands
 
-	bindJob, aloneJob, lockstepJob, gradientJob, reduceJob, inputJob, combineJob, splitJob func(task, worker int)
+	bindJob, aloneJob, lockstepJob, gradientJob, reduceJob, finishJob, inputJob, combineJob, splitJob func(task, worker int)
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
+	weightSums  []float32 // [R, K+D·H (+1), G·P] of the parts so far
 	fused       bool      // weight gradients are made tile by tile, a slot for each lane
 	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows
 	scratch     []recurrentScratch
@@ -85,10 +87,10 @@ type recurrentScratch struct {
 	count         []int32   // 0 … tileRows-1
 }
 
-func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) {
-	e := pl.e
+func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) {
+	e := k.e
 	st := e.model.Stages[index]
-	s := &recurrentStage{e: e, index: index, Stage: st, in: in, predict: pl.predict, recompute: pl.recompute}
+	s := &recurrentStage{e: e, stack: k, index: index, Stage: st, in: in, predict: k.predict, recompute: k.recompute}
 	s.clip = float32(math.Inf(1))
 	if st.ClipError > 0 {
 		s.clip = float32(st.ClipError)
@@ -98,13 +100,13 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	r := len(st.Directions)
 	switch {
 	case st.Combine == "concat":
-		s.h = pl.field(r * st.Hidden)
+		s.h = k.field(r * st.Hidden)
 		s.h.sparing = s.recompute
 		s.out = s.h
 	case s.predict:
-		s.h, s.out = pl.inSlab(r*st.Hidden, slabAside), pl.field(st.Hidden)
+		s.h, s.out = k.inSlab(r*st.Hidden, slabAside), k.field(st.Hidden)
 	default:
-		s.h, s.out = pl.field(r*st.Hidden), pl.field(st.Hidden)
+		s.h, s.out = k.field(r*st.Hidden), k.field(st.Hidden)
 	}
 	p, g, d := s.padded, st.Gates, st.Axes
 	for q, signs := range st.Directions {
@@ -136,9 +138,10 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
+		s.weightSums = make([]float32, r*s.weightSlots.size)
 		s.fused = s.recompute || s.weightSlots.size <= fusedWeights
 	}
-	s.scratch = make([]recurrentScratch, e.pool.workers)
+	s.scratch = make([]recurrentScratch, k.pool.workers)
 	for w := range s.scratch {
 		s.scratch[w] = recurrentScratch{
 			products: e.newProducts(),
@@ -158,7 +161,7 @@ func newRecurrentStage(pl *plan, index int, in *field) (*recurrentStage, error) 
 		s.scratch[w].dh, s.scratch[w].dcs = make([]float32, tileRows*p), make([]float32, tileRows*p)
 	}
 	s.bindJob, s.aloneJob, s.lockstepJob = s.bindDirection, s.alone, s.lockstep
-	s.gradientJob, s.reduceJob, s.inputJob = s.weightGradient, s.reduceWeights, s.inputGradient
+	s.gradientJob, s.reduceJob, s.finishJob, s.inputJob = s.weightGradient, s.reduceWeights, s.finishWeights, s.inputGradient
 	s.combineJob, s.splitJob = s.combineChunk, s.splitChunk
 	return s, nil
 }
@@ -194,7 +197,7 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	if s.out != s.h {
 		s.out.resize(t)
 	}
-	s.e.pool.run(len(s.dirs), s.bindJob)
+	s.stack.pool.run(len(s.dirs), s.bindJob)
 	if s.predict {
 		s.cut.set(in, len(s.dirs), 0, 0)
 		for i := range s.cut.strands {
@@ -354,5 +357,5 @@ func (s *recurrentStage) bytes() int64 {
 		b := &s.stores[i]
 		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.inverse))
 	}
-	return n + s.cut.bytes() + s.weightSlots.bytes()
+	return n + s.cut.bytes() + s.weightSlots.bytes() + 4*int64(len(s.weightSums))
 }

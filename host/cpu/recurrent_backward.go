@@ -4,18 +4,18 @@ package cpu
 // the gradient of the inputs.
 func (s *recurrentStage) backward(*pass) {
 	if s.out != s.h {
-		s.e.pool.run(chunks(s.sched.Rows), s.splitJob)
+		s.stack.pool.run(chunks(s.sched.Rows), s.splitJob)
 	}
 	s.walkHome()
 	if !s.fused {
-		s.e.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
+		s.stack.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
 	}
-	s.e.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
+	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
 	for q := range s.dirs {
 		s.reduceSums(q)
 	}
 	if s.in.back && !s.recompute {
-		s.e.pool.run(chunks(s.sched.Rows), s.inputJob)
+		s.stack.pool.run(chunks(s.sched.Rows), s.inputJob)
 	}
 }
 
@@ -192,35 +192,66 @@ func (s *recurrentStage) weightGradient(task, worker int) {
 	}
 }
 
+// begin clears what finish hands over.
+func (s *recurrentStage) begin() { clear(s.weightSums) }
+
+// finish adds the weight gradients of the parts since begin to the arena.
+func (s *recurrentStage) finish() {
+	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.finishJob)
+}
+
 // reduceRows is how many rows of the stacked weights one task reduces.
 const reduceRows = 16
 
 func chunksOf(n, size int) int { return (n + size - 1) / size }
 
-// reduceWeights adds a direction's slots, in their order, into the arena, which
-// has the model file's layout.
-func (s *recurrentStage) reduceWeights(task, _ int) {
+// weightRange is a task's direction and rows of its stacked weights.
+func (s *recurrentStage) weightRange(task int) (q, from, to int) {
 	blocks := chunksOf(s.weightRows(), reduceRows)
 	q, block := task/blocks, task%blocks
+	return q, block * reduceRows, min((block+1)*reduceRows, s.weightRows())
+}
+
+// reduceWeights adds a direction's slots, in their order, to the sums of all
+// parts.
+func (s *recurrentStage) reduceWeights(task, _ int) {
+	q, from, to := s.weightRange(task)
+	gp := s.Gates * s.padded
+	sums := s.weightSums[q*s.weightSlots.size:][from*gp : to*gp]
+	if s.weightSlots.n == 1 {
+		s.e.kernels.add(sums, s.weightSlots.slot(q, 0)[from*gp:to*gp])
+		return
+	}
+	for i := range sums {
+		var sum float64
+		for n := range s.weightSlots.n {
+			sum += float64(s.weightSlots.slot(q, n)[from*gp+i])
+		}
+		sums[i] += float32(sum)
+	}
+}
+
+// finishWeights adds sums to the arena, which has the model file's layout.
+func (s *recurrentStage) finishWeights(task, _ int) {
+	q, from, to := s.weightRange(task)
 	k, h, p, g := s.In, s.Hidden, s.padded, s.Gates
-	grads := s.e.grads
+	grads := s.stack.grads
 	ih, hh, bias := s.param(grads, "weight_ih"), s.param(grads, "weight_hh"), s.param(grads, "bias")
-	for row := block * reduceRows; row < min((block+1)*reduceRows, s.weightRows()); row++ {
+	for row := from; row < to; row++ {
+		var dst []float32
+		stride := 1 // from one unit's weight to the next one's
+		switch a := (row - k) / h; {
+		case row < k:
+			dst, stride = ih[q*g*h*k+row:], k
+		case a < s.Axes:
+			dst, stride = hh[(q*s.Axes+a)*g*h*h+(row-k)%h:], h
+		default:
+			dst = bias[q*g*h:]
+		}
+		sums := s.weightSums[q*s.weightSlots.size+row*g*p:]
 		for gate := range g {
 			for j := range h {
-				var sum float64
-				for n := range s.weightSlots.n {
-					sum += float64(s.weightSlots.slot(q, n)[(row*g+gate)*p+j])
-				}
-				unit := gate*h + j
-				switch a := (row - k) / h; {
-				case row < k:
-					ih[(q*g*h+unit)*k+row] += float32(sum)
-				case a < s.Axes:
-					hh[((q*s.Axes+a)*g*h+unit)*h+(row-k)%h] += float32(sum)
-				default:
-					bias[q*g*h+unit] += float32(sum)
-				}
+				dst[(gate*h+j)*stride] += sums[gate*p+j]
 			}
 		}
 	}
@@ -228,7 +259,7 @@ func (s *recurrentStage) reduceWeights(task, _ int) {
 
 // reduceSums adds up the lanes' sums of direction q.
 func (s *recurrentStage) reduceSums(q int) {
-	h, p, g, grads := s.Hidden, s.padded, s.Gates, s.e.grads
+	h, p, g, grads := s.Hidden, s.padded, s.Gates, s.stack.grads
 	switch s.Cell {
 	case cellLayerNorm:
 		for gate := range g {

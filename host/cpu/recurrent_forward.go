@@ -6,7 +6,7 @@ func (s *recurrentStage) forward(*pass) {
 	s.out.zero()
 	s.walk(s.onward, s.all())
 	if s.out != s.h {
-		s.e.pool.run(chunks(s.sched.Rows), s.combineJob)
+		s.stack.pool.run(chunks(s.sched.Rows), s.combineJob)
 	}
 }
 

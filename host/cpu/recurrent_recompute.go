@@ -40,7 +40,7 @@ func (s *recurrentStage) bindStretches() {
 		st.kept = grow(st.kept, kept*st.most*p)
 		most = max(most, st.most)
 	}
-	for len(s.stores) < min(len(s.cut.strands), s.e.pool.workers) {
+	for len(s.stores) < min(len(s.cut.strands), s.stack.pool.workers) {
 		s.stores = append(s.stores, store{})
 	}
 	for i := range s.stores {

@@ -32,9 +32,9 @@ func (s *recurrentStage) of(q int) strands { return strands{q, len(s.dirs), s.cu
 // wavefront. The bits are the same.
 func (s *recurrentStage) walk(moves []move, which strands) {
 	s.moves, s.walked = moves, which
-	workers := s.e.pool.workers
+	workers := s.stack.pool.workers
 	if s.cut.lanes == 1 || which.n >= workers {
-		s.e.pool.run(which.n, s.aloneJob)
+		s.stack.pool.run(which.n, s.aloneJob)
 		return
 	}
 	for i := range which.n {
@@ -44,7 +44,7 @@ func (s *recurrentStage) walk(moves []move, which strands) {
 	}
 	workers = min(workers, which.n*s.cut.lanes)
 	s.waits.size = int32(workers)
-	s.e.pool.run(workers, s.lockstepJob)
+	s.stack.pool.run(workers, s.lockstepJob)
 }
 
 // alone walks one strand.

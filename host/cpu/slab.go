@@ -7,8 +7,8 @@ import (
 	"mdlstm-gpu/host/mapped"
 )
 
-// slab is memory that several fields of a plan which only predicts take in turn:
-// on the heap, or in a temporary file.
+// slab is memory on the heap, or in a temporary file: several fields of a stack
+// which only predicts take it in turn, or it holds a batch's inputs.
 type slab struct {
 	need int // floats that the fields bound last need
 	data []float32
@@ -42,52 +42,44 @@ func (s *slab) free() {
 	s.file, s.data = nil, nil
 }
 
-// The slabs of a plan that only predicts. The inputs stay, so that a batch can
-// be predicted twice; stages read one of the next two and write the other; aside
-// are the outputs of single directions that are then added up.
+// The slabs of a stack that only predicts: stages read one of the first two and
+// write the other; aside are the outputs of single directions that are then added
+// up. Inputs lie in a slab of the plan's.
 const (
-	slabInput = iota
-	slabEven
+	slabEven = iota
 	slabOdd
 	slabAside
 	slabCount
 )
 
-// field makes a field of a plan: with a gradient, or in the slab whose turn it
+// field makes a field of a stack: with a gradient, or in the slab whose turn it
 // is.
-func (p *plan) field(width int) *field {
-	if !p.predict {
+func (k *stack) field(width int) *field {
+	if !k.predict {
 		return &field{width: width, back: true}
 	}
-	p.turn = slabEven + slabOdd - p.turn
-	return p.inSlab(width, p.turn)
+	k.turn = slabEven + slabOdd - k.turn
+	return k.inSlab(width, k.turn)
 }
 
-func (p *plan) inSlab(width, slab int) *field {
-	f := &field{width: width, slab: &p.slabs[slab]}
-	p.fields = append(p.fields, f)
+func (k *stack) inSlab(width, slab int) *field {
+	f := &field{width: width, slab: &k.slabs[slab]}
+	k.fields = append(k.fields, f)
 	return f
 }
 
 // place gives the fields their memory, once all are bound.
-func (p *plan) place() error {
-	if !p.predict {
+func (k *stack) place() error {
+	if !k.predict {
 		return nil
 	}
-	for i := range p.slabs {
-		if err := p.slabs[i].grow(p.inFile, p.e.options.Temp); err != nil {
+	for i := range k.slabs {
+		if err := k.slabs[i].grow(k.inFile, k.e.options.Temp); err != nil {
 			return err
 		}
 	}
-	for _, f := range p.fields {
+	for _, f := range k.fields {
 		f.place()
 	}
 	return nil
-}
-
-// free gives back what the garbage collector does not know.
-func (p *plan) free() {
-	for i := range p.slabs {
-		p.slabs[i].free()
-	}
 }

@@ -25,7 +25,7 @@ type pass struct {
 
 // windowStage makes the cells of a window one cell.
 type windowStage struct {
-	e       *Engine
+	stack   *stack
 	window  []int
 	in, out *field
 	maps    *grid.WindowMap
@@ -34,12 +34,12 @@ type windowStage struct {
 	forwardJob, backwardJob func(task, worker int)
 }
 
-func newWindowStage(p *plan, window []int, in *field) *windowStage {
+func newWindowStage(k *stack, window []int, in *field) *windowStage {
 	cells := 1
 	for _, w := range window {
 		cells *= w
 	}
-	s := &windowStage{e: p.e, window: window, in: in, out: p.field(cells * in.width)}
+	s := &windowStage{stack: k, window: window, in: in, out: k.field(cells * in.width)}
 	s.out.back = in.back
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
@@ -57,7 +57,7 @@ func (s *windowStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 
 func (s *windowStage) forward(*pass) {
 	s.out.zero()
-	s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
+	s.stack.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
 }
 
 func (s *windowStage) forwardChunk(task, _ int) {
@@ -72,7 +72,7 @@ func (s *windowStage) forwardChunk(task, _ int) {
 
 func (s *windowStage) backward(*pass) {
 	if s.in.back {
-		s.e.pool.run(chunks(s.rows), s.backwardJob)
+		s.stack.pool.run(chunks(s.rows), s.backwardJob)
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *windowStage) check() string { return "" } // copies only
 
 // sumStage collapses an axis.
 type sumStage struct {
-	e       *Engine
+	stack   *stack
 	name    string
 	axis    int
 	in, out *field
@@ -100,8 +100,8 @@ type sumStage struct {
 	forwardJob, backwardJob func(task, worker int)
 }
 
-func newSumStage(p *plan, name string, axis int, in *field) *sumStage {
-	s := &sumStage{e: p.e, name: name, axis: axis, in: in, out: p.field(in.width)}
+func newSumStage(k *stack, name string, axis int, in *field) *sumStage {
+	s := &sumStage{stack: k, name: name, axis: axis, in: in, out: k.field(in.width)}
 	s.out.back = in.back
 	s.forwardJob, s.backwardJob = s.forwardChunk, s.backwardChunk
 	return s
@@ -119,7 +119,7 @@ func (s *sumStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 
 func (s *sumStage) forward(*pass) {
 	s.out.zero()
-	s.e.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
+	s.stack.pool.run(chunks(s.maps.Next.Rows), s.forwardJob)
 }
 
 func (s *sumStage) forwardChunk(task, _ int) {
@@ -129,14 +129,14 @@ func (s *sumStage) forwardChunk(task, _ int) {
 		dst := s.out.data[r*w : (r+1)*w]
 		clear(dst)
 		for _, source := range s.maps.Source[s.maps.Start[r]:s.maps.Start[r+1]] {
-			s.e.kernels.add(dst, s.in.data[int(source)*w:][:w])
+			s.stack.e.kernels.add(dst, s.in.data[int(source)*w:][:w])
 		}
 	}
 }
 
 func (s *sumStage) backward(*pass) {
 	if s.in.back {
-		s.e.pool.run(chunks(s.rows), s.backwardJob)
+		s.stack.pool.run(chunks(s.rows), s.backwardJob)
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *sumStage) bytes() int64  { return s.out.bytes() }
 func (s *sumStage) check() string { return "" } // adds what was checked; an overflow shows in the next stage
 
 func (f *field) bytes() int64 {
-	if f.slab != nil { // the plan counts its slabs
+	if f.slab != nil { // the stack counts its slabs
 		return 0
 	}
 	return 4 * int64(cap(f.data)+cap(f.grad))

@@ -87,7 +87,10 @@ func (s *lossStage) args(gradient bool) LossArgs {
 func (s *lossStage) load(b *engine.Batch, k *intake) (weight float64, err error) {
 	s.batch.Y, s.batch.Class = part(s.target, k.floats), part(s.target, k.ints)
 	sched := s.head.sched
-	if weight, err = s.batch.Load(s.p.e.model, b, sched); err != nil {
+	if err = batch.CheckTargets(s.p.e.model, b, sched.Rows); err != nil {
+		return 0, err
+	}
+	if weight, err = s.batch.Load(s.p.e.model, b, sched, 0); err != nil {
 		return 0, err
 	}
 	s.targets = b.Y != nil || b.Class != nil

@@ -24,6 +24,15 @@ func NewCache(limit int) *Cache { return &Cache{limit: max(limit, 1)} }
 // compared in its order and copied where it is kept. Finding it allocates
 // nothing. Errors are those of [New]; they change nothing.
 func (c *Cache) Get(samples []Shape) (*Schedule, error) {
+	s, err := c.find(samples)
+	if err == nil { // not under the lock: others are made side by side
+		s.ordered.Do(s.order)
+	}
+	return s, err
+}
+
+// find gives the schedule of a list of shapes, perhaps without its tables.
+func (c *Cache) find(samples []Shape) (*Schedule, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// A linear search: lists of other sizes differ at their first sample, and
@@ -32,7 +41,7 @@ func (c *Cache) Get(samples []Shape) (*Schedule, error) {
 		return slices.EqualFunc(s.Shapes, samples, Shape.Equal)
 	})
 	if at < 0 {
-		s, err := New(samples)
+		s, err := sized(samples)
 		if err != nil {
 			return nil, err
 		}

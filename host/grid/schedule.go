@@ -32,6 +32,8 @@ type Schedule struct {
 	// First [Samples+1] is the packed cell at which each sample begins.
 	First []int32
 
+	ordered sync.Once // by a Cache
+
 	// Tables made on demand and kept, so that a batch of known sizes builds
 	// nothing.
 	mu      sync.Mutex
@@ -46,6 +48,16 @@ type Schedule struct {
 // than [MaxAxes], a size below 1, more than [MaxRows] cells, or a table of
 // starts as long as that (very many samples beside a very long one).
 func New(samples []Shape) (*Schedule, error) {
+	s, err := sized(samples)
+	if err != nil {
+		return nil, err
+	}
+	s.order()
+	return s, nil
+}
+
+// sized is a schedule without its tables.
+func sized(samples []Shape) (*Schedule, error) {
 	rows, err := countRows(samples)
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %w", err)
@@ -63,9 +75,13 @@ func New(samples []Shape) (*Schedule, error) {
 		return nil, fmt.Errorf("schedule: %d samples times %d wavefronts are more than %d blocks: "+
 			"put long and short samples into different batches: %w", s.Samples, s.Wavefronts, math.MaxInt32, ErrShape)
 	}
+	return s, nil
+}
+
+// order makes the tables.
+func (s *Schedule) order() {
 	s.number()
 	s.link()
-	return s, nil
 }
 
 // wavefronts counts the different sums of coordinates in a grid.

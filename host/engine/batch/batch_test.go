@@ -126,13 +126,21 @@ func TestInputs(t *testing.T) {
 	wants(t, batch.Inputs(dst, b, 2, s), engine.ErrShape, "13", "14 (7 cells of 2 channels)")
 }
 
+// load checks and loads all targets of a batch.
+func load(dst *batch.Targets, m *nn.Model, b *engine.Batch, s *grid.Schedule) (float64, error) {
+	if err := batch.CheckTargets(m, b, s.Rows); err != nil {
+		return 0, err
+	}
+	return dst.Load(m, b, s, 0)
+}
+
 func TestValues(t *testing.T) {
 	s, shapes := schedule(t)
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	b := &engine.Batch{Samples: shapes, Y: make([]float32, 21), Relevant: []int32{2, 6}}
 	b.Y[4] = nan
 	dst := batch.Targets{Y: make([]float32, 21)}
-	weight, err := dst.Load(model(t, nn.ViewGrid, nn.MSE), b, s)
+	weight, err := load(&dst, model(t, nn.ViewGrid, nn.MSE), b, s)
 	if err != nil || weight != 20 {
 		t.Errorf("weight %v (error %v), want 20: a NaN does not count", weight, err)
 	}
@@ -151,8 +159,8 @@ func TestValues(t *testing.T) {
 		texts []string
 	}{
 		{"infinite", mse, func(b *engine.Batch) { b.Y[9] = inf }, engine.ErrData, []string{"output cell 3, unit 0"}},
-		{"NaN for bce", bce, func(*engine.Batch) {}, engine.ErrData, []string{"NaN", "output cell 1, unit 1"}},
-		{"beyond 1 for bce", bce, func(b *engine.Batch) { b.Y[4], b.Y[0] = 0, 1.5 }, engine.ErrData, []string{"1.5"}},
+		{"NaN for bce", bce, func(b *engine.Batch) { b.Relevant = nil }, engine.ErrData, []string{"NaN", "output cell 1, unit 1"}},
+		{"beyond 1 for bce", bce, func(b *engine.Batch) { b.Y[4], b.Y[0], b.Relevant = 0, 1.5, nil }, engine.ErrData, []string{"1.5"}},
 		{"short", mse, func(b *engine.Batch) { b.Y = b.Y[:20] }, engine.ErrShape, []string{"20", "21"}},
 		{"classes", mse, func(b *engine.Batch) { b.Class = make([]int32, 7) }, engine.ErrData, []string{"mse"}},
 		{"relevant outside", mse, func(b *engine.Batch) { b.Relevant = []int32{7} }, engine.ErrShape, []string{"7 of 7"}},
@@ -162,10 +170,37 @@ func TestValues(t *testing.T) {
 			bad := *b
 			bad.Y = slices.Clone(b.Y)
 			c.edit(&bad)
-			_, err := dst.Load(c.m, &bad, s)
+			_, err := load(&dst, c.m, &bad, s)
 			wants(t, err, c.want, c.texts...)
 		})
 	}
+}
+
+// TestPart loads the second sample of a batch alone.
+func TestPart(t *testing.T) {
+	shapes := []grid.Shape{{2, 2}, {1, 3}}
+	s, err := grid.New(shapes[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &engine.Batch{Samples: shapes, Y: make([]float32, 21), Relevant: []int32{6, 1, 4}}
+	for i := range b.Y {
+		b.Y[i] = float32(i)
+	}
+	dst := batch.Targets{Y: make([]float32, 9)}
+	weight, err := dst.Load(model(t, nn.ViewGrid, nn.MSE), b, s, 4)
+	if err != nil || weight != 9 {
+		t.Errorf("weight %v (error %v), want 9", weight, err)
+	}
+	if want := []float32{12, 13, 14, 15, 16, 17, 18, 19, 20}; !slices.Equal(dst.Y, want) {
+		t.Errorf("values %v, want %v", dst.Y, want)
+	}
+	if want := []int32{2, 0}; !slices.Equal(dst.Relevant, want) {
+		t.Errorf("relevant rows %v, want %v", dst.Relevant, want)
+	}
+	b.Y[16] = float32(math.Inf(1))
+	_, err = dst.Load(model(t, nn.ViewGrid, nn.MSE), b, s, 4)
+	wants(t, err, engine.ErrData, "output cell 5, unit 1")
 }
 
 func TestClasses(t *testing.T) {
@@ -173,7 +208,7 @@ func TestClasses(t *testing.T) {
 	m := model(t, nn.ViewGrid, nn.CrossEntropy)
 	b := &engine.Batch{Samples: shapes, Class: []int32{0, 1, 2, 7, 1, 1, 0}}
 	dst := batch.Targets{Class: make([]int32, 7)}
-	weight, err := dst.Load(m, b, s)
+	weight, err := load(&dst, m, b, s)
 	if err != nil || weight != 3.5 { // 1 + 0.5 + 0 + ignored + 0.5 + 0.5 + 1
 		t.Errorf("weight %v (error %v), want 3.5", weight, err)
 	}
@@ -184,14 +219,14 @@ func TestClasses(t *testing.T) {
 		bad := *b
 		bad.Class = slices.Clone(b.Class)
 		bad.Class[5] = class
-		_, err := dst.Load(m, &bad, s)
+		_, err := load(&dst, m, &bad, s)
 		wants(t, err, engine.ErrData, "output cell 5", "classes 0 to 2")
 	}
-	_, err = dst.Load(m, &engine.Batch{Samples: shapes, Class: b.Class[:6]}, s)
+	_, err = load(&dst, m, &engine.Batch{Samples: shapes, Class: b.Class[:6]}, s)
 	wants(t, err, engine.ErrShape, "6", "7")
-	_, err = dst.Load(m, &engine.Batch{Samples: shapes, Class: b.Class, Y: make([]float32, 21)}, s)
+	_, err = load(&dst, m, &engine.Batch{Samples: shapes, Class: b.Class, Y: make([]float32, 21)}, s)
 	wants(t, err, engine.ErrData, "cross_entropy")
-	if weight, err = dst.Load(m, &engine.Batch{Samples: shapes}, s); weight != 0 || err != nil {
+	if weight, err = load(&dst, m, &engine.Batch{Samples: shapes}, s); weight != 0 || err != nil {
 		t.Errorf("no targets: weight %v, error %v", weight, err)
 	}
 }

@@ -25,11 +25,12 @@ func Inputs(dst []float32, b *engine.Batch, width int, s *grid.Schedule) error {
 	if sum == 0 {
 		return nil
 	}
-	return badInput(b, width)
+	return BadInput(b, width)
 }
 
-// badInput names the first value of x that is not finite.
-func badInput(b *engine.Batch, width int) error {
+// BadInput is the error of [Inputs] that names the first value of x that is not
+// finite; nil when all are.
+func BadInput(b *engine.Batch, width int) error {
 	at := 0
 	for n, shape := range b.Samples {
 		for cell := range shape.Cells() {
