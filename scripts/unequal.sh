@@ -2,13 +2,13 @@
 # What samples of unequal sizes cost: against as many cells in equal sizes, and
 # against padding. Trains on noise, one epoch to warm up, one that counts; the
 # variants take turns, ROUNDS times.
-#   ROUNDS=5  BATCH=16  HIDDEN=16  CELL=stable  DEVICE=cpu  THREADS=0
+#   ROUNDS=9  BATCH=16  HIDDEN=16  CELL=stable  DEVICE=cpu  THREADS=0
 # Writes bench/unequal.tsv, a line a run, and bench/unequal.md.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 repository_root
 need_program
-rounds=${ROUNDS:-5} batch=${BATCH:-16} hidden=${HIDDEN:-16} cell=${CELL:-stable} device=${DEVICE:-cpu} threads=${THREADS:-0}
+rounds=${ROUNDS:-9} batch=${BATCH:-16} hidden=${HIDDEN:-16} cell=${CELL:-stable} device=${DEVICE:-cpu} threads=${THREADS:-0}
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -47,7 +47,7 @@ cp "$dir/tsv" bench/unequal.tsv
   say "# Samples of unequal sizes"
   say
   say "Written by scripts/unequal.sh: steps of an epoch (load, forward, backward, Adam) on pictures of noise, the second epoch of"
-  say "each run, medians of $rounds runs in turn. One \`$cell\` layer, hidden $hidden, 4 directions, batch $batch, device $device, threads $threads (0: all)."
+  say "each run, medians of $rounds runs in turn, ratios of each round. One \`$cell\` layer, hidden $hidden, 4 directions, batch $batch, device $device, threads $threads (0: all)."
   say "\`sides\`: 256 pictures with sides of 20 to 60. \`words\`: the words of LICENSE as if printed, 16 pixels high, 8 wide a letter."
   say "\`equal\` has as many pictures and pixels in one size; \`bucketed\` are the unequal ones as images trains on them, \`unequal\`"
   say "with --bucket off; \`padded\` the same pictures, each as large as the largest."

@@ -9,17 +9,19 @@ NR == 1 { next }
     pixels[key] = $5
     largest[key] = $6
     seconds[key] = seconds[key] " " $7
+    exist = $5
+    if ($2 == "padded") exist = pixels[$1 FS "unequal"]
+    ns = 1e9 * $7 / exist
+    if ($2 == "equal") base[$1 FS $3] = ns
+    each[key] = each[key] " " ns
+    ratio[key] = ratio[key] " " ns / base[$1 FS $3] # against what stood beside it in time
 }
 END {
     print "| pictures | variant | number | largest | pixels computed | ms an epoch | least to most | ns a pixel that exists | against equal sizes |"
     print "|---|---|--:|--:|--:|--:|--:|--:|--:|"
     for (i = 1; i <= count; i++) {
         split(keys[i], part, FS)
-        exist = pixels[keys[i]]
-        if (part[2] == "padded") exist = pixels[part[1] FS "unequal"]
-        ns = 1e9 * median(seconds[keys[i]]) / exist
-        if (part[2] == "equal") base = ns
         printf "| %s | %s | %d | %s | %d | %.0f | %.0f to %.0f | %.0f | %.2f |\n", part[1], part[2], pictures[keys[i]], largest[keys[i]],
-            pixels[keys[i]], 1e3 * median(seconds[keys[i]]), 1e3 * least(seconds[keys[i]]), 1e3 * most(seconds[keys[i]]), ns, ns / base
+            pixels[keys[i]], 1e3 * median(seconds[keys[i]]), 1e3 * least(seconds[keys[i]]), 1e3 * most(seconds[keys[i]]), median(each[keys[i]]), median(ratio[keys[i]])
     }
 }
