@@ -22,6 +22,7 @@ type denseStage struct {
 	transposed []float32 // [K, units]
 	table      table     // bias and activation
 	slots      slots     // [units·K + units]
+	sums       []float32 // [units·K + units] of the parts so far
 	scratch    []denseScratch
 
 	forwardJob, backwardJob, gradientJob func(task, worker int)
@@ -157,22 +158,27 @@ func (s *denseStage) weightGradient(task, worker int) {
 	}
 }
 
-// reduce adds the slots, in their order, into the arena.
+func (s *denseStage) sumsLength() int        { return s.slots.size }
+func (s *denseStage) setSums(sums []float32) { s.sums = sums }
+
+// reduce adds the slots, in their order, to the sums.
 func (s *denseStage) reduce() {
-	weight, _ := s.e.model.StageParam(s.index, "weight")
-	s.reduceInto(s.stack.grads[weight.Offset:][:weight.Size()], 0)
-	if bias, ok := s.e.model.StageParam(s.index, "bias"); ok {
-		s.reduceInto(s.stack.grads[bias.Offset:][:bias.Size()], weight.Size())
+	for i := range s.sums {
+		var sum float64
+		for n := range s.slots.n {
+			sum += float64(s.slots.slot(0, n)[i])
+		}
+		s.sums[i] += float32(sum)
 	}
 }
 
-func (s *denseStage) reduceInto(dst []float32, at int) {
-	for i := range dst {
-		var sum float64
-		for n := range s.slots.n {
-			sum += float64(s.slots.slot(0, n)[at+i])
-		}
-		dst[i] += float32(sum)
+// finish adds the sums to the arena.
+func (s *denseStage) finish() {
+	weight, _ := s.e.model.StageParam(s.index, "weight")
+	n := weight.Size()
+	s.e.kernels.add(s.e.grads[weight.Offset:][:n], s.sums[:n])
+	if bias, ok := s.e.model.StageParam(s.index, "bias"); ok {
+		s.e.kernels.add(s.e.grads[bias.Offset:][:s.Out], s.sums[n:])
 	}
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) estimate(samples []grid.Shape, predict, inFile bool) need {
 		}
 	}
 	if !predict {
-		all.stages += 4 * int64(runsOf(parts)*e.model.Size())
+		all.stages += 4 * int64((runsOf(parts)-1)*e.model.Size())
 	}
 	return all
 }

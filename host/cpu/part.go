@@ -36,21 +36,36 @@ type part struct {
 }
 
 // cut appends to begin where the parts of a batch begin, and the number of
-// samples. It follows from the problem alone.
+// samples.
 func (e *Engine) cut(samples []grid.Shape, begin []int) []int {
-	return cutSamples(samples, e.partsOf(len(samples), e.needOf(samples, false, 1).total()), begin)
+	return cutSamples(samples, e.partsOf(len(samples), e.bulk(samples)), begin)
 }
 
-// partsOf is how many parts a batch of so many samples makes, of which a step
-// keeps so many bytes: a power of two where there are samples enough, for then
-// usual batches fall into equal parts, and these to equal shares of the cores.
-func (e *Engine) partsOf(samples int, bytes int64) int {
+// bulk is about how many bytes a step keeps of samples where it keeps everything:
+// outputs and gradients of the layers, gates and cells of the directions.
+func (e *Engine) bulk(samples []grid.Shape) (bytes int64) {
+	levels, _ := e.levels(samples)
+	for i := range e.model.Stages {
+		st := &e.model.Stages[i]
+		floats := 2 * st.Out
+		if st.Type == "mdlstm" {
+			floats += len(st.Directions) * (st.Gates + 1) * st.Hidden
+		}
+		bytes += 4 * int64(floats) * levels[i+1].rows
+	}
+	return bytes
+}
+
+// partsOf is how many parts a batch of so many samples and bytes makes: a power of
+// two where there are samples enough, for then usual batches fall into equal
+// parts, and these to equal shares of the cores.
+func (e *Engine) partsOf(samples int, bulk int64) int {
 	size := max(partBytes, weightsShare*4*int64(e.model.Size()))
 	if e.options.part > 0 {
 		size = e.options.part
 	}
 	parts := 1
-	for parts < samples && bytes*5 > size*7*int64(parts) { // 7/5: about √2
+	for parts < samples && bulk*5 > size*7*int64(parts) { // 7/5: about √2
 		parts *= 2
 	}
 	return min(parts, samples)

@@ -26,7 +26,7 @@ type plan struct {
 	cells  int       // of the output grids
 	shared *stack    // whose work all workers share
 	own    []*stack  // of each worker, where there are parts enough
-	sums   []float32 // [runs, parameters] gradients of runs of parts
+	sums   []float32 // [runs, …] gradients of runs of parts, see learner
 
 	loaded bool
 	weight float64
@@ -225,11 +225,8 @@ func (e *Engine) apart(parts int, inFile bool) bool {
 
 // makeStacks makes the stacks for the parts, and the sums of their gradients.
 func (p *plan) makeStacks() error {
-	parts := len(p.parts)
-	if parts > 1 && !p.predict {
-		p.sums = grow(p.sums, runsOf(parts)*p.e.model.Size())
-	}
-	if !p.e.apart(parts, p.inFile) {
+	runs := runsOf(len(p.parts))
+	if !p.e.apart(len(p.parts), p.inFile) {
 		if p.shared == nil {
 			k, err := p.e.newStack(p.e.pool, p.predict, p.inFile)
 			if err != nil {
@@ -237,16 +234,27 @@ func (p *plan) makeStacks() error {
 			}
 			p.shared = k
 		}
-		return nil
-	}
-	for len(p.own) < min(runsOf(parts), p.e.pool.workers) {
-		k, err := p.e.newStack(p.e.alone, p.predict, false)
-		if err != nil {
-			return err
+	} else {
+		for len(p.own) < min(runs, p.e.pool.workers) {
+			k, err := p.e.newStack(p.e.alone, p.predict, false)
+			if err != nil {
+				return err
+			}
+			p.own = append(p.own, k)
 		}
-		p.own = append(p.own, k)
+	}
+	if !p.predict {
+		p.sums = grow(p.sums, runs*p.first().sumsLength())
 	}
 	return nil
+}
+
+// first is the stack that computes the first part.
+func (p *plan) first() *stack {
+	if p.e.apart(len(p.parts), p.inFile) {
+		return p.own[0]
+	}
+	return p.shared
 }
 
 // stacks are those that compute the batch's parts.
@@ -254,7 +262,7 @@ func (p *plan) stacks() []*stack {
 	if p.e.apart(len(p.parts), p.inFile) {
 		return p.own[:min(runsOf(len(p.parts)), p.e.pool.workers)]
 	}
-	return []*stack{p.shared}
+	return []*stack{p.first()}
 }
 
 // Load copies a batch in. See [engine.Plan].
@@ -387,10 +395,15 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 		}
 	}
 	loss, err := p.pooled()
-	if err == nil && runs > 1 {
-		p.e.pool.run(chunksOf(p.e.model.Size(), updateValues), p.addJob)
+	if err != nil {
+		return loss, err
 	}
-	return loss, err
+	if runs > 1 {
+		p.e.pool.run(chunksOf(p.first().sumsLength(), updateValues), p.addJob)
+	}
+	p.first().setSums(p.runSums(0))
+	p.first().finish()
+	return loss, nil
 }
 
 func (p *plan) computeRun(task, worker int) { p.compute(task, p.own[worker]) }
@@ -398,29 +411,26 @@ func (p *plan) computeRun(task, worker int) { p.compute(task, p.own[worker]) }
 // compute adds up the gradients of a run of parts.
 func (p *plan) compute(run int, k *stack) {
 	n, runs := len(p.parts), runsOf(len(p.parts))
-	sums := p.e.grads
-	if runs > 1 {
-		sums = p.runSums(run)
-		clear(sums)
-	}
-	k.begin(sums)
+	sums := p.runSums(run)
+	clear(sums)
+	k.setSums(sums)
 	for i := run * n / runs; i < (run+1)*n/runs; i++ {
 		p.parts[i].err = k.gradients(&p.parts[i], p.pass, p.scale)
 	}
-	k.finish()
 }
 
 // runSums holds the gradients of a run of parts.
 func (p *plan) runSums(run int) []float32 {
-	n := p.e.model.Size()
+	n := len(p.sums) / runsOf(len(p.parts))
 	return p.sums[run*n : (run+1)*n]
 }
 
-// addRuns adds the runs' gradients, in their order, to a range of the arena.
+// addRuns adds a range of the other runs' gradients, in their order, to the first's.
 func (p *plan) addRuns(task, _ int) {
-	from, to := task*updateValues, min((task+1)*updateValues, len(p.e.grads))
-	for run := range runsOf(len(p.parts)) {
-		p.e.kernels.add(p.e.grads[from:to], p.runSums(run)[from:to])
+	first := p.runSums(0)
+	from, to := task*updateValues, min((task+1)*updateValues, len(first))
+	for run := 1; run < runsOf(len(p.parts)); run++ {
+		p.e.kernels.add(first[from:to], p.runSums(run)[from:to])
 	}
 }
 
@@ -478,7 +488,7 @@ func (p *plan) FindNonFinite() (string, error) {
 	if err := p.ready(); err != nil {
 		return "", err
 	}
-	k := p.stacks()[0]
+	k := p.first()
 	before, where := len(k.stages), "" // the first stage at fault, of any part
 	for i := range p.parts {
 		at, what, err := k.findNonFinite(&p.parts[i], p.pass, before)

@@ -16,19 +16,21 @@ func TestRecomputeGivesTheSameBits(t *testing.T) {
 		name    string
 		config  func(cell string) nn.Config
 		samples []grid.Shape
+		part    int64
 	}{
-		{"strands", func(cell string) nn.Config { return oneLayer(cell, 1, 6, 2, 4) }, slices.Repeat([]grid.Shape{{19, 12}, {5, 7}}, 10)},
-		{"lanes", func(cell string) nn.Config { return oneLayer(cell, 2, 6, 2, 1) }, []grid.Shape{{90, 110}}},
-		{"one cell", func(cell string) nn.Config { return oneLayer(cell, 1, 3, 2, 2) }, []grid.Shape{{1, 1}}},
-		{"one axis", func(cell string) nn.Config { return oneLayer(cell, 1, 9, 1, 2) }, []grid.Shape{{130}, {7}}},
-		{"volumes", func(cell string) nn.Config { return oneLayer(cell, 1, 3, 3, 8) }, []grid.Shape{{7, 9, 5}, {2, 1, 3}}},
+		{"strands", func(cell string) nn.Config { return oneLayer(cell, 1, 6, 2, 4) }, slices.Repeat([]grid.Shape{{19, 12}, {5, 7}}, 10), 0},
+		{"parts", func(cell string) nn.Config { return oneLayer(cell, 1, 6, 2, 4) }, slices.Repeat([]grid.Shape{{19, 12}, {5, 7}}, 10), 100_000},
+		{"lanes", func(cell string) nn.Config { return oneLayer(cell, 2, 6, 2, 1) }, []grid.Shape{{90, 110}}, 0},
+		{"one cell", func(cell string) nn.Config { return oneLayer(cell, 1, 3, 2, 2) }, []grid.Shape{{1, 1}}, 0},
+		{"one axis", func(cell string) nn.Config { return oneLayer(cell, 1, 9, 1, 2) }, []grid.Shape{{130}, {7}}, 0},
+		{"volumes", func(cell string) nn.Config { return oneLayer(cell, 1, 3, 3, 8) }, []grid.Shape{{7, 9, 5}, {2, 1, 3}}, 0},
 	} {
 		for _, cell := range nn.Cells {
 			t.Run(c.name+"/"+cell, func(t *testing.T) {
 				b := makeBatch(c.config(cell).Input, 1, c.samples...)
-				wantLoss, want := gradients(t, open(t, c.config(cell), Options{Threads: 2}), b)
+				wantLoss, want := gradients(t, open(t, c.config(cell), Options{Threads: 2, part: c.part}), b)
 				for _, threads := range []int{1, 2, 5} {
-					loss, got := gradients(t, open(t, c.config(cell), Options{Threads: threads, Recompute: true}), b)
+					loss, got := gradients(t, open(t, c.config(cell), Options{Threads: threads, Recompute: true, part: c.part}), b)
 					if loss != wantLoss || !slices.Equal(got, want) {
 						t.Errorf("%d threads: loss %v, want %v, gradients equal: %v", threads, loss, wantLoss, slices.Equal(got, want))
 					}

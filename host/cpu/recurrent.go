@@ -44,7 +44,7 @@ type recurrentStage struct {
 	bindJob, aloneJob, lockstepJob, gradientJob, reduceJob, finishJob, inputJob, combineJob, splitJob func(task, worker int)
 
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
-	weightSums  []float32 // [R, K+D·H (+1), G·P] of the parts so far
+	sums        []float32 // of the parts so far: see sumsLength
 	fused       bool      // weight gradients are made tile by tile, a slot for each lane
 	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows
 	scratch     []recurrentScratch
@@ -138,7 +138,6 @@ func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) 
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
-		s.weightSums = make([]float32, r*s.weightSlots.size)
 		s.fused = s.recompute || s.weightSlots.size <= fusedWeights
 	}
 	s.scratch = make([]recurrentScratch, k.pool.workers)
@@ -207,7 +206,7 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 		s.route()
 		return in, nil
 	}
-	s.cut.set(in, len(s.dirs), s.Axes*p, s.sumsSize())
+	s.cut.set(in, len(s.dirs), s.Axes*p, s.laneSize())
 	if s.recompute {
 		s.bindStretches()
 	}
@@ -357,5 +356,5 @@ func (s *recurrentStage) bytes() int64 {
 		b := &s.stores[i]
 		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.inverse))
 	}
-	return n + s.cut.bytes() + s.weightSlots.bytes() + 4*int64(len(s.weightSums))
+	return n + s.cut.bytes() + s.weightSlots.bytes()
 }

@@ -12,7 +12,7 @@ func (s *recurrentStage) backward(*pass) {
 	}
 	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
 	for q := range s.dirs {
-		s.reduceSums(q)
+		s.reduceLanes(q)
 	}
 	if s.in.back && !s.recompute {
 		s.stack.pool.run(chunks(s.sched.Rows), s.inputJob)
@@ -158,9 +158,9 @@ func (s *recurrentStage) gradientAbove(w *recurrentScratch, d *direction, worker
 	t.grad, t.row, t.stride = w.above, w.count[:t.n], s.Hidden
 }
 
-// sumsSize is how many gradients a lane adds up on its own: weights and biases
+// laneSize is how many gradients a lane adds up on its own: weights and biases
 // of the norms, or peepholes.
-func (s *recurrentStage) sumsSize() int {
+func (s *recurrentStage) laneSize() int {
 	switch s.Cell {
 	case cellLayerNorm:
 		return 2 * (s.Gates + 1) * s.padded
@@ -192,12 +192,28 @@ func (s *recurrentStage) weightGradient(task, worker int) {
 	}
 }
 
-// begin clears what finish hands over.
-func (s *recurrentStage) begin() { clear(s.weightSums) }
+// sumsLength is of the stacked weights' gradients of all directions, then of what
+// lanes add up.
+func (s *recurrentStage) sumsLength() int { return len(s.dirs) * (s.weightSlots.size + s.laneSize()) }
 
-// finish adds the weight gradients of the parts since begin to the arena.
+func (s *recurrentStage) setSums(sums []float32) { s.sums = sums }
+
+// finish adds the sums to the arena, which has the model file's layout.
 func (s *recurrentStage) finish() {
 	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.finishJob)
+	for q := range s.dirs {
+		s.finishLanes(q)
+	}
+}
+
+// weightSums are the sums of direction q's weights, laneSums those of its lanes.
+func (s *recurrentStage) weightSums(q int) []float32 {
+	return s.sums[q*s.weightSlots.size : (q+1)*s.weightSlots.size]
+}
+
+func (s *recurrentStage) laneSums(q int) []float32 {
+	n := s.laneSize()
+	return s.sums[len(s.dirs)*s.weightSlots.size+q*n:][:n]
 }
 
 // reduceRows is how many rows of the stacked weights one task reduces.
@@ -217,7 +233,7 @@ func (s *recurrentStage) weightRange(task int) (q, from, to int) {
 func (s *recurrentStage) reduceWeights(task, _ int) {
 	q, from, to := s.weightRange(task)
 	gp := s.Gates * s.padded
-	sums := s.weightSums[q*s.weightSlots.size:][from*gp : to*gp]
+	sums := s.weightSums(q)[from*gp : to*gp]
 	if s.weightSlots.n == 1 {
 		s.e.kernels.add(sums, s.weightSlots.slot(q, 0)[from*gp:to*gp])
 		return
@@ -231,11 +247,11 @@ func (s *recurrentStage) reduceWeights(task, _ int) {
 	}
 }
 
-// finishWeights adds sums to the arena, which has the model file's layout.
+// finishWeights hands rows of a direction's weights to the arena.
 func (s *recurrentStage) finishWeights(task, _ int) {
 	q, from, to := s.weightRange(task)
 	k, h, p, g := s.In, s.Hidden, s.padded, s.Gates
-	grads := s.stack.grads
+	grads := s.e.grads
 	ih, hh, bias := s.param(grads, "weight_ih"), s.param(grads, "weight_hh"), s.param(grads, "bias")
 	for row := from; row < to; row++ {
 		var dst []float32
@@ -248,7 +264,7 @@ func (s *recurrentStage) finishWeights(task, _ int) {
 		default:
 			dst = bias[q*g*h:]
 		}
-		sums := s.weightSums[q*s.weightSlots.size+row*g*p:]
+		sums := s.weightSums(q)[row*g*p:]
 		for gate := range g {
 			for j := range h {
 				dst[(gate*h+j)*stride] += sums[gate*p+j]
@@ -257,38 +273,42 @@ func (s *recurrentStage) finishWeights(task, _ int) {
 	}
 }
 
-// reduceSums adds up the lanes' sums of direction q.
-func (s *recurrentStage) reduceSums(q int) {
-	h, p, g, grads := s.Hidden, s.padded, s.Gates, s.stack.grads
-	switch s.Cell {
-	case cellLayerNorm:
-		for gate := range g {
-			s.addLanes(q, gate*p, s.param(grads, "ln_gate.weight")[(q*g+gate)*h:][:h])
-			s.addLanes(q, (g+gate)*p, s.param(grads, "ln_gate.bias")[(q*g+gate)*h:][:h])
-		}
-		s.addLanes(q, 2*g*p, s.param(grads, "ln_cell.weight")[q*h:][:h])
-		s.addLanes(q, (2*g+1)*p, s.param(grads, "ln_cell.bias")[q*h:][:h])
-	case cellGraves:
-		s.addLanes(q, 0, s.param(grads, "peephole_i")[q*h:][:h])
-		s.addLanes(q, p, s.param(grads, "peephole_o")[q*h:][:h])
-		for a := range s.Axes {
-			s.addLanes(q, (2+a)*p, s.param(grads, "peephole_f")[(q*s.Axes+a)*h:][:h])
-		}
-	}
-}
-
-// addLanes adds element at+j of every lane of direction q to dst[j].
-func (s *recurrentStage) addLanes(q, at int, dst []float32) {
-	for j := range dst {
+// reduceLanes adds up what the lanes of direction q summed.
+func (s *recurrentStage) reduceLanes(q int) {
+	sums := s.laneSums(q)
+	for j := range sums {
 		var sum float64
 		for i := range s.cut.strands {
 			if st := &s.cut.strands[i]; st.direction == q {
 				for l := range st.sums {
-					sum += st.sums[l].wide[at+j]
+					sum += st.sums[l].wide[j]
 				}
 			}
 		}
-		dst[j] += float32(sum)
+		sums[j] += float32(sum)
+	}
+}
+
+// finishLanes hands direction q's gradients of norms or peepholes to the arena.
+func (s *recurrentStage) finishLanes(q int) {
+	h, p, g, sums := s.Hidden, s.padded, s.Gates, s.laneSums(q)
+	add := func(tensor string, row, at int) { // to row of [rows, H]
+		s.e.kernels.add(s.param(s.e.grads, tensor)[row*h:(row+1)*h], sums[at:at+h])
+	}
+	switch s.Cell {
+	case cellLayerNorm:
+		for gate := range g {
+			add("ln_gate.weight", q*g+gate, gate*p)
+			add("ln_gate.bias", q*g+gate, (g+gate)*p)
+		}
+		add("ln_cell.weight", q, 2*g*p)
+		add("ln_cell.bias", q, (2*g+1)*p)
+	case cellGraves:
+		add("peephole_i", q, 0)
+		add("peephole_o", q, p)
+		for a := range s.Axes {
+			add("peephole_f", q*s.Axes+a, (2+a)*p)
+		}
 	}
 }
 

@@ -8,8 +8,7 @@ import (
 type stack struct {
 	e       *Engine
 	pool    *pool
-	grads   []float32 // what gradients are added to from begin to finish, in the layout of the arena
-	version int64     // of the parameters that the stages have packed
+	version int64 // of the parameters that the stages have packed
 
 	predict   bool // forward only: see slab.go
 	recompute bool // see recurrent_recompute.go
@@ -112,27 +111,40 @@ func (k *stack) refresh() {
 	}
 }
 
-// gatherer is a stage that adds up the gradients of several parts before it adds
-// them to the arena.
-type gatherer interface {
-	begin()
+// learner is a stage with parameters. It adds up the gradients of one part after
+// the other in a layout of its own, of which setSums gives it the memory; finish
+// adds them to the arena.
+type learner interface {
+	sumsLength() int
+	setSums(sums []float32)
 	finish()
 }
 
-// begin starts to add up the gradients of one part after the other in grads.
-func (k *stack) begin(grads []float32) {
-	k.grads = grads
+// sumsLength is how long the sums of all stages are.
+func (k *stack) sumsLength() (n int) {
 	for _, s := range k.stages {
-		if s, ok := s.(gatherer); ok {
-			s.begin()
+		if s, ok := s.(learner); ok {
+			n += s.sumsLength()
+		}
+	}
+	return n
+}
+
+// setSums says where to add up gradients from now on.
+func (k *stack) setSums(sums []float32) {
+	for _, s := range k.stages {
+		if s, ok := s.(learner); ok {
+			n := s.sumsLength()
+			s.setSums(sums[:n])
+			sums = sums[n:]
 		}
 	}
 }
 
-// finish completes the sums.
+// finish adds the sums to the arena.
 func (k *stack) finish() {
 	for _, s := range k.stages {
-		if s, ok := s.(gatherer); ok {
+		if s, ok := s.(learner); ok {
 			s.finish()
 		}
 	}
@@ -145,7 +157,8 @@ func (k *stack) forward() {
 	}
 }
 
-// gradients computes those of the loss of part p, its sum times scale.
+// gradients adds those of the loss of part p, its sum times scale, to the stages'
+// sums.
 func (k *stack) gradients(p *part, pass pass, scale float64) error {
 	if err := k.bind(p); err != nil {
 		return err
