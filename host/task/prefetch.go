@@ -12,6 +12,7 @@ import (
 // Ahead says which batches a [Prefetcher] makes, and how.
 type Ahead struct {
 	From, To int64 // the batches From … To-1
+	Every    int64 // of these each Every-th, the first included; 0 means 1
 	// Group is how many batches Next gives; 0 means 1.
 	Group int
 	// Workers is how many batches are made at once, each in a goroutine of its own
@@ -28,15 +29,15 @@ type Ahead struct {
 // each worker's source needs to make a batch. While one group is in use the next
 // one can lie ready and every worker have a batch to work on.
 type Prefetcher struct {
-	ctx   context.Context
-	stop  context.CancelFunc
-	from  int64
-	count int64 // of batches
-	group int
+	ctx         context.Context
+	stop        context.CancelFunc
+	from, every int64
+	count       int64 // of batches
+	group       int
 
 	free    chan *engine.Batch // to be filled again
 	begun   atomic.Int64       // batches that some worker has taken
-	slots   []chan item        // batch from+i comes through slot i mod their number
+	slots   []chan item        // the i-th batch comes through slot i mod their number
 	workers sync.WaitGroup
 
 	// Of the goroutine that calls Next.
@@ -58,7 +59,8 @@ func Prefetch(ctx context.Context, src Source, a Ahead) *Prefetcher {
 			sources = append(sources, d.Fork())
 		}
 	}
-	p := &Prefetcher{from: a.From, count: a.To - a.From, group: max(1, a.Group)}
+	p := &Prefetcher{from: a.From, every: max(1, a.Every), group: max(1, a.Group)}
+	p.count = (a.To - a.From + p.every - 1) / p.every
 	p.ctx, p.stop = context.WithCancel(ctx)
 	room := 2*p.group + len(sources)
 	p.free = make(chan *engine.Batch, room)
@@ -94,7 +96,7 @@ func (p *Prefetcher) work(src Source) {
 		if i >= p.count {
 			return
 		}
-		err := src.Batch(p.from+i, batch)
+		err := src.Batch(p.from+i*p.every, batch)
 		p.slots[i%int64(len(p.slots))] <- item{batch, err}
 		if err != nil {
 			return

@@ -43,24 +43,26 @@ func TestPrefetchSameBits(t *testing.T) {
 	const from, to = 5, 25
 	direct := prefetched(t)
 	for name, s := range prefetched(t) {
-		for _, a := range []Ahead{{}, {Workers: 1, Group: 4}, {Workers: 2}, {Workers: 5}, {Workers: 5, Group: 3}, {Workers: 40}} {
+		for _, a := range []Ahead{{}, {Workers: 1, Group: 4}, {Workers: 2}, {Workers: 5}, {Workers: 5, Group: 3}, {Workers: 40}, {Workers: 2, Group: 3, Every: 3}} {
 			a.From, a.To = from, to
-			t.Run(fmt.Sprintf("%s/workers=%d/group=%d", name, a.Workers, a.Group), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/workers=%d/group=%d/every=%d", name, a.Workers, a.Group, a.Every), func(t *testing.T) {
 				p := Prefetch(t.Context(), s, a)
-				step := int64(from)
-				for step < to {
+				var steps []int64
+				for step := int64(from); step < to; step += max(1, a.Every) {
+					steps = append(steps, step)
+				}
+				for part := range slices.Chunk(steps, max(1, a.Group)) {
 					group, err := p.Next()
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got, want := len(group), min(max(1, a.Group), int(to-step)); got != want {
-						t.Fatalf("got %d batches, want %d", got, want)
+					if len(group) != len(part) {
+						t.Fatalf("got %d batches, want %d", len(group), len(part))
 					}
-					for _, got := range group {
-						if want := batchOf(t, direct[name], step); !sameBatch(got, want) {
+					for i, step := range part {
+						if want := batchOf(t, direct[name], step); !sameBatch(group[i], want) {
 							t.Errorf("batch %d differs", step)
 						}
-						step++
 					}
 				}
 				for range 2 {

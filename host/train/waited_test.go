@@ -94,3 +94,15 @@ func TestWaitedForData(t *testing.T) {
 		})
 	}
 }
+
+// TestEvaluateMakesBatchesAhead: while a batch is measured the next one is made.
+func TestEvaluateMakesBatchesAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := EvaluateEach(t.Context(), newFakeEngine(), slowSource{newFakeSource(), time.Second}, 0, 4,
+			func(Answer) { time.Sleep(time.Second) })
+		if took := time.Since(began); err != nil || took != 5*time.Second {
+			t.Errorf("took %v (error %v), want 5 s: one for the first batch, four to measure", took, err)
+		}
+	})
+}
