@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"host/serve":                        {"host/engine", "host/grid", "host/imagefile", "host/nn", "host/npy", "host/palette"},
 	"scripts/serve_load":                {"host/grid", "host/npy"},
 	"scripts/allreduce":                 {"host/dist"},
-	"scripts/plot":                      {},
+	"scripts/plot":                      {"host/palette"},
 	"scripts/unequal":                   {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
 	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/cpu", "host/cpu/openblas", "host/cuda", "host/dist", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine", "host/mapped",

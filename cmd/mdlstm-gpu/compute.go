@@ -149,6 +149,23 @@ func (m computer) threads() int {
 	return m.asked.Threads
 }
 
+// mostWorkers bounds the batches that are made at once: each takes memory.
+const mostWorkers = 16
+
+// dataWorkers is how many batches are made at once while a step is under way:
+// beside a GPU one on each core but that of the step; where the cores compute the
+// step, one.
+func (m computer) dataWorkers() int {
+	if m.gpu == nil {
+		return 1
+	}
+	cores := m.asked.Threads
+	if cores == 0 {
+		cores = runtime.GOMAXPROCS(0)
+	}
+	return min(max(cores-1, 1), mostWorkers)
+}
+
 // describe says in a line what an engine computes on.
 func (m computer) describe(i engine.Info) string {
 	if m.gpu != nil {

@@ -41,6 +41,7 @@ type runView struct {
 	initial  []float32 // nil when they are not known
 	step     int64     // after which params were taken
 	longer   string    // flags that make a finished run longer; "" for one that is not finished
+	waited   float64   // seconds that all steps waited for data; 0 = not known
 	wall     float64
 	warning  string
 }
@@ -133,7 +134,7 @@ func (v runView) page() report.Run {
 	return report.Run{
 		Valid: v.valid, BestStep: best,
 		Name: filepath.Base(v.dir), Model: v.settings.Name, Task: taskText(v.settings), Warning: v.warning,
-		Parameters: int64(v.model.Size()), Log: v.log, WallSeconds: v.wall,
+		Parameters: int64(v.model.Size()), Log: v.log, WaitSeconds: v.waited, WallSeconds: v.wall,
 		Settings: settingsTable(v.settings), Machine: machineTable(v.engine, v.threads),
 		Commands: nextCommands(v.dir, v.settings, v.longer),
 	}

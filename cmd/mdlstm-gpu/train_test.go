@@ -64,7 +64,7 @@ func TestTrainLeavesRun(t *testing.T) {
 		t.Errorf("got files %q, want %q", got, want)
 	}
 	for _, text := range []string{
-		"SNAKE_SD_LSTM on diagonal 4x4: 6 steps", "relevant loss", "overall loss",
+		"SNAKE_SD_LSTM on diagonal 4x4: 6 steps", "waited for data ", "relevant loss", "overall loss",
 		filepath.Join(dir, "report.html"), "mdlstm-gpu train --resume " + dir + " --steps 12",
 	} {
 		if !strings.Contains(r.out, text) {

@@ -27,7 +27,9 @@ type training struct {
 	compute computer
 	s       streams
 
-	wall float64 // seconds of the whole run; 0 when it was done in parts
+	// Seconds of the steps that were done here: waiting for their data, and with it.
+	waited, stepping float64
+	wall             float64 // seconds of the whole run; 0 when it was done in parts
 }
 
 // announce says what is about to happen.
@@ -102,9 +104,14 @@ func (t *training) train(ctx context.Context) error {
 			return err
 		}
 	}
+	t.run.Workers = t.compute.dataWorkers()
 	began := time.Now()
 	err := t.run.Train(ctx, t.engine, t.data, train.Observer{
-		Step: bar.step,
+		Step: func(p train.Progress) {
+			t.waited += p.Waited
+			t.stepping += p.Waited + p.Seconds
+			bar.step(p)
+		},
 		Warn: func(text string) { bar.line("warning: %s", text) },
 		Valid: func(v report.ValidLine, best bool) {
 			bar.line("valid %d  %s", v.Step, validText(v, best))
@@ -151,10 +158,14 @@ func (t *training) train(ctx context.Context) error {
 
 // report fills in the report of the run as it lies on the disk.
 func (t *training) report(warning string) (report.Run, error) {
+	waited := 0.0
+	if t.wall > 0 { // as far as the log goes
+		waited = t.waited
+	}
 	v := runView{
 		dir: t.run.Dir(), settings: t.run.Settings(), engine: t.engine.Info(), threads: t.compute.threads(),
 		model: t.run.Model(), params: t.run.Params(), initial: t.initial,
-		step: t.run.Step(), longer: longerFlags(t.run.Settings(), t.run.Step(), t.run.StoppedEarly()), wall: t.wall, warning: warning,
+		step: t.run.Step(), longer: longerFlags(t.run.Settings(), t.run.Step(), t.run.StoppedEarly()), waited: waited, wall: t.wall, warning: warning,
 	}
 	if best, ok := t.run.Best(); ok {
 		v.params, v.step = t.run.BestParams(), best.Step
@@ -185,7 +196,7 @@ func (t *training) writeSummary(out io.Writer) error {
 	}
 	p := &printer{w: out}
 	settings := t.run.Settings()
-	p.line("%s on %s: %d steps, %s a step", settings.Name, taskText(settings), log.Len(), formatMillis(median(log.Seconds)))
+	p.line("%s on %s: %d steps, %s a step%s", settings.Name, taskText(settings), log.Len(), formatMillis(median(log.Seconds)), t.waitedText())
 	overall, n := report.FinalLoss(log.Overall)
 	if relevant, _ := report.FinalLoss(log.Relevant); !math.IsNaN(relevant) {
 		p.line("relevant loss  %s  (mean of the last %s)", formatLoss(relevant), count(n, "step"))
@@ -211,4 +222,13 @@ func (t *training) writeSummary(out io.Writer) error {
 		p.line("  %s", c.Line)
 	}
 	return p.err
+}
+
+// waitedText is the share of their time that the steps done here waited for data;
+// "" when none was done.
+func (t *training) waitedText() string {
+	if t.stepping == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", waited for data %.1f %% of the time", 100*t.waited/t.stepping)
 }

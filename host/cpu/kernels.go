@@ -33,7 +33,7 @@ type kernels struct {
 	hidden, mixed func(t *tile)
 
 	// collect adds up what arrives at h (from above and from the successors), into
-	// dh, clamped to ±clip, and at c (from the successors), into dcs.
+	// dh, clamped to ±clip, where NaN stays, and at c (from the successors), into dcs.
 	collect func(t *tile)
 
 	// output is the backward of hidden where there is a norm: dh becomes
@@ -46,9 +46,8 @@ type kernels struct {
 	// The others are the backward of all that follows the gates; dh is ∂/∂h.
 	additiveBack, peepholesBack, stableBack, leakyBack func(t *tile)
 
-	// add computes dst += src; clamp limits x to ±limit, NaN stays.
-	add   func(dst, src []float32)
-	clamp func(x []float32, limit float32)
+	// add computes dst += src.
+	add func(dst, src []float32)
 	// axpy computes y += a·x.
 	axpy func(a float32, x, y []float32)
 

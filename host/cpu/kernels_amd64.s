@@ -4120,42 +4120,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func clampAVX2(x []float32, limit float32)
-// Requires: AVX
-TEXT ·clampAVX2(SB), NOSPLIT, $0-28
-	MOVQ         x_len+8(FP), AX
-	MOVQ         x_base+0(FP), DX
-	VBROADCASTSS limit+24(FP), Y1
-	VXORPS       Y0, Y0, Y0
-	VSUBPS       Y1, Y0, Y0
-	XORQ         CX, CX
-	SUBQ         $+8, AX
-	JLT          rest
-
-vector:
-	VMOVUPS (DX)(CX*1), Y2
-	VMINPS  Y2, Y1, Y2
-	VMAXPS  Y2, Y0, Y2
-	VMOVUPS Y2, (DX)(CX*1)
-	ADDQ    $+32, CX
-	SUBQ    $+8, AX
-	JGE     vector
-
-rest:
-	ADDQ       $+8, AX
-	JZ         done
-	LEAQ       masks<>+0(SB), BX
-	NEGQ       AX
-	VMOVUPS    64(BX)(AX*4), Y2
-	VMASKMOVPS (DX)(CX*1), Y2, Y3
-	VMINPS     Y3, Y1, Y3
-	VMAXPS     Y3, Y0, Y3
-	VMASKMOVPS Y3, Y2, (DX)(CX*1)
-
-done:
-	VZEROUPPER
-	RET
-
 // func axpyAVX2(a float32, x []float32, y []float32)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
@@ -9253,42 +9217,6 @@ rest:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (BX)(CX*1)
-
-done:
-	VZEROUPPER
-	RET
-
-// func clampAVX512(x []float32, limit float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·clampAVX512(SB), NOSPLIT, $0-28
-	MOVQ         x_len+8(FP), AX
-	MOVQ         x_base+0(FP), DX
-	VBROADCASTSS limit+24(FP), Z1
-	VPXORD       Z0, Z0, Z0
-	VSUBPS       Z1, Z0, Z0
-	XORQ         CX, CX
-	SUBQ         $+16, AX
-	JLT          rest
-
-vector:
-	VMOVUPS (DX)(CX*1), Z2
-	VMINPS  Z2, Z1, Z2
-	VMAXPS  Z2, Z0, Z2
-	VMOVUPS Z2, (DX)(CX*1)
-	ADDQ    $+64, CX
-	SUBQ    $+16, AX
-	JGE     vector
-
-rest:
-	ADDQ      $+16, AX
-	JZ        done
-	MOVL      $-1, BX
-	BZHIL     AX, BX, BX
-	KMOVW     BX, K1
-	VMOVUPS.Z (DX)(CX*1), K1, Z2
-	VMINPS    Z2, Z1, Z2
-	VMAXPS    Z2, Z0, Z2
-	VMOVUPS   Z2, K1, (DX)(CX*1)
 
 done:
 	VZEROUPPER

@@ -25,7 +25,6 @@ func scalarKernels() *kernels {
 		stableBack:     func(t *tile) { outputScalar(t); stableBackScalar(t) },
 		leakyBack:      leakyBackScalar,
 		add:            addScalar,
-		clamp:          clampScalar,
 		axpy:           axpyScalar,
 		adam:           adamScalar,
 	}
@@ -207,7 +206,9 @@ func collectScalar(t *tile) {
 			}
 		}
 	}
-	clampScalar(t.dh, t.clip)
+	for j, v := range t.dh {
+		t.dh[j] = clampTo(v, t.clip)
+	}
 }
 
 func outputScalar(t *tile) {
@@ -329,12 +330,6 @@ func addScalar(dst, src []float32) {
 	dst = dst[:len(src)]
 	for j, v := range src {
 		dst[j] += v
-	}
-}
-
-func clampScalar(x []float32, limit float32) {
-	for j, v := range x {
-		x[j] = clampTo(v, limit)
 	}
 }
 

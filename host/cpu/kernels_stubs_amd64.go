@@ -219,11 +219,6 @@ func leakyBackAVX2(t *tile)
 //go:noescape
 func addAVX2(dst []float32, src []float32)
 
-// clampAVX2 limits x to ±limit: see kernels.
-//
-//go:noescape
-func clampAVX2(x []float32, limit float32)
-
 // axpyAVX2 computes y += a·x: see kernels.
 //
 //go:noescape
@@ -488,11 +483,6 @@ func leakyBackAVX512(t *tile)
 //
 //go:noescape
 func addAVX512(dst []float32, src []float32)
-
-// clampAVX512 limits x to ±limit: see kernels.
-//
-//go:noescape
-func clampAVX512(x []float32, limit float32)
 
 // axpyAVX512 computes y += a·x: see kernels.
 //

@@ -91,11 +91,6 @@ func TestActivationsAtTheEdges(t *testing.T) {
 		if y[5] != 0 || y[6] != x[6] || y[7] != x[7] {
 			t.Errorf("%s: tanh of 0 and ±1e-30 is %v", k.name, y[5:])
 		}
-		z := []float32{float32(math.NaN()), 2, -2, inf, 0, 0, 0, 0, 2}
-		k.clamp(z, 1)
-		if z[0] == z[0] || z[1] != 1 || z[2] != -1 || z[3] != 1 || z[8] != 1 {
-			t.Errorf("%s: clamped to ±1: %v", k.name, z)
-		}
 	}
 }
 
@@ -263,29 +258,55 @@ func TestTileKernels(t *testing.T) {
 	}
 }
 
-// TestNaNStays: gradients that are NaN are not hidden by the
-// limits on them.
+// TestNaNStays: gradients that are NaN are not hidden by the limits on them, of
+// what arrives at h and of what arrives at the cell.
 func TestNaNStays(t *testing.T) {
+	nan := float32(math.NaN())
 	for _, k := range allKernels() {
 		for _, bad := range []string{"above", "successor"} {
-			a := newArrays(1)
-			tile := randomTile(a, 2, 16, 16, 2, false)
+			tile := randomTile(newArrays(1), 2, 16, 16, 2, false)
 			tile.succ[0][1] = int32(tile.behind)
-			switch nan := float32(math.NaN()); bad {
+			switch bad {
 			case "above":
 				tile.grad[int(tile.row[1])*tile.stride+3] = nan
 			case "successor":
-				tile.laterH[3], tile.laterC[3] = nan, nan
+				tile.laterH[3] = nan
 			}
 			k.collect(tile)
 			if v := tile.dh[16+3]; v == v {
 				t.Errorf("%s: NaN from %s becomes dh %v", k.name, bad, v)
 			}
-			tile.dcs[16+3] = float32(math.NaN())
-			k.stableBack(tile)
-			if v := tile.gates[16*5+3]; v == v {
-				t.Errorf("%s: NaN from %s becomes dz %v", k.name, bad, v)
+		}
+		for _, back := range steps(k) {
+			if !strings.HasSuffix(back.name, "Back") {
+				continue // the others limit nothing
 			}
+			tile := randomTile(newArrays(1), 2, 16, 16, 2, back.name == "peepholesBack")
+			tile.dcs[16+3] = nan
+			back.run(tile)
+			if v := tile.gates[(5+1)*16+3]; v == v {
+				t.Errorf("%s: NaN at the cell: %s makes dz %v of it", k.name, back.name, v)
+			}
+		}
+	}
+}
+
+// TestLimits: what arrives at a cell stays within the limits, on both sides and
+// from infinity; what is within stays as it is.
+func TestLimits(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, k := range allKernels() {
+		tile := randomTile(newArrays(1), 2, 16, 16, 2, false)
+		for d := range tile.succ {
+			tile.succ[d][1] = int32(tile.none)
+		}
+		above := tile.grad[int(tile.row[1])*tile.stride:]
+		copy(above, []float32{2, -2, inf, -inf, 0.8, -0.8, 0.25, 0})
+		above[15] = 2
+		k.collect(tile)
+		got := tile.dh[16:]
+		if want := []float32{0.8, -0.8, 0.8, -0.8, 0.8, -0.8, 0.25, 0}; !slices.Equal(got[:8], want) || got[15] != 0.8 {
+			t.Errorf("%s: clamped to ±0.8: %v and %v, want %v and 0.8", k.name, got[:8], got[15], want)
 		}
 	}
 }
@@ -371,7 +392,6 @@ func TestVectorsOfAnyLength(t *testing.T) {
 				}
 				pair(func(k *kernels, y []float32) { k.add(y, x) })
 				pair(func(k *kernels, y []float32) { k.axpy(0.3, x, y) })
-				pair(func(k *kernels, y []float32) { k.clamp(y, 0.2) })
 				m, v := random(), a.values(n, 0, 1)
 				pair(func(k *kernels, y []float32) {
 					step := adamStep{rate: 0.01, scale: 0.5, correct1: 10, correct2: 1000}

@@ -41,7 +41,7 @@ func (n need) total() int64 { return n.data + n.tables + n.stages }
 // README.md has the rule for a row.
 func (e *Engine) estimate(samples []grid.Shape, predict, inFile bool) need {
 	all := e.needOf(samples, predict, e.pool.workers)
-	begin := e.cut(samples, nil)
+	begin := cutSamples(samples, e.partsOf(len(samples), e.bulk(samples)), nil)
 	parts := len(begin) - 1
 	if parts == 1 {
 		return all

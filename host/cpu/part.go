@@ -15,6 +15,9 @@ const (
 	// weightsShare is how many bytes of a part share each byte of the parameters,
 	// which every part goes through as weights and as gradients.
 	weightsShare = 16
+	// sharedBytes is how much a step must keep for a second worker to pay: with
+	// less, what there is between two barriers takes no longer than waking it.
+	sharedBytes = 3 << 19
 	// maxRuns is how many sums the gradients of all parts are first added up in.
 	maxRuns = 32
 )
@@ -33,12 +36,6 @@ type part struct {
 	weight  float64
 	loss    engine.Loss // of the last pass
 	err     error
-}
-
-// cut appends to begin where the parts of a batch begin, and the number of
-// samples.
-func (e *Engine) cut(samples []grid.Shape, begin []int) []int {
-	return cutSamples(samples, e.partsOf(len(samples), e.bulk(samples)), begin)
 }
 
 // bulk is about how many bytes a step keeps of samples where it keeps everything:
@@ -71,7 +68,8 @@ func (e *Engine) partsOf(samples int, bulk int64) int {
 	return min(parts, samples)
 }
 
-// cutSamples is cut for at most n parts of about as many cells each.
+// cutSamples appends to begin where the parts of a batch begin, and the number of
+// samples: at most n parts of about as many cells each.
 func cutSamples(samples []grid.Shape, n int, begin []int) []int {
 	rest, here := 0, 0 // cells from the last part on, and of that part so far
 	for _, s := range samples {

@@ -24,7 +24,8 @@ type plan struct {
 	shapes []int     // of its samples, one after the other
 	begin  []int     // [parts+1] their first samples
 	cells  int       // of the output grids
-	shared *stack    // whose work all workers share
+	pool   *pool     // whose workers share what is not cut into parts
+	shared *stack    // whose work they share
 	own    []*stack  // of each worker, where there are parts enough
 	sums   []float32 // [runs, …] gradients of runs of parts, see learner
 
@@ -125,14 +126,19 @@ func (p *plan) cut(samples []grid.Shape) error {
 		return nil
 	}
 	p.shapes = p.shapes[:0]
-	p.begin = p.e.cut(samples, p.begin[:0])
+	bulk := p.e.bulk(samples)
+	p.pool = p.e.pool
+	if bulk < sharedBytes {
+		p.pool = p.e.alone
+	}
+	p.begin = cutSamples(samples, p.e.partsOf(len(samples), bulk), p.begin[:0])
 	n := len(p.begin) - 1
 	for cap(p.parts) < n {
 		p.parts = append(p.parts[:cap(p.parts)], part{})
 	}
 	p.parts = p.parts[:n]
 	p.source = &engine.Batch{Samples: samples}
-	p.e.pool.run(n, p.scheduleJob)
+	p.pool.run(n, p.scheduleJob)
 	p.source = nil
 	cell, width := 0, p.e.model.Config.Input
 	p.cells, p.inputs.need = 0, 0
@@ -234,6 +240,7 @@ func (p *plan) makeStacks() error {
 			}
 			p.shared = k
 		}
+		p.shared.pool = p.pool
 	} else {
 		for len(p.own) < min(runs, p.e.pool.workers) {
 			k, err := p.e.newStack(p.e.alone, p.predict, false)
@@ -291,10 +298,10 @@ func (p *plan) Load(b *engine.Batch) (float64, error) {
 	p.source = b
 	p.bad.Store(false)
 	if len(p.parts) == 1 {
-		p.e.pool.run(chunks(p.parts[0].in.Rows), p.inputJob)
+		p.pool.run(chunks(p.parts[0].in.Rows), p.inputJob)
 		p.loadTargets(&p.parts[0])
 	} else {
-		p.e.pool.run(len(p.parts), p.loadJob)
+		p.pool.run(len(p.parts), p.loadJob)
 	}
 	p.source = nil
 	if p.bad.Load() {

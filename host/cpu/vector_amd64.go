@@ -31,7 +31,6 @@ func vectorKernels() (sets []*kernels) {
 			stableBack:     stableBackAVX512,
 			leakyBack:      leakyBackAVX512,
 			add:            addAVX512,
-			clamp:          clampAVX512,
 			axpy:           axpyAVX512,
 			adam:           adamAVX512,
 		})
@@ -57,7 +56,6 @@ func vectorKernels() (sets []*kernels) {
 		stableBack:     stableBackAVX2,
 		leakyBack:      leakyBackAVX2,
 		add:            addAVX2,
-		clamp:          clampAVX2,
 		axpy:           axpyAVX2,
 		adam:           adamAVX2,
 	})

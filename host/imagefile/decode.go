@@ -81,12 +81,14 @@ func (m *Image) setRow(y int, rgb [][3]uint16) {
 			}
 			continue
 		}
-		v := c[0]
-		if c[1] != v || c[2] != v {
-			v = color.Gray16Model.Convert(color.RGBA64{c[0], c[1], c[2], 0xffff}).(color.Gray16).Y
-		}
-		dst[x] = unit(v)
+		dst[x] = unit(grey(c))
 	}
+}
+
+// grey is the luminance of a colour as color.Gray16Model computes it, which
+// allocates; weights are those of ITU-R BT.601 in 1/65536, and sum up to 1.
+func grey(c [3]uint16) uint16 {
+	return uint16((19595*uint32(c[0]) + 38470*uint32(c[1]) + 7471*uint32(c[2]) + 1<<15) >> 16)
 }
 
 // unit maps 0..65535 to 0..1; 8 bits v came as 257·v, so this is v/255 too.
@@ -122,13 +124,21 @@ func rowReader(img image.Image) func(y int, rgb [][3]uint16) {
 				rgb[x] = colours[v]
 			}
 		}
-	case *image.RGBA: // opaque: what PNG calls RGB
+	case *image.Gray16:
 		return func(y int, rgb [][3]uint16) {
 			for x := range rgb {
-				p := img.Pix[y*img.Stride+4*x:][:3]
-				rgb[x] = [3]uint16{wide(p[0]), wide(p[1]), wide(p[2])}
+				v := img.Gray16At(b.Min.X+x, b.Min.Y+y).Y
+				rgb[x] = [3]uint16{v, v, v}
 			}
 		}
+	case *image.RGBA: // opaque: what PNG calls RGB
+		return eightBits(img.Pix, img.Stride)
+	case *image.NRGBA:
+		return eightBits(img.Pix, img.Stride)
+	case *image.RGBA64: // opaque, too
+		return sixteenBits(img.Pix, img.Stride)
+	case *image.NRGBA64:
+		return sixteenBits(img.Pix, img.Stride)
 	case *image.YCbCr:
 		return func(y int, rgb [][3]uint16) {
 			for x := range rgb {
@@ -145,11 +155,29 @@ func rowReader(img image.Image) func(y int, rgb [][3]uint16) {
 	}
 }
 
+// eightBits reads rows of red, green, blue and alpha of 8 bits.
+func eightBits(pix []uint8, stride int) func(y int, rgb [][3]uint16) {
+	return func(y int, rgb [][3]uint16) {
+		for x := range rgb {
+			p := pix[y*stride+4*x:][:3]
+			rgb[x] = [3]uint16{uint16(p[0]) * 0x101, uint16(p[1]) * 0x101, uint16(p[2]) * 0x101}
+		}
+	}
+}
+
+// sixteenBits reads rows of red, green, blue and alpha of 16 bits, the upper 8
+// first.
+func sixteenBits(pix []uint8, stride int) func(y int, rgb [][3]uint16) {
+	return func(y int, rgb [][3]uint16) {
+		for x := range rgb {
+			p := pix[y*stride+8*x:][:6]
+			rgb[x] = [3]uint16{uint16(p[0])<<8 | uint16(p[1]), uint16(p[2])<<8 | uint16(p[3]), uint16(p[4])<<8 | uint16(p[5])}
+		}
+	}
+}
+
 // opaque is a colour as it is stored, before its alpha.
 func opaque(c color.Color) [3]uint16 {
-	if n, ok := c.(color.NRGBA64); ok {
-		return [3]uint16{n.R, n.G, n.B}
-	}
 	if n, ok := c.(color.NRGBA); ok {
 		return [3]uint16{uint16(n.R) * 0x101, uint16(n.G) * 0x101, uint16(n.B) * 0x101}
 	}

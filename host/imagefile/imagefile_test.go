@@ -3,11 +3,14 @@ package imagefile
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -317,4 +320,56 @@ func TestList(t *testing.T) {
 	}
 	_, err = List("missing")
 	refused(t, err, "load missing", "no such")
+}
+
+// BenchmarkDecode reads pictures of 256×256 pixels of each kind that decoders
+// make, as grey and as RGB.
+func BenchmarkDecode(b *testing.B) {
+	bounds := image.Rect(0, 0, 256, 256)
+	kinds := map[string]draw.Image{
+		"grey16": image.NewGray16(bounds), "rgb": image.NewRGBA(bounds), "rgb16": image.NewRGBA64(bounds),
+		"alpha": image.NewNRGBA(bounds), "alpha16": image.NewNRGBA64(bounds),
+	}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		m := kinds[name]
+		for y := range 256 {
+			for x := range 256 {
+				alpha := uint8(0xff)
+				if strings.HasPrefix(name, "alpha") {
+					alpha = uint8(x | 1)
+				}
+				m.Set(x, y, color.NRGBA{uint8(x), uint8(y), uint8(x + y), alpha})
+			}
+		}
+		data := encoded(b, m)
+		for _, channels := range []int{1, 3} {
+			b.Run(fmt.Sprintf("%s/channels=%d", name, channels), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := DecodeReader(bytes.NewReader(data), int64(len(data)), channels, Limits{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestGrey: the luminance is the standard library's, grey stays what it is.
+func TestGrey(t *testing.T) {
+	for r := 0; r <= 0xffff; r += 0xff {
+		for g := 0; g <= 0xffff; g += 0xff3 {
+			for b := 0; b <= 0xffff; b += 0x3ffd {
+				c := [3]uint16{uint16(r), uint16(g), uint16(b)}
+				if want := color.Gray16Model.Convert(color.RGBA64{c[0], c[1], c[2], 0xffff}).(color.Gray16).Y; grey(c) != want {
+					t.Fatalf("%v: got %d, want %d", c, grey(c), want)
+				}
+			}
+		}
+	}
+	for v := range 0x10000 {
+		if got := grey([3]uint16{uint16(v), uint16(v), uint16(v)}); got != uint16(v) {
+			t.Fatalf("grey %d became %d", v, got)
+		}
+	}
 }

@@ -12,7 +12,7 @@ const logHeader = "steps\toverall_loss\ttime\trelevant_loss\n"
 type LogLine struct {
 	Step     int64   // counts from 0
 	Overall  float64 // mean loss of the forward pass before the update
-	Seconds  float64 // of this step, without making its data
+	Seconds  float64 // of this step, without waiting for its data
 	Relevant float64 // mean relevant loss; NaN where the task has none
 }
 

@@ -232,8 +232,9 @@ func (r Run) timings() (rows []KV) {
 	if n := r.Valid.Len(); n > 0 {
 		rows = append(rows, KV{counted(n, "validation"), formatSeconds(total(r.Valid.Seconds))})
 	}
-	if r.DataSeconds > 0 {
-		rows = append(rows, KV{"Making data", formatSeconds(r.DataSeconds)})
+	if r.WaitSeconds > 0 {
+		share := r.WaitSeconds / (r.WaitSeconds + total(r.Log.Seconds))
+		rows = append(rows, KV{"Waiting for data", fmt.Sprintf("%s, %s of the time", formatSeconds(r.WaitSeconds), formatShare(share))})
 	}
 	if r.WallSeconds > 0 {
 		rows = append(rows, KV{"Whole run", formatSeconds(r.WallSeconds)})

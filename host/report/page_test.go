@@ -23,7 +23,7 @@ const hostileText = `</title></style><script>alert("1")</script><img src=http://
 func sampleRun(n int) Run {
 	r := Run{
 		Name: "runs/MD_LSTM-1", Model: "MD_LSTM", Task: "diagonal, 8x8", Parameters: 1745,
-		DataSeconds: 0.5, WallSeconds: 130,
+		WaitSeconds: 0.1, WallSeconds: 130,
 		Settings: []KV{{"Learning rate", "0.01"}},
 		Machine:  []KV{{"Processor", "Some CPU"}},
 		Commands: []Command{{"Go on training", "mdlstm-gpu train --resume runs/MD_LSTM-1 --steps 2000"}},
@@ -153,7 +153,7 @@ func TestRunPageShowsTheRun(t *testing.T) {
 		"<dt>Overall loss</dt><dd>" + formatLoss(overall), "<dt>Relevant loss</dt><dd>" + formatLoss(relevant), "mean of the last 50 steps",
 		"<dt>Steps</dt><dd>200", "<dt>Parameters</dt><dd>1,745", "<dt>Time per step</dt><dd>2.00 ms",
 		"Learning rate", "Some CPU", `<pre tabindex="0"><code>mdlstm-gpu train --resume runs/MD_LSTM-1 --steps 2000</code></pre>`, "white-space: pre; overflow-x: auto",
-		"95th percentile", "500 ms", "2.17 min", "400 ms",
+		"95th percentile", "Waiting for data", "100 ms, 20.0 % of the time", "2.17 min", "400 ms",
 		base64.StdEncoding.EncodeToString(fileNamed(t, files, "prediction_before.png")),
 		base64.StdEncoding.EncodeToString(fileNamed(t, files, "prediction_after.png")),
 		"prefers-color-scheme: dark", `name="viewport"`, "<polyline",

@@ -28,7 +28,7 @@ type Run struct {
 	Valid    ValidColumns // every validation; empty = there were none
 	BestStep int64        // the step of Valid that is marked as the best; -1 = none
 
-	DataSeconds float64 // spent on making data, in total; 0 = not measured
+	WaitSeconds float64 // that steps waited for their data, in total; 0 = not measured
 	WallSeconds float64 // of the whole run, in total; 0 = not measured
 
 	Settings []KV // task, optimizer, architecture, engine …

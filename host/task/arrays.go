@@ -318,6 +318,13 @@ func (a *Arrays) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	return nil
 }
 
+// Fork shares the arrays, which the source that was opened closes.
+func (a *Arrays) Fork() Divisible {
+	fork := *a
+	fork.batches, fork.picked = a.batches.fork(), nil
+	return &fork
+}
+
 // Sample returns the inputs of a sample as they lie in the array, [*grid, K],
 // read only, and its size, which is at most the grid.
 func (a *Arrays) Sample(b int) (x []float32, size grid.Shape) {

@@ -39,6 +39,11 @@ func newBatches(size int, o order, bucket []grid.Shape) batches {
 	return batches{size: size, bucket: bucket, order: o, epoch: -1}
 }
 
+// fork makes the same batches, with memory of its own for the order of an epoch.
+func (b *batches) fork() batches {
+	return newBatches(b.size, newOrder(len(b.order.samples), b.order.shuffle, b.order.seed), b.bucket)
+}
+
 // steps is how many batches an epoch has.
 func (b *batches) steps() int { return (len(b.order.samples)-1)/b.size + 1 }
 

@@ -63,6 +63,9 @@ func (d *Diagonal) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	return nil
 }
 
+// Fork shares nothing.
+func (d *Diagonal) Fork() Divisible { return &Diagonal{d.generator} }
+
 // Example makes sample -1; it returns no error.
 func (d *Diagonal) Example(dst *engine.Batch) error {
 	d.fill(dst, -1, 1, d.draw)

@@ -4,8 +4,8 @@
 // samples, [Arrays] reads the user's files, [Folder] folders of pictures or volumes
 // with masks, [MNIST] handwritten digits. Batch t of a source is a pure function of
 // (settings, seed, t), whatever was asked before, so a run that is resumed at step t
-// sees what it would have seen, and [Prefetch] may make batches ahead without
-// changing a bit.
+// sees what it would have seen, and [Prefetch] may make batches ahead, several at
+// once, without changing a bit.
 //
 // # Layout
 //

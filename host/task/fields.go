@@ -128,6 +128,12 @@ func (f *Fields) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	return nil
 }
 
+// Fork shares nothing: it makes the tables and scratch of a sample for itself,
+// 40 bytes a cell.
+func (f *Fields) Fork() Divisible {
+	return &Fields{generator: f.generator, anisotropic: f.anisotropic}
+}
+
 // Example makes sample -1; it returns no error.
 func (f *Fields) Example(dst *engine.Batch) error {
 	f.fill(dst, -1, 1, f.draw)

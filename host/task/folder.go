@@ -365,6 +365,16 @@ func (f *Folder) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	})
 }
 
+// Fork shares what is kept of the samples, and reads the others for itself.
+func (f *Folder) Fork() Divisible {
+	fork := *f
+	fork.batches, fork.values = f.batches.fork(), nil
+	if f.vote != nil {
+		fork.vote = &mostFrequent{block: f.vote.block, votes: make([]int, len(f.vote.votes))}
+	}
+	return &fork
+}
+
 // Example gives the first sample of this part, without augmentation; of one that
 // is cropped the middle.
 func (f *Folder) Example(dst *engine.Batch) error {

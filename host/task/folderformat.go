@@ -7,9 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/imagefile"
@@ -100,20 +98,11 @@ func (volumes) list(folder string) ([]string, error) { return ListVolumes(folder
 // ListVolumes returns the names of the .npy files in a folder, in order; not those
 // in folders inside it, nor hidden ones. A folder without any is an error.
 func ListVolumes(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", folder, tensorfile.Reason(err))
+	names, err := tensorfile.List(folder, ".npy")
+	if err == nil && names == nil {
+		err = fmt.Errorf("load %s: no volume in the folder: want files named .npy", folder)
 	}
-	var names []string
-	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && strings.ToLower(filepath.Ext(e.Name())) == ".npy" {
-			names = append(names, e.Name())
-		}
-	}
-	if names == nil {
-		return nil, fmt.Errorf("load %s: no volume in the folder: want files named .npy", folder)
-	}
-	return names, nil
+	return names, err
 }
 
 func (volumes) input(path string) (input, error) {

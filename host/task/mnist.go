@@ -181,6 +181,13 @@ func (m *MNIST) BatchPart(t int64, p Part, dst *engine.Batch) error {
 	return nil
 }
 
+// Fork shares the images.
+func (m *MNIST) Fork() Divisible {
+	fork := *m
+	fork.batches, fork.warper, fork.pixels = m.batches.fork(), nil, nil
+	return &fork
+}
+
 // Example gives the first image of this part, without augmentation.
 func (m *MNIST) Example(dst *engine.Batch) error {
 	i := m.images[0]

@@ -3,19 +3,47 @@ package task
 import (
 	"context"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"mdlstm-gpu/host/engine"
 )
 
-// Prefetcher makes batches ahead of their use in a goroutine of its own, which
-// is the only one that touches the source until Close.
+// Ahead says which batches a [Prefetcher] makes, and how.
+type Ahead struct {
+	From, To int64 // the batches From … To-1
+	Every    int64 // of these each Every-th, the first included; 0 means 1
+	// Group is how many batches Next gives; 0 means 1.
+	Group int
+	// Workers is how many batches are made at once, each in a goroutine of its own
+	// with a fork of the source; 0 means 1, and so does any number where the source
+	// is not [Divisible]. It changes neither their order nor a bit of them.
+	Workers int
+}
+
+// Prefetcher makes batches ahead of their use, in goroutines of its own: only they
+// touch the source until Close.
+//
+// Its memory is that of 2·Group + Workers batches, those given away by Next
+// included, taken once and used again, so a steady run allocates nothing; and what
+// each worker's source needs to make a batch. While one group is in use the next
+// one can lie ready and every worker have a batch to work on.
 type Prefetcher struct {
-	stop  context.CancelFunc
-	ready chan item          // in the order of steps; closed when the goroutine ends
-	free  chan *engine.Batch // to be filled again
-	held  *engine.Batch      // what the last Next gave away
-	err   error              // what every further Next returns
-	ctx   context.Context
+	ctx         context.Context
+	stop        context.CancelFunc
+	from, every int64
+	count       int64 // of batches
+	group       int
+
+	free    chan *engine.Batch // to be filled again
+	begun   atomic.Int64       // batches that some worker has taken
+	slots   []chan item        // the i-th batch comes through slot i mod their number
+	workers sync.WaitGroup
+
+	// Of the goroutine that calls Next.
+	given int64           // batches that came
+	held  []*engine.Batch // what the last Next gave away
+	err   error           // what every further Next returns
 }
 
 type item struct {
@@ -23,83 +51,99 @@ type item struct {
 	err   error
 }
 
-// Prefetch begins to make the batches from … to-1 of a source, up to depth (at
-// least 1) of them ahead of the one in use. Memory is taken for depth+1 batches
-// and used again, so a steady run allocates nothing. Close must be called.
-func Prefetch(ctx context.Context, src Source, from, to int64, depth int) *Prefetcher {
-	depth = max(1, depth)
-	ctx, stop := context.WithCancel(ctx)
-	p := &Prefetcher{
-		stop: stop, ctx: ctx,
-		ready: make(chan item, depth+1),
-		free:  make(chan *engine.Batch, depth+1),
+// Prefetch begins to make batches of a source. Close must be called.
+func Prefetch(ctx context.Context, src Source, a Ahead) *Prefetcher {
+	sources := []Source{src}
+	if d, ok := src.(Divisible); ok {
+		for len(sources) < a.Workers {
+			sources = append(sources, d.Fork())
+		}
 	}
-	for range depth + 1 {
+	p := &Prefetcher{from: a.From, every: max(1, a.Every), group: max(1, a.Group)}
+	p.count = (a.To - a.From + p.every - 1) / p.every
+	p.ctx, p.stop = context.WithCancel(ctx)
+	room := 2*p.group + len(sources)
+	p.free = make(chan *engine.Batch, room)
+	for range room {
 		p.free <- &engine.Batch{}
+		p.slots = append(p.slots, make(chan item, 1))
 	}
-	go p.run(ctx, src, from, to)
+	for _, s := range sources {
+		p.workers.Go(func() { p.work(s) })
+	}
 	return p
 }
 
-// run sends each batch, and an error as the last item. There is room in ready
-// for every batch that exists, so sending never blocks.
-func (p *Prefetcher) run(ctx context.Context, src Source, from, to int64) {
-	defer close(p.ready)
-	for t := from; t < to; t++ {
+// work makes batches, each the first that nobody has begun, until there are no
+// more, one of them is an error or the context is done.
+//
+// A batch has its memory before it has its number. So the one that Next waits for
+// is never without, and the numbers of all that are under way or wait to be used
+// lie so close together that each has a slot for itself: sending never blocks.
+func (p *Prefetcher) work(src Source) {
+	for {
 		var batch *engine.Batch
 		select {
-		case <-ctx.Done():
+		case <-p.ctx.Done():
 			return
 		case batch = <-p.free:
 		}
 		// select takes either when both are there.
-		if ctx.Err() != nil {
+		if p.ctx.Err() != nil {
 			return
 		}
-		err := src.Batch(t, batch)
-		p.ready <- item{batch, err}
+		i := p.begun.Add(1) - 1
+		if i >= p.count {
+			return
+		}
+		err := src.Batch(p.from+i*p.every, batch)
+		p.slots[i%int64(len(p.slots))] <- item{batch, err}
 		if err != nil {
 			return
 		}
 	}
 }
 
-// Next returns the next batch, waiting for it if need be. It is valid until the
-// Next after it. Errors are io.EOF behind the last batch, the source's own, and
-// the context's once it is done or Close was called; they stay.
-func (p *Prefetcher) Next() (*engine.Batch, error) {
+// Next returns the next group of batches in their order, waiting for it if need
+// be; the last one has what is left. They are valid until the Next after it.
+// Errors are io.EOF behind the last batch, that of the first batch that has one
+// when its turn comes, and the context's once it is done or Close was called; they
+// stay.
+func (p *Prefetcher) Next() ([]*engine.Batch, error) {
 	if p.err == nil {
 		p.err = p.ctx.Err()
+	}
+	if p.err == nil && p.given >= p.count {
+		p.err = io.EOF
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
-	if p.held != nil {
-		p.free <- p.held
-		p.held = nil
+	for _, batch := range p.held {
+		p.free <- batch
 	}
-	next, ok := <-p.ready
-	switch {
-	case ok && next.err == nil:
-		p.held = next.batch
-		return next.batch, nil
-	case ok:
-		p.err = next.err
-	case p.ctx.Err() != nil:
-		p.err = p.ctx.Err()
-	default:
-		p.err = io.EOF
+	p.held = p.held[:0]
+	for len(p.held) < p.group && p.given < p.count {
+		select {
+		case <-p.ctx.Done():
+			p.err = p.ctx.Err()
+		case next := <-p.slots[p.given%int64(len(p.slots))]:
+			p.given++
+			p.held, p.err = append(p.held, next.batch), next.err
+		}
+		if p.err != nil {
+			return nil, p.err
+		}
 	}
-	return nil, p.err
+	return p.held, nil
 }
 
-// Close stops the goroutine and waits for it, at most for the batch that it is
-// making. The source may be used again then. Close may be called more than once,
-// but not while Next runs.
+// Close stops the goroutines and waits for them, at most for the batches that
+// they are making. The source may be used again then. Close may be called more
+// than once, but not while Next runs.
 func (p *Prefetcher) Close() {
 	p.stop()
-	for range p.ready {
-	}
+	p.workers.Wait()
 	if p.err == nil {
 		p.err = context.Canceled
 	}

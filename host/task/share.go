@@ -19,12 +19,17 @@ func (p Part) of(n int) (from, to int) {
 	return n * p.Index / p.Of, n * (p.Index + 1) / p.Of
 }
 
-// Divisible is a source that makes a part of a batch without the rest.
+// Divisible is a source whose batches can be divided: a batch among ranks, and
+// the batches of a run among goroutines.
 type Divisible interface {
 	Source
 	// BatchPart is Batch for the samples of a part: they are those of the whole
 	// batch, and have the numbers that they have there. dst may have none.
 	BatchPart(t int64, p Part, dst *engine.Batch) error
+	// Fork returns a source that makes the same batches to the bit, for the model
+	// that was checked last. It has memory of its own for all that making a batch
+	// changes, and shares the data: another goroutine may use it meanwhile.
+	Fork() Divisible
 }
 
 // Share is one rank's part of every batch of a source; the source itself with one
@@ -47,6 +52,9 @@ type share struct {
 
 // Batch makes the part of batch t.
 func (s *share) Batch(t int64, dst *engine.Batch) error { return s.BatchPart(t, s.part, dst) }
+
+// Fork is a fork of the whole with the same part.
+func (s *share) Fork() Divisible { return &share{s.Divisible.Fork(), s.part} }
 
 // Largest are as many shapes as a part has at most, the largest ones: any of them
 // may be in it.

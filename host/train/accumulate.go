@@ -2,50 +2,9 @@ package train
 
 import (
 	"context"
-	"slices"
 
 	"mdlstm-gpu/host/engine"
 )
-
-// gather takes the batches of a step: one, or as many as are accumulated, which
-// are copied, for the next one overwrites what the prefetcher gave.
-func (l *loop) gather() ([]*engine.Batch, error) {
-	n := l.run.state.settings.batches()
-	if n == 1 {
-		batch, err := l.next()
-		l.batches = append(l.batches[:0], batch)
-		return l.batches, err
-	}
-	for len(l.batches) < int(n) {
-		l.batches = append(l.batches, &engine.Batch{})
-	}
-	for _, dst := range l.batches {
-		batch, err := l.next()
-		if err != nil {
-			return nil, err
-		}
-		copyBatch(dst, batch)
-	}
-	return l.batches, nil
-}
-
-// copyBatch copies a batch into the memory of another. Shapes are shared.
-func copyBatch(dst, src *engine.Batch) {
-	dst.Samples = append(dst.Samples[:0], src.Samples...)
-	dst.X = append(dst.X[:0], src.X...)
-	dst.Y = copyOrNil(dst.Y, src.Y)
-	dst.Class = copyOrNil(dst.Class, src.Class)
-	dst.Relevant = copyOrNil(dst.Relevant, src.Relevant)
-	dst.First = src.First
-}
-
-// copyOrNil is a copy of src, nil where that is: nil means "none".
-func copyOrNil[T any](dst, src []T) []T {
-	if src == nil {
-		return nil
-	}
-	return append(slices.Grow(dst[:0], len(src)), src...)
-}
 
 // weigh loads every batch to learn the weight of all their targets, on all ranks,
 // by which each loss is divided before it is differentiated: the errors inside the

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
@@ -35,30 +36,33 @@ type Answer struct {
 // EvaluateEach is Evaluate, and shows every sample with its answer to see, which
 // may be nil.
 func EvaluateEach(ctx context.Context, e engine.Engine, src task.Source, first, n int64, see func(Answer)) (Score, error) {
-	return evaluate(ctx, e, src, first, first+n, 1, see)
+	return evaluate(ctx, e, src, task.Ahead{From: first, To: first + n}, see)
 }
 
-// evaluate is EvaluateEach of batches from, from+every, … below to.
-func evaluate(ctx context.Context, e engine.Engine, src task.Source, from, to, every int64, see func(Answer)) (Score, error) {
+// evaluate is EvaluateEach of some batches, one at a time.
+func evaluate(ctx context.Context, e engine.Engine, src task.Source, which task.Ahead, see func(Answer)) (Score, error) {
 	m, spec := e.Model(), src.Spec()
 	total := newScore(m, spec)
 	// All memory is taken, or refused, before the first batch is made.
 	if _, err := e.Plan(src.Largest(), engine.Capacity{Predict: true}); err != nil {
 		return total, err
 	}
-	var batch engine.Batch
-	for t := from; t < to; t += every {
-		if err := ctx.Err(); err != nil {
-			return total, err
+	ahead := task.Prefetch(ctx, src, which)
+	defer ahead.Close()
+	for t := which.From; ; t += max(1, which.Every) {
+		batches, err := ahead.Next()
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case ctx.Err() != nil:
+			return total, ctx.Err()
+		case err == nil:
+			err = evaluateBatch(e, batches[0], &total, spec.Background, see)
 		}
-		if err := src.Batch(t, &batch); err != nil {
-			return total, fmt.Errorf("batch %d: %w", t, err)
-		}
-		if err := evaluateBatch(e, &batch, &total, spec.Background, see); err != nil {
+		if err != nil {
 			return total, fmt.Errorf("batch %d: %w", t, err)
 		}
 	}
-	return total, nil
 }
 
 // evaluateBatch adds a batch to the score.

@@ -16,9 +16,6 @@ import (
 // flushEvery is how long a line of the log may wait before a reader sees it.
 const flushEvery = 500 * time.Millisecond
 
-// batchesAhead is how many batches are made ahead of the step that needs them.
-const batchesAhead = 2
-
 // Progress is what a step did.
 type Progress struct {
 	Step     int64   // counts from 0
@@ -26,7 +23,8 @@ type Progress struct {
 	Loss     float64 // mean, before the update; NaN when no target counted
 	Relevant float64 // NaN where the task has none
 	Norm     float64 // of all gradients, before clipping
-	Seconds  float64 // without making the data
+	Seconds  float64 // without waiting for the data
+	Waited   float64 // seconds that it waited for them before
 }
 
 // Observer is told what happens, on the goroutine that trains: what it takes,
@@ -46,7 +44,8 @@ type Observer struct {
 type loop struct {
 	run    *Run
 	engine engine.Engine
-	next   func() (*engine.Batch, error) // the next batch
+	next   func() ([]*engine.Batch, error) // the batches of the next step
+	waited float64                         // seconds that the last next took
 	log    stepLog
 	see    Observer
 
@@ -59,9 +58,8 @@ type loop struct {
 	events   eventLog // nil for runs without Settings.TensorBoard
 	pictured int64    // step of the newest picture in it, -1 = none
 
-	batches []*engine.Batch // of a step
-	weights []float64       // of each of them
-	plan    engine.Plan     // the last one used in a step; nil when none was
+	weights []float64   // of each batch of a step
+	plan    engine.Plan // the last one used in a step; nil when none was
 	flushed time.Time
 
 	// With several ranks.
@@ -109,7 +107,9 @@ func (r *Run) Train(ctx context.Context, e engine.Engine, data task.Split, see O
 		making = context.WithoutCancel(ctx)
 	}
 	n := r.state.settings.batches()
-	ahead := task.Prefetch(making, share, r.state.step*n, r.state.settings.Steps*n, batchesAhead)
+	ahead := task.Prefetch(making, share, task.Ahead{
+		From: r.state.step * n, To: r.state.settings.Steps * n, Group: int(n), Workers: r.Workers,
+	})
 	defer ahead.Close()
 	l.next = ahead.Next
 	return shared(l.steps(ctx))
@@ -232,7 +232,9 @@ func (l *loop) steps(ctx context.Context) error {
 		if l.stopping(ctx) {
 			return l.interrupted(step)
 		}
-		batches, err := l.gather()
+		began := time.Now()
+		batches, err := l.next()
+		l.waited = time.Since(began).Seconds()
 		if err != nil && l.stopping(ctx) {
 			return l.interrupted(step)
 		}
@@ -281,7 +283,7 @@ func (l *loop) step(ctx context.Context, step int64, batches []*engine.Batch, ga
 		return err
 	}
 	now := time.Now()
-	p.Seconds = now.Sub(started).Seconds()
+	p.Seconds, p.Waited = now.Sub(started).Seconds(), l.waited
 	line := report.LogLine{Step: step, Overall: p.Loss, Seconds: p.Seconds, Relevant: p.Relevant}
 	if err := l.log.Append(line); err != nil {
 		return err

@@ -413,6 +413,11 @@ func (s brokenSource) BatchPart(t int64, p task.Part, b *engine.Batch) error {
 	return s.err
 }
 
+func (s brokenSource) Fork() task.Divisible {
+	s.Divisible = s.Divisible.Fork()
+	return s
+}
+
 // TestRanksFail: an error of one rank ends all, and each knows why.
 func TestRanksFail(t *testing.T) {
 	s := realSettings(t, "plain", "0")

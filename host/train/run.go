@@ -15,6 +15,10 @@ import (
 // Run is a run folder that this process has locked, with its newest checkpoint
 // in memory. It is for one goroutine at a time.
 type Run struct {
+	// Workers is how many batches Train makes at once beside the step under way, 0
+	// means 1; see [task.Ahead]. It changes no bit, and is no part of the run on disk.
+	Workers int
+
 	dir   string
 	disk  files
 	lock  *lock

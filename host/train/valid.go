@@ -172,7 +172,8 @@ func (l *loop) measure(ctx context.Context) (line report.ValidLine, err error) {
 		return line, context.Canceled
 	}
 	c, n := l.run.comm(), l.valid.Spec().Steps
-	score, err := evaluate(ctx, l.engine, l.valid, int64(c.Rank()), n, int64(c.Size()), nil)
+	which := task.Ahead{From: int64(c.Rank()), To: n, Every: int64(c.Size()), Workers: l.run.Workers}
+	score, err := evaluate(ctx, l.engine, l.valid, which, nil)
 	if err != nil && l.several() && ctx.Err() != nil {
 		err = nil // the others learn that it ends, not that it failed
 	}

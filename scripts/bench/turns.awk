@@ -32,3 +32,16 @@ function ratio(a, b,    i, list) {
         if (((a, rounds[i]) in at) && ((b, rounds[i]) in at)) list = list " " at[a, rounds[i]] / at[b, rounds[i]]
     return list == "" ? "" : digits(median(list))
 }
+
+# table prints a line for each engine of each case: its times, and what rest, which
+# each table defines, has to add.
+function table(    c, e, part, key) {
+    for (c = 1; c <= case_count; c++)
+        for (e = 1; e <= engine_count; e++) {
+            key = cases[c] SUBSEP engines[e]
+            if (!(key in times)) continue
+            split(engines[e], part, SUBSEP)
+            printf "| %s | %s | %s | %s | %s to %s | %s |\n", cases[c], part[1], part[2], digits(median(times[key])),
+                digits(least(times[key])), digits(most(times[key])), rest(key, cases[c], part[1], part[2])
+        }
+}

@@ -5,9 +5,9 @@
 //	go run ./scripts/plot -x cell -y pixel_error,image_error bench/mnist_cells.tsv bench/mnist_cells.png
 //
 // The input is TSV with a header. Groups of -x stand beside each other, the
-// values of -by, or the columns of -y, beside each other within a group and in
-// colours of their own; with -panels each column of -y has a plot of its own, one
-// above the other. Several columns of -x are one name. Values that are no finite
+// values of -by, or the columns of -y, beside each other within a group, each
+// in a colour and a shape of its own; with -panels each column of -y has a plot of
+// its own, one above the other. Several columns of -x are one name. Values that are no finite
 // number (of a run that stopped) are left out; a group without any stays empty.
 package main
 
@@ -16,7 +16,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"image/color"
 	"math"
 	"os"
 	"slices"
@@ -25,10 +24,11 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"mdlstm-gpu/host/palette"
 )
 
 func main() {
@@ -68,7 +68,7 @@ func run(o options, files []string) error {
 			panels = append(panels, one)
 		}
 	}
-	var plots [][]*plot.Plot
+	var drawn []panel
 	var width vg.Length
 	for _, one := range panels {
 		t, err := readFile(files[0], one)
@@ -79,26 +79,60 @@ func run(o options, files []string) error {
 		if err != nil {
 			return err
 		}
-		plots = append(plots, []*plot.Plot{p})
-		width = max(width, vg.Length(120+len(t.groups)*max(70, 26*len(t.series)))*vg.Points(1))
+		drawn = append(drawn, p)
+		width = max(width, t.width())
 	}
-	return save(plots, width, vg.Length(len(plots))*panelHeight, files[1])
+	return save(drawn, width, files[1])
 }
 
-const panelHeight = 300
+const (
+	panelHeight = 300 // points, as all lengths here
+	axisWidth   = 80
+	margin      = 8
+)
 
-// save draws plots below each other, their axes aligned.
-func save(plots [][]*plot.Plot, width, height vg.Length, file string) error {
-	canvas := vgimg.New(width, height)
+// width is room for the groups: for their names beside each other, and for the
+// series of each.
+func (t table) width() vg.Length {
+	wide := max(70, 26*len(t.series))
+	for _, group := range t.groups {
+		wide = max(wide, 7*len(group)+10)
+	}
+	return vg.Length(wide * len(t.groups))
+}
+
+// panel is a plot and the legend beside it, where it hides nothing.
+type panel struct {
+	plot   *plot.Plot
+	legend plot.Legend
+}
+
+// save draws plots of a width below each other, their axes aligned.
+func save(panels []panel, width vg.Length, file string) error {
+	var plots [][]*plot.Plot
+	var beside vg.Length
+	for _, p := range panels {
+		plots = append(plots, []*plot.Plot{p.plot})
+		beside = max(beside, p.legend.Rectangle(draw.Canvas{}).Size().X)
+	}
+	if beside > 0 {
+		beside += margin
+	}
+	picture := vgimg.New(width+axisWidth+beside+2*margin, vg.Length(len(plots))*panelHeight)
+	canvas := draw.New(picture)
+	inside := draw.Crop(canvas, margin, -margin-beside, margin, -margin)
 	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: vg.Points(10)}
-	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
+	for i, row := range plot.Align(plots, tiles, inside) {
 		plots[i][0].Draw(row[0])
+		right := row[0]
+		right.Min.X, right.Max.X = right.Max.X+margin, canvas.Max.X
+		panels[i].legend.Draw(right)
 	}
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(f)
+	_, err = vgimg.PngCanvas{Canvas: picture}.WriteTo(f)
 	return errors.Join(err, f.Close())
 }
 
@@ -199,15 +233,23 @@ func (t *table) add(group, series string, v float64) {
 	}
 }
 
-// The colours of Okabe and Ito, which most eyes can tell apart.
-var colours = []color.Color{
-	color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff},
-	color.RGBA{0x55, 0x55, 0x55, 0xff},
+// styles are those of the series: classes of package palette, whose colours any
+// eye can tell apart, without the yellow one, which is too light for thin marks on
+// white; and shapes, for those who see no colours.
+var styles = []struct {
+	class int
+	shape draw.GlyphDrawer
+}{
+	{5, draw.CircleGlyph{}}, {6, draw.SquareGlyph{}}, {3, draw.TriangleGlyph{}}, {7, draw.PyramidGlyph{}},
+	{1, draw.PlusGlyph{}}, {2, draw.CrossGlyph{}}, {0, draw.RingGlyph{}}, {8, draw.BoxGlyph{}},
 }
 
-func (t table) plot(o options) (*plot.Plot, error) {
-	p := plot.New()
+func (t table) plot(o options) (panel, error) {
+	if len(t.series) > len(styles) {
+		return panel{}, fmt.Errorf("%d series, want at most %d: leave a column of -by or -y out", len(t.series), len(styles))
+	}
+	p, legend := plot.New(), plot.NewLegend()
+	legend.Top, legend.Left, legend.Padding = true, true, vg.Points(5)
 	p.Title.Text = o.title
 	p.Y.Label.Text = o.unit
 	if o.unit == "" {
@@ -215,8 +257,9 @@ func (t table) plot(o options) (*plot.Plot, error) {
 	}
 	lowest, highest := math.Inf(1), math.Inf(-1)
 	for s, series := range t.series {
-		colour := colours[s%len(colours)]
+		colour, shape := palette.Class(styles[s].class), styles[s].shape
 		var dots plotter.XYs
+		var bar *plotter.Line
 		for g, group := range t.groups {
 			runs := t.values[[2]string{group, series}]
 			if len(runs) == 0 {
@@ -225,15 +268,15 @@ func (t table) plot(o options) (*plot.Plot, error) {
 			at := float64(g) + 0.8*(float64(s)+0.5)/float64(len(t.series)) - 0.4
 			for _, v := range runs {
 				if o.log && v <= 0 {
-					return nil, fmt.Errorf("%s of %s is %v: a logarithmic axis wants positive values", series, group, v)
+					return panel{}, fmt.Errorf("%s of %s is %v: a logarithmic axis wants positive values", series, group, v)
 				}
 				lowest, highest = min(lowest, v), max(highest, v)
 				dots = append(dots, plotter.XY{X: at, Y: v})
 			}
 			half, m := 0.3/float64(len(t.series)), median(runs)
-			bar, err := plotter.NewLine(plotter.XYs{{X: at - half, Y: m}, {X: at + half, Y: m}})
-			if err != nil {
-				return nil, err
+			var err error
+			if bar, err = plotter.NewLine(plotter.XYs{{X: at - half, Y: m}, {X: at + half, Y: m}}); err != nil {
+				return panel{}, err
 			}
 			bar.Width, bar.Color = vg.Points(2), colour
 			p.Add(bar)
@@ -243,36 +286,45 @@ func (t table) plot(o options) (*plot.Plot, error) {
 		}
 		scatter, err := plotter.NewScatter(dots)
 		if err != nil {
-			return nil, err
+			return panel{}, err
 		}
-		scatter.Color, scatter.Shape, scatter.Radius = colour, draw.CircleGlyph{}, vg.Points(2)
+		scatter.Color, scatter.Shape, scatter.Radius = colour, shape, vg.Points(3)
 		p.Add(scatter)
 		if len(t.series) > 1 {
-			p.Legend.Add(series, scatter)
+			legend.Add(series, bar, scatter)
 		}
 	}
-	p.Legend.Top = true
 	grid := plotter.NewGrid()
 	grid.Vertical.Width = 0
 	p.Add(grid)
 	p.NominalX(t.groups...)
-	p.X.Tick.Label.Rotation = math.Pi / 8
-	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XRight, text.YTop
 	p.X.Min, p.X.Max = -0.5, float64(len(t.groups))-0.5
 	if math.IsInf(lowest, 0) {
-		return p, nil // nothing but stopped runs
+		return panel{p, legend}, nil // nothing but stopped runs
 	}
-	// Room for the legend above the values, in values' heights: a line of it takes
-	// about a sixteenth of the axis.
-	lines := float64(len(t.series))
-	room := max(0.25, lines/(16-min(lines, 8)))
-	if o.log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		p.Y.Max = highest * max(2, math.Pow(highest/lowest, room))
+	if o.log { // whole decades: both ends have a label
+		from, to := int(math.Floor(math.Log10(lowest))), int(math.Ceil(math.Log10(highest)))
+		to = max(to, from+1)
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades(from, to)
+		p.Y.Min, p.Y.Max = math.Pow10(from), math.Pow10(to)
 	} else {
-		p.Y.Min, p.Y.Max = 0, (1+max(0.3, room))*highest
+		p.Y.Min, p.Y.Max = 0, 1.05*highest
 	}
-	return p, nil
+	return panel{p, legend}, nil
+}
+
+// decades are the ticks of a logarithmic axis from 10^from to 10^to. Those of
+// plot.LogTicks can lack the lowest label.
+func decades(from, to int) plot.ConstantTicks {
+	var ticks plot.ConstantTicks
+	for e := from; e <= to; e++ {
+		power := math.Pow10(e)
+		ticks = append(ticks, plot.Tick{Value: power, Label: strconv.FormatFloat(power, 'g', -1, 64)})
+		for i := 2; i < 10 && e < to; i++ {
+			ticks = append(ticks, plot.Tick{Value: float64(i) * power})
+		}
+	}
+	return ticks
 }
 
 func median(values []float64) float64 {

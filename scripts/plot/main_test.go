@@ -60,12 +60,45 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, want %q in it", name, err, c.want)
 		}
 	}
+	many := table{series: slices.Repeat([]string{"x"}, len(styles)+1)}
+	if _, err := many.plot(options{}); err == nil || !strings.Contains(err.Error(), "9 series, want at most 8") {
+		t.Errorf("more series than styles: error %v", err)
+	}
 	in := filepath.Join(t.TempDir(), "in.tsv")
 	if err := os.WriteFile(in, []byte("cell\ta\nx\t0\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if err := run(options{x: "cell", y: "a", log: true}, []string{in, in + ".png"}); err == nil || !strings.Contains(err.Error(), "positive") {
 		t.Errorf("zero on a logarithmic axis: error %v", err)
+	}
+}
+
+// TestStyles: no two series look alike; package palette tests its first eleven
+// colours for any eye.
+func TestStyles(t *testing.T) {
+	for i, style := range styles {
+		if style.class > 10 {
+			t.Errorf("series %d has the colour of class %d, want one of the first eleven", i, style.class)
+		}
+		for j, other := range styles[:i] {
+			if style.class == other.class || style.shape == other.shape {
+				t.Errorf("series %d and %d have a colour or a shape together", j, i)
+			}
+		}
+	}
+}
+
+// TestDecades: both ends of a logarithmic axis have a label.
+func TestDecades(t *testing.T) {
+	ticks := decades(-1, 1)
+	var labels []string
+	for _, tick := range ticks {
+		if !tick.IsMinor() {
+			labels = append(labels, tick.Label)
+		}
+	}
+	if want := []string{"0.1", "1", "10"}; !slices.Equal(labels, want) || len(ticks) != 3+2*8 {
+		t.Errorf("labels %q of %d ticks, want %q of 19", labels, len(ticks), want)
 	}
 }
 

@@ -24,19 +24,6 @@ func (s isa) anyLength() {
 		c.write(b, y, o)
 	})
 
-	var lo, hi reg.VecVirtual
-	s.vectorKernel("clamp", "func(x []float32, limit float32)", "limits x to ±limit", "x", func() {
-		x = baseOf("x")
-		lo, hi = s.vector(), s.vector()
-		VBROADCASTSS(paramMem("limit"), hi)
-		zero(lo)
-		VSUBPS(hi, lo, lo)
-	}, func(c columns, o reg.GPVirtual) {
-		a := c.read(x, o)
-		s.clamp(a, lo, hi)
-		c.write(a, x, o)
-	})
-
 	var factor reg.VecVirtual
 	s.vectorKernel("axpy", "func(a float32, x, y []float32)", "computes y += a·x", "x", func() {
 		x, y, factor = baseOf("x"), baseOf("y"), s.vector()
