@@ -150,6 +150,8 @@ func TestBadInput(t *testing.T) {
 		{"train --device gpu", failed, "--device gpu: no usable CUDA device: "},
 		{"train --kernels fast", usage, "want auto, wavefront, sweep"},
 		{"train --kernels sweep --device cpu", usage, "--kernels sweep goes with a GPU"},
+		{"train --precision tf32 --device cpu", usage, "--precision tf32: --device cpu computes in float32: give --device gpu, or --precision float32"},
+		{"train --precision double", usage, "--precision"},
 		{"bench --device gpu", failed, "no usable CUDA device"},
 		{"check --device gpu", failed, "no usable CUDA device"},
 		{"train --blas mkl", usage, "want auto, builtin, gonum, openblas"},

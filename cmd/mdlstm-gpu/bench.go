@@ -88,7 +88,8 @@ type benchSettings struct {
 	Channels   int      `json:"channels"`
 	Hidden     int      `json:"hidden"`
 	Directions []string `json:"directions"`
-	Predict    bool     `json:"predict"` // by a plan that can do nothing else
+	Predict    bool     `json:"predict"`   // by a plan that can do nothing else
+	Precision  string   `json:"precision"` // of products; the CPU's is float32
 }
 
 // runBench measures and prints.
@@ -142,7 +143,7 @@ func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Mode
 	i := e.Info()
 	r = benchResult{
 		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.threads(), Parameters: m.Size(),
-		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions, o.predict},
+		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions, o.predict, o.Precision},
 	}
 	var out []float32 // of a prediction that somebody waits for
 	if o.predict {

@@ -28,7 +28,7 @@ func (o *compareOptions) options() []option {
 	keep := map[string]bool{
 		"task": true, "size": true, "batch": true, "channels": true, "seed": true, "anisotropic": true,
 		"hidden": true, "steps": true, "optimizer": true, "lr": true, "momentum": true, "clip": true,
-		"checkpoint-every": true, "device": true, "kernels": true, "threads": true, "blas": true,
+		"checkpoint-every": true, "device": true, "kernels": true, "precision": true, "threads": true, "blas": true,
 	}
 	var list []option
 	for _, one := range o.trainOptions.options() {

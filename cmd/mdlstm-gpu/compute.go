@@ -29,6 +29,8 @@ type computeOptions struct {
 	BLAS    string `toml:"blas"`
 	Threads int    `toml:"threads"`
 
+	Precision string `toml:"precision"`
+
 	Recompute bool `toml:"recompute"` // of train and bench
 
 	ranks dist.Comm  // of the training that this process is part of
@@ -36,13 +38,14 @@ type computeOptions struct {
 }
 
 func defaultCompute() computeOptions {
-	return computeOptions{Device: "auto", Kernels: "auto", BLAS: "auto", ranks: dist.Single{}}
+	return computeOptions{Device: "auto", Kernels: "auto", BLAS: "auto", Precision: string(gpu.Float32), ranks: dist.Single{}}
 }
 
 func (c *computeOptions) options() []option {
 	return []option{
 		{name: "device", arg: "auto|cpu|gpu", group: "Machine", usage: "what computes; auto takes the first NVIDIA GPU that can, else the CPU, and says why; CUDA_VISIBLE_DEVICES chooses among GPUs", dest: &c.Device},
 		{name: "kernels", arg: "NAME", group: "Machine", usage: "kernels of mdlstm layers on the GPU: wavefront (a launch a diagonal), sweep (one for all), or auto, which decides by the shapes", dest: &c.Kernels},
+		{name: "precision", arg: "NAME", group: "Machine", usage: "of products on the GPU, where mdlstm layers have 64 hidden units or more: float32; on tensor cores tf32x3 (errors near float32's) or tf32 (about 11 bits); bf16 is tf32 with the saved gates in bfloat16", dest: &c.Precision},
 		{name: "threads", arg: "N", group: "Machine", usage: "processor cores to use, 0 = all; the results do not depend on it", dest: &c.Threads},
 		{name: "blas", arg: "NAME", group: "Machine", usage: "matrix products of the CPU: builtin (AVX2 or AVX-512), gonum (portable), openblas (where it was built in), or auto, the first of them that can", dest: &c.BLAS},
 	}
@@ -54,7 +57,7 @@ func (c *computeOptions) recomputeOption() option {
 }
 
 // machineFlags are the flags above.
-var machineFlags = []string{"device", "kernels", "threads", "blas"}
+var machineFlags = []string{"device", "kernels", "precision", "threads", "blas"}
 
 // check refuses values that no build knows.
 func (c computeOptions) check() error {
@@ -69,6 +72,12 @@ func (c computeOptions) check() error {
 	}
 	if c.Kernels != "auto" && c.Device == "cpu" {
 		return usagef("--kernels %s goes with a GPU, not with --device cpu: leave one out", c.Kernels)
+	}
+	if err := oneOf("precision", c.Precision, precisions()); err != nil {
+		return err
+	}
+	if c.lowers() && c.Device == "cpu" {
+		return c.noPrecision("--device cpu computes")
 	}
 	if c.Threads < 0 || c.Threads > maxThreads {
 		return usagef("--threads %d: want 0 (all cores) to %d", c.Threads, maxThreads)
@@ -104,20 +113,48 @@ func (c computeOptions) find(s streams) (computer, error) {
 	if c.Device != "cpu" {
 		m.gpu, err = findGPU(c.Device, c.place.Turn, s)
 	}
+	if err == nil && m.gpu == nil && c.lowers() {
+		return m, c.noPrecision("there is no GPU here, and the CPU computes")
+	}
 	if m.gpu != nil && c.Recompute {
 		return m, usagef("--recompute is the CPU's: give --device cpu, or smaller batches and --accumulate on the GPU")
 	}
 	return m, err
 }
 
-// findAll is find for commands that compare: with --device auto the CPU and,
-// where there is one, the GPU.
+// precisions are the values of --precision.
+func precisions() (names []string) {
+	for _, p := range gpu.Precisions {
+		names = append(names, string(p))
+	}
+	return names
+}
+
+// lowers says whether a precision was asked for that only GPUs have.
+func (c computeOptions) lowers() bool { return c.Precision != string(gpu.Float32) }
+
+// recordedPrecision is the precision as runs record it, float32 as none: every
+// run had it before there was a choice.
+func (c computeOptions) recordedPrecision() string {
+	if c.lowers() {
+		return c.Precision
+	}
+	return ""
+}
+
+// noPrecision refuses the precision for want of a GPU.
+func (c computeOptions) noPrecision(why string) error {
+	return usagef("--precision %s: %s in float32: give --device gpu, or --precision float32", c.Precision, why)
+}
+
+// findAll is find for commands that compare: with --device auto the CPU, unless
+// the precision is only the GPU's, and, where there is one, the GPU.
 func (c computeOptions) findAll(s streams) ([]computer, error) {
 	m, err := c.find(s)
 	if err != nil {
 		return nil, err
 	}
-	if m.gpu != nil && c.Device == "auto" {
+	if m.gpu != nil && c.Device == "auto" && !c.lowers() {
 		return []computer{{asked: c, s: s}, m}, nil
 	}
 	return []computer{m}, nil

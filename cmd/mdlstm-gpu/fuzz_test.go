@@ -292,7 +292,7 @@ var likely = map[string][]string{
 	"flip": {"all", "0"}, "crop": {"2x2"}, "bucket": {"on", "off"}, "class-weights": {"1,2", "balanced"}, "split": {"1/1/1"},
 	"tile": {"2x2"}, "overlap": {"0", "2"}, "ignore-index": {"0", "255"}, "dropout": {"0.5"}, "combine": {"mean", "sum"}, "valid-every": {"1"},
 	"checkpoint-every": {"1"}, "momentum": {"0.9"}, "clip": {"1"}, "addr": {"127.0.0.1:0"}, "timeout": {"1s"}, "data": {"masks"},
-	"valid-x": {"x.npy"}, "valid-y": {"y.npy"}, "overlay": {"over"}, "blas": {"gonum"}, "kernels": {"auto"}, "patience": {"1"},
+	"valid-x": {"x.npy"}, "valid-y": {"y.npy"}, "overlay": {"over"}, "blas": {"gonum"}, "kernels": {"auto"}, "precision": {"float32", "tf32"}, "patience": {"1"},
 }
 
 // unlikely values are no good for most flags; none is a path out of the folder, a

@@ -50,7 +50,7 @@ func reason(err error) error {
 
 // openGPU makes the engine of the machine's GPU.
 func (m computer) openGPU(model *nn.Model) (engine.Engine, error) {
-	o := gpu.Options{Device: m.gpu.Ordinal}
+	o := gpu.Options{Device: m.gpu.Ordinal, Precision: gpu.Precision(m.asked.Precision)}
 	if m.asked.Kernels != "auto" {
 		o.Kernels = gpu.KernelFamily(m.asked.Kernels)
 	}
@@ -100,6 +100,9 @@ func deviceText(d *cuda.Device) string {
 // kernelsText says which PTX and which kernels of mdlstm layers an engine runs.
 func kernelsText(i engine.Info) []string {
 	parts := []string{"PTX " + i.Settings["ptx"]}
+	if p := i.Settings["precision"]; p != "" {
+		parts = append(parts, p)
+	}
 	if families := kernelsUsed(i.Settings); len(families) > 0 {
 		parts = append(parts, strings.Join(families, " and ")+" kernels")
 	}

@@ -97,6 +97,9 @@ func TestGPURefused(t *testing.T) {
 			[]string{"info", "--model", model, "--size", "64x64", "--batch", "64", "--device", "gpu"}, "out of memory: batch 64 of 64x64 needs "},
 		{"bench", "MDLSTM_EMU_DEVICES=0", []string{"bench", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"check", "MDLSTM_EMU_DEVICES=0", []string{"check", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
+		{"tensor cores", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "tf32"}, small[1:]...),
+			"precision tf32: the GPU has compute capability 7.5, and TF32 tensor cores are in 8.0 and newer: use float32"},
+		{"bfloat16", "MDLSTM_EMU_ARCH=80", append([]string{"train", "--precision", "bf16"}, small[1:]...), "precision bf16: gates cannot be kept in bfloat16 yet: use tf32"},
 		{"compare", "MDLSTM_EMU_DEVICES=0", []string{"compare", "--device", "gpu", "--out", "run"}, "--device gpu: no usable CUDA device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -162,6 +162,7 @@ func (p *prepared) fillSettings(o trainOptions, set given) error {
 		Optimizer: engine.Optimizer(o.Optimizer), LR: o.LR, Schedule: schedule, Momentum: o.Momentum, Clip: o.Clip, Seed: o.Seed,
 		Accumulate: o.Accumulate, ValidEvery: o.ValidEvery, Patience: o.Patience,
 		CheckpointEvery: o.CheckpointEvery, TensorBoard: o.TensorBoard, Device: o.Device, Threads: o.Threads, Recompute: o.Recompute,
+		Precision: o.recordedPrecision(),
 	}
 	for _, flag := range []string{"valid-every", "patience"} {
 		if set[flag] && p.data.Valid == nil {

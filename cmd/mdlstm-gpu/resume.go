@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/gpu"
 	"mdlstm-gpu/host/report"
 	"mdlstm-gpu/host/train"
 )
@@ -76,6 +78,7 @@ func (o *trainOptions) changes(set given) (c train.Changes, err error) {
 		"device":           func() { c.Device = &o.Device },
 		"threads":          func() { c.Threads = &o.Threads },
 		"recompute":        func() { c.Recompute = &o.Recompute },
+		"precision":        func() { c.Precision = &o.Precision },
 	} {
 		if set[flag] {
 			store()
@@ -122,6 +125,7 @@ func (t *training) reopen(o trainOptions, set given) error {
 	}
 	use := o.computeOptions
 	use.Device, use.Threads, use.Recompute = settings.Device, settings.Threads, settings.Recompute
+	use.Precision = cmp.Or(settings.Precision, string(gpu.Float32))
 	if !set["blas"] {
 		use.BLAS = sameBLAS(run.Engine())
 	}

@@ -22,6 +22,8 @@ type Options struct {
 	Context *cuda.Context
 	// Kernels forces a family of recurrent kernels; KernelsAuto is none.
 	Kernels KernelFamily
+	// Precision is that of products; none is Float32.
+	Precision Precision
 }
 
 // Engine computes a model on a GPU. See [engine.Engine].
@@ -90,6 +92,9 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 // start loads the kernels and takes the arrays that live as long as the engine.
 func (e *Engine) start() (err error) {
 	e.kernels = NewKernels(e.c)
+	if err := e.options.Precision.usable(e.c.Device().Capability); err != nil {
+		return err
+	}
 	if e.stream, err = e.c.NewStream(); err != nil {
 		return err
 	}
@@ -153,6 +158,9 @@ func (e *Engine) Info() engine.Info {
 		"driver":     fmt.Sprintf("CUDA %d.%d", d.Driver/1000, d.Driver%1000/10),
 		"emulated":   strconv.FormatBool(d.Emulated),
 		"ptx":        e.ptx(),
+	}
+	if p := e.options.Precision; p != "" && p != Float32 { // runs from before there was a choice do not name theirs
+		s["precision"] = string(p)
 	}
 	for _, p := range e.plans {
 		p.describe(s)

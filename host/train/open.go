@@ -61,7 +61,7 @@ func (r *Run) load(c Changes) error {
 	s.settings = changed
 	r.unsaved = old.Steps != s.settings.Steps || old.CheckpointEvery != s.settings.CheckpointEvery ||
 		old.Patience != s.settings.Patience || old.TensorBoard != s.settings.TensorBoard || old.Device != s.settings.Device || old.Threads != s.settings.Threads ||
-		old.Recompute != s.settings.Recompute
+		old.Recompute != s.settings.Recompute || old.Precision != s.settings.Precision
 	if err := r.refreshModel(); err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ type Settings struct {
 	Threads int    `json:"threads"` // 0 = all cores
 
 	Recompute bool `json:"recompute,omitempty"` // gates, instead of keeping them
+
+	Precision string `json:"precision,omitempty"` // of the GPU's products; "" = float32
 }
 
 // DefaultSettings are the seed experiment's: Adam at 0.01, 1000 steps of 16
@@ -181,6 +183,7 @@ type Changes struct {
 	Device          *string
 	Threads         *int
 	Recompute       *bool
+	Precision       *string
 }
 
 // with returns the settings after the changes. done is the number of steps
@@ -210,6 +213,9 @@ func (s Settings) with(c Changes, done int64) (Settings, error) {
 	}
 	if c.Recompute != nil {
 		s.Recompute = *c.Recompute
+	}
+	if c.Precision != nil {
+		s.Precision = *c.Precision
 	}
 	return s, s.Validate()
 }
