@@ -50,8 +50,10 @@ EMU_CHECK_KERNELS := -fsanitize=kernel-address --param asan-instrumentation-with
 
 EMU_SOURCES := $(filter-out kernels/emu/check.cpp,$(wildcard kernels/emu/*.cpp))
 EMU_HEADERS := $(wildcard kernels/emu/*.h kernels/*.cuh $(DRIVER)/*.h) kernels/kernels.mk
-# Base variants only: an extern "C" name can be compiled once.
+# The lowest variant of each file: an extern "C" name can be compiled once.
 EMU_PTX := $(wildcard kernels/ptx/*.75.ptx kernels/testdata/*.75.ptx)
+EMU_PTX += $(foreach p,$(wildcard kernels/ptx/*.80.ptx kernels/testdata/*.80.ptx),$(if $(filter $(p:.80.ptx=.75.ptx),$(EMU_PTX)),,$(p)))
+EMU_FILES := $(basename $(basename $(EMU_PTX)))
 
 .PHONY: emulator emulator-check emulator-asan emulator-portable
 emulator: build/libcudaemu.so ## the CUDA driver and our kernels on the CPU, for tests
@@ -73,7 +75,7 @@ build/emu$(1)/%.kernel.o: build/emu/%.entries.cpp kernels/%.cu $(EMU_HEADERS)
 	@mkdir -p $$(@D)
 	$(CXX) $(EMU_FLAGS) -Wno-unknown-pragmas -Wno-sign-compare $(2) $(3) -include kernels/emu/cudaemu.h -c $$< -o $$@
 
-build/libcudaemu$(1).so: $(patsubst kernels/emu/%.cpp,build/emu$(1)/%.o,$(EMU_SOURCES) $(4)) $(patsubst kernels/%.75.ptx,build/emu$(1)/%.kernel.o,$(subst kernels/ptx/,kernels/,$(EMU_PTX)))
+build/libcudaemu$(1).so: $(patsubst kernels/emu/%.cpp,build/emu$(1)/%.o,$(EMU_SOURCES) $(4)) $(patsubst kernels/%,build/emu$(1)/%.kernel.o,$(subst kernels/ptx/,kernels/,$(EMU_FILES)))
 	$(CXX) $(EMU_FLAGS) $(2) -shared -Wl,-z,defs $$^ -o $$@ -lpthread
 endef
 $(eval $(call emulator_build,,$(EMU_PLAIN),,))
@@ -85,6 +87,10 @@ $(eval $(call emulator_build,_portable,$(EMU_PORTABLE),,))
 build/emu/%.entries.cpp: kernels/ptx/%.75.ptx kernels/%.cu
 	$(entries)
 build/emu/testdata/%.entries.cpp: kernels/testdata/%.75.ptx kernels/testdata/%.cu
+	$(entries)
+build/emu/%.entries.cpp: kernels/ptx/%.80.ptx kernels/%.cu
+	$(entries)
+build/emu/testdata/%.entries.cpp: kernels/testdata/%.80.ptx kernels/testdata/%.cu
 	$(entries)
 define entries
 	@mkdir -p $(@D)

@@ -336,6 +336,14 @@ uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane) {
   return got;
 }
 
+MmaMeeting meet_for_mma(void* mine) {
+  Meeting* m = meet(WarpOp::mma, ~0u, reinterpret_cast<uint64_t>(mine), false);
+  if (m->arrived != ~0u) fail("tensor cores need all 32 lanes of a warp, " + std::to_string(__builtin_popcount(m->arrived)) + " are here");
+  return {m->readers == 32 ? &m->value : nullptr, m};
+}
+
+void leave_mma(const MmaMeeting& m) { leave_meeting(static_cast<Meeting*>(m.handle)); }
+
 Moment moment() {
   const unsigned thread = place().thread;
   return {here().epoch, thread, here().warps[thread / 32].syncs};

@@ -30,6 +30,16 @@ std::string run(const Launch& launch);
 // Ends the running thread's block: the launch fails with this explanation. Called on a fiber.
 [[noreturn]] void fail(const std::string& what);
 
+// Brings the running lane to its warp's mma with a pointer of its own, and returns when all 32 have come. In the first lane
+// to go on, all holds what each brought, and no lane has gone on; in the others it is null. Lanes that returned are no excuse.
+using Lanes = uint64_t[32];
+struct MmaMeeting {
+  const Lanes* all;
+  void* handle;
+};
+MmaMeeting meet_for_mma(void* mine);
+void leave_mma(const MmaMeeting& m);
+
 // For the checking build: the dynamic shared memory of this OS thread and its size in this launch; bytes that the block
 // has moved to and from global memory.
 char* shared_base();

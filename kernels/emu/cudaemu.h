@@ -70,10 +70,14 @@ struct Tally {
   unsigned total;
 };
 Tally block_barrier(bool predicate);
-enum class WarpOp { sync, vote, shuffle };
+enum class WarpOp { sync, vote, shuffle, mma };
 void warp_sync(unsigned mask);
 unsigned warp_vote(unsigned mask, bool predicate);                          // the lanes whose predicate held
 uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane);   // all bits set when that lane gave none
+// d += a·b by the whole warp, on tensor cores: [16, 8] += [16, 8]·[8, 8] in PTX's fragments of mma.m16n8k8, a and b TF32.
+// See mma.cpp for how they round. All 32 lanes must call.
+void warp_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+unsigned round_tf32(float x);  // cvt.rna.tf32.f32: to nearest, ties away from zero; the 13 bits that PTX leaves open are set
 inline unsigned lane() { return place().thread % 32; }
 
 template <class T>
@@ -202,5 +206,7 @@ inline float __int_as_float(int i) {
   memcpy(&x, &i, sizeof x);
   return x;
 }
+inline unsigned __float_as_uint(float x) { return static_cast<unsigned>(__float_as_int(x)); }
+inline float __uint_as_float(unsigned i) { return __int_as_float(static_cast<int>(i)); }
 using std::max;
 using std::min;
