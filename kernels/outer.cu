@@ -27,14 +27,9 @@
 // are the same for all variants.
 // Specification: host/ref, the gradients of weight_ih, weight_hh, bias and of dense.
 
-#include "load4.cuh"
+#include "outer.cuh"
 
 extern __shared__ __align__(16) float shared[];
-
-constexpr int kOuterRows = 16;    // rows of a tile in shared memory; outerDepth in host/gpu
-constexpr int kOuterLeast = 64;   // rows of a slot, but for the last; outerLeast in host/gpu
-constexpr int kOuterChunk = 128;  // rows that are looked up at a time; outerChunk in host/gpu
-constexpr int kOuterChain = 512;  // rows until sums join partial
 
 template <int kN, int kM>
 static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, const int* __restrict__ index,
@@ -62,49 +57,22 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
     const int q = blockIdx.z;
     const int t = threadIdx.x;
     const int T = rows[0];
-    const int per = max(kOuterLeast, ((T + S - 1) / S + kOuterRows - 1) / kOuterRows * kOuterRows);
-    const int from = slot * per;
-    const int to = min(T, from + per);
+    const OuterSlot range(T, S, slot);
+    const int from = range.from;
+    const int to = range.to;
     float* __restrict__ mine = partial + ((size_t)q * gridDim.y + slot) * N * M;
 
     const float* __restrict__ directionZ = dz + (size_t)q * rowsDz * N;
     const bool alignedZ = N % 4 == 0 && aligned16(dz);
 
-    // This thread loads column m of a in every kPass-th row. Which rows of which array it is: line of source, or ones.
+    // This thread loads column m of a in every kPass-th row.
     const int m = m0 + t % kM;
     const bool loads = t < kPass * kM && m < M;
-    const bool ones = m >= K + D * H;
-    const int line = m < K ? 0 : 1 + (m - K) / max(H, 1);
-    const float* __restrict__ columnA = m < K ? x + m : h + (size_t)q * H + (m - K) % max(H, 1);
-    const int strideA = m < K ? ldx : ldh;
-
-    // Where column m of a lies in the slot's layout, and how far apart two columns of dz are there; 0 when there is none.
-    for (int e = t; e < kM; e += kThreads) {
-        const int c = m0 + e;
-        if (c < K) {
-            place[e] = make_int2(c, K);
-        } else if (c < K + D * H) {
-            const int d = (c - K) / H;
-            place[e] = make_int2(N * (K + d * H) + (c - K - d * H), H);
-        } else {
-            place[e] = make_int2(N * (K + D * H), c < M ? 1 : 0);
-        }
-    }
+    const OuterRight right = {x, index, h, input, pred, q, K, H, D, N, ldx, ldh, rowsIndex, rowsPred};
+    const OuterColumn column(right, m);
+    for (int e = t; e < kM; e += kThreads) { place[e] = right.place(m0 + e, M); }
     __syncthreads();
-
-    // Looks up the rows of x and h for the chunk that begins at row0.
-    auto look_up = [&](int row0) {
-        for (int e = t; e < (1 + D) * kOuterChunk; e += kThreads) {
-            const int r = row0 + e % kOuterChunk;
-            const int d = e / kOuterChunk - 1;
-            if (r >= to) { continue; }
-            if (d < 0) {
-                source[e] = index != nullptr ? index[(size_t)q * rowsIndex + r] : r;
-            } else {
-                source[e] = input[(size_t)q * rowsIndex + pred[(size_t)d * rowsPred + r]];
-            }
-        }
-    };
+    auto look_up = [&](int row0) { right.look_up(source, row0, to, kThreads); };
 
     float4 nextZ[kLoadsZ];
     float nextA[kLoadsA];
@@ -120,11 +88,7 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
 #pragma unroll
         for (int i = 0; i < kLoadsA; ++i) {
             const int r = row0 + t / kM + i * kPass;
-            nextA[i] = 0.0f;
-            if (loads && r < to) {
-                nextA[i] = 1.0f;
-                if (!ones) { nextA[i] = columnA[(size_t)source[line * kOuterChunk + (r - from) % kOuterChunk] * strideA]; }
-            }
+            nextA[i] = loads && r < to ? column.value(source, r, from) : 0.0f;
         }
     };
 

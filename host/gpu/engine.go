@@ -131,7 +131,11 @@ func (e *Engine) start() (err error) {
 	if err := e.loadJobs(); err != nil {
 		return memoryError("the model's parameters", err)
 	}
-	return e.kernels.Load("arena", "gemm", "head", "loss", "optimizer", "outer", "rows")
+	files := []string{"arena", "gemm", "head", "loss", "optimizer", "outer", "rows"}
+	if e.options.Precision.tensor() {
+		files = append(files, "gemm_mma", "outer_mma")
+	}
+	return e.kernels.Load(files...)
 }
 
 // memoryError says for what the device has no memory.

@@ -43,10 +43,14 @@ func NewKernels(c *cuda.Context) *Kernels {
 }
 
 // Load compiles files of kernels (names as in [kernels.Files]) for the device;
-// without names, all of them. Files that are loaded already cost nothing.
+// without names, all that it can run. Files that are loaded already cost nothing.
 func (k *Kernels) Load(files ...string) error {
 	if len(files) == 0 {
-		files = kernels.Files()
+		for _, file := range kernels.Files() {
+			if kernels.Variants(file)[0] <= k.c.Device().Capability {
+				files = append(files, file)
+			}
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

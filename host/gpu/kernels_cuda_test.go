@@ -177,20 +177,31 @@ func TestLaunchChecks(t *testing.T) {
 	}
 }
 
-// TestLoad: every module of the program compiles, again costs nothing.
+// TestLoad: every module that the device can run compiles, again costs nothing.
 func TestLoad(t *testing.T) {
-	b := newBench(t)
+	for _, arch := range []string{"75", "80"} {
+		t.Run(arch, func(t *testing.T) {
+			t.Setenv("MDLSTM_EMU_ARCH", arch)
+			testLoad(newBench(t))
+		})
+	}
+}
+
+func testLoad(b *bench) {
 	b.must(b.k.Load("rows", "arena"))
 	if v := b.k.Variants(); len(v) != 2 {
-		t.Errorf("variants %v", v)
+		b.Errorf("variants %v", v)
 	}
 	b.must(b.k.Load())
 	b.must(b.k.Load())
-	if v := b.k.Variants(); len(v) != len(kernels.Files()) {
-		t.Errorf("variants %v, files %v", v, kernels.Files())
+	v := b.k.Variants()
+	for _, file := range kernels.Files() {
+		if least := kernels.Variants(file)[0]; (v[file] != 0) != (least <= b.c.Device().Capability) {
+			b.Errorf("%s, from compute capability %d on: loaded %d", file, least, v[file])
+		}
 	}
 	if err := b.k.Load("absent"); !contains(err, "absent") {
-		t.Errorf("got %v", err)
+		b.Errorf("got %v", err)
 	}
 }
 

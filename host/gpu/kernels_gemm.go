@@ -46,6 +46,9 @@ type ProductArgs struct {
 	Products, Segments int // 0 means 1; one of them is 1
 	Activation         Activation
 	Accumulate         bool
+	// Precision is that of a layer on tensor cores, else none; products too small
+	// for them are float32 all the same.
+	Precision Precision
 }
 
 // gemmTile is a variant of the tiled kernel: rows and columns of a block's tile,
@@ -66,9 +69,19 @@ var gemmTiles = []gemmTile{
 // gemmBlocks is how many blocks of large tiles are enough to fill a device.
 const gemmBlocks = 256
 
-// Kernel names the kernel that computes a product: a function of its sizes
-// alone. All have the same bits.
+// The least inputs and outputs that pay on tensor cores: half of a tile's
+// columns, and two steps.
+const (
+	productTensorInputs  = 32
+	productTensorOutputs = 64
+)
+
+// Kernel names the kernel that computes a product: a function of its sizes and
+// precision alone. All of a precision have the same bits.
 func (a ProductArgs) Kernel() string {
+	if a.Precision.tensor() && a.K >= productTensorInputs && a.N >= productTensorOutputs {
+		return "rows_gemm" + a.Precision.suffix()
+	}
 	if a.N <= 8 {
 		return "rows_gemm_narrow"
 	}
@@ -113,6 +126,11 @@ func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
 	if name == "rows_gemm_narrow" {
 		c.within("N", a.N, 1, narrowThreads)
 		grid = cuda.Dim{X: blocksOf(a.Capacity, narrowThreads/min(max(a.N, 1), narrowThreads)), Y: 1, Z: a.Products}
+	}
+	if name == "rows_gemm"+a.Precision.suffix() {
+		c.within("Activation", int(a.Activation), int(Linear), int(Linear))
+		grid = cuda.Dim{X: blocksOf(a.Capacity, mmaRows), Y: blocksOf(a.N, mmaColumns), Z: a.Products}
+		shared = mmaShared(mmaRows, mmaColumns, true)
 	}
 	for _, tile := range gemmTiles {
 		if tile.kernel == name {

@@ -20,6 +20,7 @@ type productCase struct {
 	gathered, shared     bool
 	bias, accumulate     bool
 	activation           Activation
+	precision            Precision
 }
 
 func (c productCase) String() string {
@@ -95,6 +96,7 @@ func runProduct(b *bench, c productCase, kernel string) (got []float32, want []f
 		A: b.floats("A", a).Address(), B: b.floats("B", weights).Address(), Out: result.Address(),
 		K: c.k, N: c.n, AWidth: c.width, ARows: aRows, IndexRows: c.capacity + 1, OutRows: c.capacity + 1,
 		Products: c.products, Segments: c.segments, Activation: c.activation, Accumulate: c.accumulate,
+		Precision: c.precision,
 	}
 	if c.gathered {
 		args.Index = b.ints("index", index...).Address()

@@ -32,6 +32,8 @@ type OuterArgs struct {
 	XWidth, HWidth                 int
 	TableRows, PredRows, DZRows    int
 	Bias                           bool
+	// Precision is that of a layer on tensor cores, else none.
+	Precision Precision
 
 	most int // slots; 0: a function of the shapes (tests have one slot of many rows)
 }
@@ -53,11 +55,12 @@ func (a OuterArgs) SlotLength() int { return a.N * a.columns() }
 type outerTile struct {
 	kernel string
 	n, m   int
+	mma    bool // on tensor cores
 }
 
 // outerTiles are those in kernels/outer.cu.
 var outerTiles = []outerTile{
-	{"outer_64_64", 64, 64}, {"outer_80_64", 80, 64}, {"outer_128_64", 128, 64}, {"outer_80_80", 80, 80},
+	{"outer_64_64", 64, 64, false}, {"outer_80_64", 80, 64, false}, {"outer_128_64", 128, 64, false}, {"outer_80_80", 80, 80, false},
 }
 
 // count is how many tiles cover n × m.
@@ -66,12 +69,19 @@ func (t outerTile) count(n, m int) int { return blocksOf(n, t.n) * blocksOf(m, t
 // shared is the bytes of two buffers, of the columns' places and of the rows
 // looked up for D axes.
 func (t outerTile) shared(axes int) int {
-	return 4 * (2*outerDepth*(t.n+t.m) + 2*t.m + (1+axes)*outerChunk)
+	buffers := 4 * 2 * outerDepth * (t.n + t.m)
+	if t.mma {
+		buffers = mmaShared(t.n, t.m, false)
+	}
+	return buffers + 4*(2*t.m+(1+axes)*outerChunk)
 }
 
 // tile is the variant that computes least beyond the edges, of those the one of
-// the largest tiles. All have the same bits.
+// the largest tiles. All of a precision have the same bits.
 func (a OuterArgs) tile() outerTile {
+	if a.Precision.tensor() {
+		return outerTile{"outer" + a.Precision.suffix(), 128, 64, true}
+	}
 	best := outerTiles[0]
 	area := func(t outerTile) int { return t.count(a.N, a.columns()) * t.n * t.m }
 	for _, t := range outerTiles[1:] {

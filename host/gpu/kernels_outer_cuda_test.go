@@ -20,6 +20,7 @@ type outerCase struct {
 	directions, k, hidden, axes, n int
 	bias, gathered                 bool
 	most                           int // slots
+	precision                      Precision
 }
 
 func (c outerCase) String() string {
@@ -91,7 +92,7 @@ func runOuter(b *bench, c outerCase, tile *outerTile) (got [3][]float32, want [3
 	args := OuterArgs{
 		Rows: b.ints("rows", int32(c.rows)).Address(), Capacity: room, X: b.floats("x", x).Address(),
 		DZ: b.floats("dz", dz).Address(), Directions: c.directions, K: c.k, Hidden: c.hidden, Axes: c.axes, N: c.n,
-		XWidth: xw, HWidth: hw, TableRows: table, PredRows: room, DZRows: room, Bias: c.bias, most: c.most,
+		XWidth: xw, HWidth: hw, TableRows: table, PredRows: room, DZRows: room, Bias: c.bias, Precision: c.precision, most: c.most,
 	}
 	if c.gathered {
 		args.Index = b.ints("index", index...).Address()

@@ -44,7 +44,7 @@ func newRecurrentStage(p *plan, index int, in *field) (*recurrentStage, error) {
 	s.recurrentKernels, err = p.e.kernels.newRecurrentKernels(RecurrentShape{
 		Cell: st.Cell, Axes: st.Axes, Hidden: st.Hidden, Directions: len(st.Directions),
 		ForgetBias: float32(st.ForgetBias), Clip: float32(st.ClipError),
-		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes),
+		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes), Precision: p.e.options.Precision,
 	}, p.e.options.Kernels)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.Name, err)
@@ -118,7 +118,7 @@ func (s *recurrentStage) forward(q *cuda.Stream, _ bool) error {
 	err := k.Product(q, ProductArgs{
 		Rows: s.in.dims.address(), Capacity: c, A: s.in.data.address(), Index: s.input.address(), B: s.weights.forward.address(),
 		Bias: s.weights.param("bias"), Out: s.gates.address(), K: s.In, N: n, AWidth: s.In, IndexRows: c + 1, OutRows: c,
-		Products: len(s.directions),
+		Products: len(s.directions), Precision: s.precision(),
 	})
 	if err != nil {
 		return err
@@ -145,8 +145,12 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 	return k.Product(q, ProductArgs{
 		Rows: s.in.dims.address(), Capacity: c, A: s.gates.address(), Index: s.input.address(), B: s.weights.param("weight_ih"),
 		Out: s.in.grad.address(), K: n, N: s.In, AWidth: n, ARows: c, IndexRows: c + 1, OutRows: c, Segments: len(s.directions),
+		Precision: s.precision(),
 	})
 }
+
+// precision is that of the layer's products.
+func (s *recurrentStage) precision() Precision { return s.p.e.options.Precision.of(s.Hidden) }
 
 // combine are the arguments of the sum or mean over directions, and of its
 // backward.
@@ -168,6 +172,7 @@ func (s *recurrentStage) outer() OuterArgs {
 		Input: s.input.address(), Pred: l.pred.address(), DZ: s.gates.address(), Partial: s.slots.address(),
 		Directions: len(s.directions), K: s.In, Hidden: s.Hidden, Axes: s.Axes, N: s.Gates * s.Hidden,
 		XWidth: s.In, HWidth: s.h.width, TableRows: c + 1, PredRows: c, DZRows: c, Bias: s.Cell != nn.CellLayerNorm,
+		Precision: s.precision(),
 	}
 }
 

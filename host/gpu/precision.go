@@ -30,11 +30,19 @@ var Precisions = []Precision{Float32, TF32x3, TF32, BF16}
 // tensor cores.
 const tensorCapability = 80
 
-// tensor says whether layers of so many hidden units run on tensor cores.
-func (p Precision) tensor(hidden int) bool { return p != "" && p != Float32 && hidden >= tensorHidden }
+// tensor says whether products are computed on tensor cores.
+func (p Precision) tensor() bool { return p != "" && p != Float32 }
 
 // tensorHidden is the least hidden size that pays on tensor cores.
 const tensorHidden = 64
+
+// of is the precision of a layer of so many hidden units.
+func (p Precision) of(hidden int) Precision {
+	if p.tensor() && hidden >= tensorHidden {
+		return p
+	}
+	return Float32
+}
 
 // usable refuses a precision that is unknown or that a device does not have.
 func (p Precision) usable(capability int) error {
@@ -48,5 +56,30 @@ func (p Precision) usable(capability int) error {
 	case p == BF16:
 		return fmt.Errorf("precision %s: gates cannot be kept in bfloat16 yet: use %s", p, TF32)
 	}
-	return fmt.Errorf("precision %s: no kernel computes it yet: use float32", p)
+	return nil
+}
+
+// suffix is that of the kernels of a precision on tensor cores.
+func (p Precision) suffix() string {
+	if p == TF32x3 {
+		return "_tf32x3"
+	}
+	return "_tf32"
+}
+
+// Sizes that kernels/mma_tile.cuh has too.
+const (
+	mmaRows    = 64 // of a block's tile in wave_mma.cu and gemm_mma.cu
+	mmaColumns = 128
+	mmaDepth   = 16
+)
+
+// mmaShared is the bytes of two buffers of a tile whose left side lies row by
+// row, or input by input.
+func mmaShared(rows, columns int, byRow bool) int {
+	left := mmaDepth * (rows + 8)
+	if byRow {
+		left = rows * (mmaDepth + 4)
+	}
+	return 4 * 2 * (left + mmaDepth*(columns+8))
 }

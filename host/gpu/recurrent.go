@@ -37,7 +37,8 @@ type RecurrentShape struct {
 	// are then this plan's own.
 	Wave int
 
-	Kernels KernelFamily
+	Kernels   KernelFamily
+	Precision Precision // of products
 }
 
 // gates is G.
@@ -98,6 +99,7 @@ type Recurrent struct {
 	// The wavefront kernels.
 	wide   bool // 64 × 128 tiles, else 32 × 64
 	split  bool // products and equations in launches of their own
+	tensor bool // products on tensor cores
 	units  int  // hidden units of a block in one launch, forward
 	slots  int  // blocks along x, each with its own sums over rows
 	shared int
@@ -150,7 +152,8 @@ func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
 		r.slots = s.Samples
 		return r, k.Load(r.files()...)
 	}
-	r.wide, r.split = s.Hidden >= waveWide, s.Hidden > waveSplit
+	r.tensor = s.Precision.of(s.Hidden).tensor()
+	r.wide, r.split = s.Hidden >= waveWide, s.Hidden > waveSplit || r.tensor
 	rows, columns, shared := r.tile()
 	r.shared = shared
 	if r.split {
@@ -172,12 +175,12 @@ func (r *Recurrent) Kernels() []string {
 	}
 	var names []string
 	if r.splitForward() {
-		names = append(names, "wave_products", r.kernel("gates"))
+		names = append(names, r.products("wave_products"), r.kernel("gates"))
 	} else {
 		names = append(names, r.kernel("forward"))
 	}
 	if r.split {
-		return append(names, r.kernel("dgates"), "wave_dproducts")
+		return append(names, r.kernel("dgates"), r.products("wave_dproducts"))
 	}
 	return append(names, r.kernel("backward"))
 }
@@ -186,6 +189,9 @@ func (r *Recurrent) Kernels() []string {
 func (r *Recurrent) files() []string {
 	if r.sweeps {
 		return []string{"sweep_" + r.shape.Cell}
+	}
+	if r.tensor {
+		return []string{"wave_mma", "wave_" + r.shape.Cell}
 	}
 	return []string{"wave", "wave_" + r.shape.Cell}
 }
@@ -203,8 +209,30 @@ func (r *Recurrent) kernel(what string) string {
 	return name
 }
 
-// splitForward: only layer norm needs whole rows before its gates.
-func (r *Recurrent) splitForward() bool { return r.split && r.shape.Cell == nn.CellLayerNorm }
+// splitForward: only layer norm needs whole rows before its gates; products on
+// tensor cores are always by themselves, so that their blocks are many.
+func (r *Recurrent) splitForward() bool {
+	return r.split && r.shape.Cell == nn.CellLayerNorm || r.tensor
+}
+
+// products is the name of the kernel of products by themselves.
+func (r *Recurrent) products(name string) string {
+	if r.tensor {
+		return name + r.shape.Precision.suffix()
+	}
+	return name
+}
+
+// productGrid is the grid of wave_products or wave_dproducts for so many
+// columns, and the shared memory in bytes.
+func (r *Recurrent) productGrid(width int) (cuda.Dim, int) {
+	rows, columns, shared := new(Recurrent).tile()
+	if r.tensor {
+		rows, columns = mmaRows, mmaColumns
+		shared = 4*waveMaxAxes*mmaRows + mmaShared(mmaRows, mmaColumns, true)
+	}
+	return cuda.Dim{X: min(blocksOf(r.shape.Wave, rows), waveMaxSlots), Y: blocksOf(width, columns), Z: r.shape.Directions}, shared
+}
 
 // sums lists the lengths of what a direction sums over its rows by block, in the
 // order of the kernels.
@@ -252,12 +280,12 @@ func (r *Recurrent) forward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	sizes := []cuda.Argument{i32(t), i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
 	grid, name, shared, units := cuda.Dim{X: r.slots, Y: blocksOf(q.Hidden, r.units), Z: q.Directions}, r.kernel("forward"), r.shared, r.units
 	if r.splitForward() {
-		rows, columns, bytes := smallTile()
-		products := cuda.Dim{X: min(blocksOf(q.Wave, rows), waveMaxSlots), Y: blocksOf(q.gates()*q.Hidden, columns), Z: q.Directions}
-		if err := r.k.launch(s, "wave_products", products, bytes, slices.Concat(common, sizes)...); err != nil {
+		products, bytes := r.productGrid(q.gates() * q.Hidden)
+		if err := r.k.launch(s, r.products("wave_products"), products, bytes, slices.Concat(common, sizes)...); err != nil {
 			return err
 		}
-		grid.Y, name, shared, units = 1, r.kernel("gates"), 0, q.Hidden
+		name, shared, units = r.kernel("gates"), 0, r.cellUnits()
+		grid.Y = blocksOf(q.Hidden, units)
 	}
 	common = append(common, ptr(a.Cell), ptr(a.TanhCell))
 	p := &a.Params
@@ -270,8 +298,14 @@ func (r *Recurrent) forward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	return r.k.launch(s, name, grid, shared, slices.Concat(common, sizes, []cuda.Argument{i32(units), f32(float64(q.ForgetBias))})...)
 }
 
-// smallTile is the tile of wave_products and wave_dproducts.
-func smallTile() (rows, columns, shared int) { return new(Recurrent).tile() }
+// cellUnits is how many units a block of wave_<cell>_gates and _dgates takes:
+// layer norm sees whole rows.
+func (r *Recurrent) cellUnits() int {
+	if r.shape.Cell == nn.CellLayerNorm {
+		return r.shape.Hidden
+	}
+	return waveCellUnits
+}
 
 // Backward queues all wavefronts from the last to the first. DH holds the
 // gradient of H when it begins.
@@ -297,11 +331,8 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	sizes := []cuda.Argument{i32(t), i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
 	grid, name, shared, units := cuda.Dim{X: r.slots, Y: 1, Z: q.Directions}, r.kernel("backward"), r.shared, q.Hidden
 	if r.split {
-		name, shared = r.kernel("dgates"), 0
-		if q.Cell != nn.CellLayerNorm {
-			units = waveCellUnits
-			grid.Y = blocksOf(q.Hidden, units)
-		}
+		name, shared, units = r.kernel("dgates"), 0, r.cellUnits()
+		grid.Y = blocksOf(q.Hidden, units)
 	}
 	p := &a.Params
 	end := []cuda.Argument{i32(units), f32(r.clip)}
@@ -320,9 +351,8 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	if err := r.k.launch(s, name, grid, shared, slices.Concat(list, sizes, end)...); err != nil || !r.split {
 		return err
 	}
-	rows, columns, bytes := smallTile()
-	grid = cuda.Dim{X: min(blocksOf(q.Wave, rows), waveMaxSlots), Y: blocksOf(q.Axes*q.Hidden, columns), Z: q.Directions}
-	return r.k.launch(s, "wave_dproducts", grid, bytes,
+	grid, bytes := r.productGrid(q.Axes * q.Hidden)
+	return r.k.launch(s, r.products("wave_dproducts"), grid, bytes,
 		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred)}, sizes)...)
 }
 
