@@ -270,6 +270,47 @@ func TestGPURecord(t *testing.T) {
 	}
 }
 
+// TestGPUPrecision: a run records its precision and resumes with it; another is
+// named as a change, and the CPU, which has none, is refused.
+func TestGPUPrecision(t *testing.T) {
+	emulator(t)
+	t.Chdir(t.TempDir())
+	newer := []string{"MDLSTM_EMU_ARCH=80"}
+	if r := onGPU(newer, quick("--device", "gpu", "--precision", "tf32", "--out", "run")...); r.code != exitDone || !strings.Contains(r.err, "tf32") {
+		t.Fatalf("exit code %d: %s", r.code, r.err)
+	}
+	if r := recordOf(t, "run"); r.Settings.Precision != "tf32" || r.Engine.Settings["precision"] != "tf32" {
+		t.Errorf("recorded: %q and %q", r.Settings.Precision, r.Engine.Settings["precision"])
+	}
+	for i, c := range []struct {
+		name     string
+		args     []string
+		code     int
+		fragment string // of what is said; "" = no word of a change
+	}{
+		{"as it was", nil, exitDone, ""},
+		{"on the CPU", []string{"--device", "cpu"}, exitUsage, "--precision tf32: --device cpu computes in float32"},
+		{"another", []string{"--precision", "float32"}, exitDone, "the engine changed"},
+	} {
+		r := onGPU(newer, append([]string{"train", "--resume", "run", "--steps", strconv.Itoa(9 + i)}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.err, c.fragment) || c.fragment == "" && strings.Contains(r.err, "the engine changed") {
+			t.Errorf("%s: exit code %d, want %d: %s", c.name, r.code, c.code, r.err)
+		}
+		if c.code == exitDone {
+			want := map[string]string{"as it was": "tf32", "another": "float32"}[c.name]
+			if got := recordOf(t, "run").Settings.Precision; got != want {
+				t.Errorf("%s: recorded %q, want %q", c.name, got, want)
+			}
+		}
+	}
+	var list []benchResult
+	r := onGPU(newer, "bench", "--device", "gpu", "--precision", "tf32x3", "--json", "--seconds", "0.01", "--size", "2x2", "--batch", "1", "--hidden", "64")
+	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 1 || list[0].Settings.Precision != "tf32x3" ||
+		!strings.Contains(list[0].Kernels["layers.0 kernels"], "wave_products_tf32x3") {
+		t.Errorf("bench: %v, %+v: %s", err, list, r.err)
+	}
+}
+
 func recordOf(t *testing.T, dir string) train.Record {
 	t.Helper()
 	r, err := train.ReadRecord(dir)
