@@ -53,6 +53,7 @@ EMU_HEADERS := $(wildcard kernels/emu/*.h kernels/*.cuh $(DRIVER)/*.h) kernels/k
 # The lowest variant of each file: an extern "C" name can be compiled once.
 EMU_PTX := $(wildcard kernels/ptx/*.75.ptx kernels/testdata/*.75.ptx)
 EMU_PTX += $(foreach p,$(wildcard kernels/ptx/*.80.ptx kernels/testdata/*.80.ptx),$(if $(filter $(p:.80.ptx=.75.ptx),$(EMU_PTX)),,$(p)))
+EMU_PTX += $(foreach p,$(wildcard kernels/ptx/*.90.ptx kernels/testdata/*.90.ptx),$(if $(filter $(p:.90.ptx=.75.ptx) $(p:.90.ptx=.80.ptx),$(EMU_PTX)),,$(p)))
 EMU_FILES := $(basename $(basename $(EMU_PTX)))
 
 .PHONY: emulator emulator-check emulator-asan emulator-portable
@@ -91,6 +92,10 @@ build/emu/testdata/%.entries.cpp: kernels/testdata/%.75.ptx kernels/testdata/%.c
 build/emu/%.entries.cpp: kernels/ptx/%.80.ptx kernels/%.cu
 	$(entries)
 build/emu/testdata/%.entries.cpp: kernels/testdata/%.80.ptx kernels/testdata/%.cu
+	$(entries)
+build/emu/%.entries.cpp: kernels/ptx/%.90.ptx kernels/%.cu
+	$(entries)
+build/emu/testdata/%.entries.cpp: kernels/testdata/%.90.ptx kernels/testdata/%.cu
 	$(entries)
 define entries
 	@mkdir -p $(@D)

@@ -18,12 +18,15 @@ type Counters struct {
 	// counts them; 0 in the others.
 	LoadBytes  uint64
 	StoreBytes uint64
+	// Of clusters of blocks.
+	ClusterBarriers uint64 // passed, counted once a cluster
+	ClusterBytes    uint64 // of shared memory of other blocks, by kernels
 }
 
 // values lists the counters in the order of kernels/emu/counters.h.
 func (c *Counters) values() []*uint64 {
 	return []*uint64{&c.Launches, &c.Captures, &c.GraphLaunches, &c.GraphNodes, &c.Blocks, &c.Threads, &c.Barriers, &c.WarpOps,
-		&c.Waits, &c.UploadBytes, &c.DownloadBytes, &c.LoadBytes, &c.StoreBytes}
+		&c.Waits, &c.UploadBytes, &c.DownloadBytes, &c.LoadBytes, &c.StoreBytes, &c.ClusterBarriers, &c.ClusterBytes}
 }
 
 // Counters reads what the emulator counted; false on a real device.

@@ -22,9 +22,12 @@ type bench struct {
 	s *cuda.Stream
 }
 
-func newBench(t testing.TB, c *cuda.Context) *bench {
+func newBench(t testing.TB, c *cuda.Context) *bench { return newBenchOf(t, c, "faults.75.ptx") }
+
+// newBenchOf is newBench with the kernels of a file of kernels/testdata.
+func newBenchOf(t testing.TB, c *cuda.Context, file string) *bench {
 	t.Helper()
-	ptx, err := os.ReadFile("../../kernels/testdata/faults.75.ptx")
+	ptx, err := os.ReadFile("../../kernels/testdata/" + file)
 	must(t, err)
 	m, err := c.Load("faults", string(ptx))
 	must(t, err)
@@ -156,8 +159,7 @@ func TestLaunchRefused(t *testing.T) {
 	must(t, b.s.Wait())
 }
 
-// TestClusters launches in clusters, alone and within a graph. No kernel of the
-// program does so yet.
+// TestClusters launches in clusters, alone and within a graph.
 func TestClusters(t *testing.T) {
 	t.Setenv("MDLSTM_EMU_ARCH", "90")
 	b := newBench(t, gputest.Open(t))

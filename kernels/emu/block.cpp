@@ -52,16 +52,37 @@ struct Stack {
 
 }  // namespace
 
+// Blocks that are scheduled as one: a cluster, or a block of a launch without clusters. One of them runs at a time, until
+// all its threads wait at the cluster's barrier or have returned, and only its shared memory lies where kernels look for
+// it; that of the others is kept here.
+struct Cluster {
+  const Launch* launch = nullptr;
+  unsigned size = 1;
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::vector<char> memory[kMaxCluster];
+  unsigned inside = 0;           // the block whose shared memory is in place
+  uint64_t base = 0;             // no two clusters count their barriers from the same number
+  uint64_t passed = 0;           // barriers
+  uint64_t touched[kMaxCluster]; // 1 + barriers passed when another block last touched this one's shared memory
+  std::vector<unsigned> order;   // in which blocks run
+  std::mt19937_64 random;
+  std::string error;
+  uint64_t barriers = 0, bytes = 0;
+};
+
 // A block under way.
 struct Block {
   const Launch* launch = nullptr;
+  Cluster* cluster = nullptr;
+  unsigned rank = 0;
   char* memory = nullptr;             // the OS thread's shared memory
   unsigned threads = 0, started = 0, returned = 0;
   uint3 index{0, 0, 0};
   std::vector<unsigned> order;        // in which threads start
   std::vector<Warp> warps;
   std::vector<std::unique_ptr<Fiber>> fibers;
-  Stack idle, ready, at_barrier;
+  Stack idle, ready, at_barrier, at_cluster;
+  std::vector<char> arrived;          // at the cluster's barrier, without having waited yet, by thread
   std::vector<std::unique_ptr<Meeting>> meetings;
   std::vector<Meeting*> spare;
   unsigned votes = 0;                 // of the barrier that is filling
@@ -111,13 +132,14 @@ void pass_barrier(Block& b) {
 }
 
 [[gnu::noinline]] void report_stuck(Block& b) {
-  const unsigned stuck = b.threads - b.at_barrier.n - b.returned;
+  const unsigned stuck = b.threads - b.at_barrier.n - b.at_cluster.n - b.returned;
   b.error = std::to_string(b.at_barrier.n) + " of " + std::to_string(b.threads) + " threads wait at __syncthreads, " +
             std::to_string(b.returned) + " have returned, " + std::to_string(stuck) + " wait for lanes that never come";
+  if (b.at_cluster.n > 0) b.error += ", " + std::to_string(b.at_cluster.n) + " wait at the cluster barrier";
 }
 
 // Who runs next: ready fibers first, then threads not yet started, then those of the barrier that all have reached. Home
-// when the block has come to its end, or cannot.
+// when the block has come to its end, or cannot, or waits for its cluster.
 Fiber* next(Block& b) {
   if (b.ready.n > 0) return pick_ready(b);
   if (b.started < b.threads) return fresh_fiber(b);
@@ -125,7 +147,7 @@ Fiber* next(Block& b) {
     pass_barrier(b);
     return pick_ready(b);
   }
-  if (b.returned < b.threads) report_stuck(b);
+  if (b.returned < b.threads && b.at_cluster.n < b.threads) report_stuck(b);
   return &b.home;
 }
 
@@ -164,6 +186,7 @@ Meeting* new_meeting(Block& b) {
 [[noreturn, gnu::noinline]] void fail_mask(unsigned l) {
   fail("lane " + std::to_string(l) + " is not in the mask of its own warp operation");
 }
+[[noreturn, gnu::noinline]] void fail_arrived() { fail("returns between arrival and wait at the cluster barrier"); }
 [[noreturn, gnu::noinline]] void fail_mixed() { fail("lanes of one mask are at different warp operations"); }
 
 // Opens a meeting of a warp for the lanes of mask.
@@ -213,6 +236,7 @@ void run_threads() {
     p.thread = t;
     p.threadIdx = {t % d.x, t / d.x % d.y, t / (d.x * d.y)};
     b.launch->kernel->run(b.launch->arguments);
+    if (b.arrived[t]) fail_arrived();
     b.returned++;
     Warp& w = b.warps[t / 32];
     w.exited |= 1u << t % 32;
@@ -227,12 +251,10 @@ void run_threads() {
   }
 }
 
-void prepare(Block& b, size_t id) {
-  static std::atomic<uint64_t> blocks;
+// Makes a block ready to run, but for its shared memory.
+void prepare(Block& b, uint3 index, size_t id, uint64_t base) {
   const Launch& l = *b.launch;
-  b.index = {static_cast<unsigned>(id % l.grid.x), static_cast<unsigned>(id / l.grid.x % l.grid.y),
-             static_cast<unsigned>(id / l.grid.x / l.grid.y)};
-  memset(shared, 0xff, l.shared);  // NaN, so that reading what was never written shows
+  b.index = index;
   b.order.resize(b.threads);
   for (unsigned i = 0; i < b.threads; i++) b.order[i] = i;
   if (l.seed) {
@@ -246,22 +268,91 @@ void prepare(Block& b, size_t id) {
     b.warps[i].exited = b.warps[i].syncs = 0;
     b.warps[i].open.clear();
   }
-  b.epoch = ++blocks << 32;
+  b.epoch = base;
+  b.arrived.assign(b.threads, 0);
   b.started = b.returned = b.votes = 0;
-  b.idle.n = b.ready.n = b.at_barrier.n = 0;
+  b.idle.n = b.ready.n = b.at_barrier.n = b.at_cluster.n = 0;
   for (auto& f : b.fibers) b.idle.push(f.get());
   b.spare.clear();
   for (auto& m : b.meetings) b.spare.push_back(m.get());
 }
 
-// Runs one block to its end.
-void run_block(Block& b, size_t id) {
-  prepare(b, id);
+// The same for all blocks of a cluster. Shared memory becomes NaN, so that reading what was never written shows.
+void prepare(Cluster& c, size_t id) {
+  static std::atomic<uint64_t> clusters;
+  const Launch& l = *c.launch;
+  const uint3 k = l.cluster, wide{l.grid.x / k.x, l.grid.y / k.y, l.grid.z / k.z};
+  const uint3 first{static_cast<unsigned>(id % wide.x) * k.x, static_cast<unsigned>(id / wide.x % wide.y) * k.y,
+                    static_cast<unsigned>(id / wide.x / wide.y) * k.z};
+  c.base = ++clusters << 32;
+  c.passed = 0;
+  c.inside = 0;
+  c.order.resize(c.size);
+  for (unsigned r = 0; r < c.size; r++) {
+    Block& b = *c.blocks[r];
+    b.cluster = &c;
+    b.rank = c.order[r] = r;
+    c.touched[r] = 0;
+    if (c.size > 1) c.memory[r].assign(l.shared, '\xff');
+    prepare(b, {first.x + r % k.x, first.y + r / k.x % k.y, first.z + r / k.x / k.y}, id * c.size + r, c.base);
+  }
+  memset(shared, 0xff, l.shared);
+  if (l.seed) c.random.seed(l.seed ^ id);
+}
+
+// Puts the shared memory of a block in place.
+void bring_in(Cluster& c, unsigned rank) {
+  if (c.inside == rank || c.launch->shared == 0) return;
+  memcpy(c.memory[c.inside].data(), shared, c.launch->shared);
+  memcpy(shared, c.memory[rank].data(), c.launch->shared);
+  c.inside = rank;
+}
+
+std::string name_of(const Block& b) {
+  return "block (" + std::to_string(b.index.x) + "," + std::to_string(b.index.y) + "," + std::to_string(b.index.z) + ")";
+}
+
+void report(Cluster& c, const Block& b, const std::string& what) {
+  c.error = std::string("kernel ") + c.launch->kernel->name + ", " + name_of(b) + ": " + what;
+}
+
+// Runs a block until it ends or waits for its cluster.
+void resume(Cluster& c, Block& b) {
+  bring_in(c, b.rank);
   b.now = next(b);
   b.home.switch_to(*b.now);
-  if (b.error.empty()) return;
-  b.error = std::string("kernel ") + b.launch->kernel->name + ", block (" + std::to_string(b.index.x) + "," +
-            std::to_string(b.index.y) + "," + std::to_string(b.index.z) + "): " + b.error;
+  if (!b.error.empty()) return report(c, b, b.error);
+  if (b.returned == b.threads && c.touched[b.rank] == c.passed + 1)
+    report(c, b, "has returned, and since the last cluster barrier another block of its cluster touched its shared memory");
+}
+
+// All blocks wait: lets them go on.
+void pass_cluster_barrier(Cluster& c) {
+  c.passed++;
+  c.barriers++;
+  for (const auto& b : c.blocks) {
+    std::copy_n(b->at_cluster.fiber, b->threads, b->ready.fiber);
+    b->ready.n = b->threads;
+    b->at_cluster.n = 0;
+  }
+}
+
+// Runs one cluster to its end.
+void run_cluster(Cluster& c, size_t id) {
+  prepare(c, id);
+  for (;;) {
+    if (c.launch->seed) std::shuffle(c.order.begin(), c.order.end(), c.random);
+    const Block *waits = nullptr, *gone = nullptr;
+    for (const unsigned r : c.order) {
+      Block& b = *c.blocks[r];
+      if (b.returned < b.threads) resume(c, b);
+      if (!c.error.empty()) return;
+      (b.returned < b.threads ? waits : gone) = &b;
+    }
+    if (!waits) return;
+    if (gone) return report(c, *waits, "waits at the cluster barrier, and " + name_of(*gone) + " of its cluster has returned");
+    pass_cluster_barrier(c);
+  }
 }
 
 // Blocks that no OS thread is running. They keep their stacks, which would otherwise be made anew by every thread of the
@@ -344,9 +435,49 @@ MmaMeeting meet_for_mma(void* mine) {
 
 void leave_mma(const MmaMeeting& m) { leave_meeting(static_cast<Meeting*>(m.handle)); }
 
+unsigned cluster_rank() { return here().rank; }
+unsigned cluster_size() { return here().cluster->size; }
+
+void cluster_arrive() {
+  char& arrived = here().arrived[place().thread];
+  if (arrived) fail("arrives twice at one cluster barrier");
+  arrived = 1;
+}
+
+void cluster_wait() {
+  Block& b = here();
+  char& arrived = b.arrived[place().thread];
+  if (!arrived) fail("waits at the cluster barrier before it has arrived");
+  b.at_cluster.push(b.now);
+  wait(b);
+  arrived = 0;
+}
+
+void (*watch_remote)(const char* address, unsigned rank, size_t bytes, bool store);
+
+void* remote(const void* p, unsigned rank, size_t bytes, bool store) {
+  Block& b = here();
+  Cluster& c = *b.cluster;
+  if (rank >= c.size) fail("block " + std::to_string(rank) + " of a cluster of " + std::to_string(c.size));
+  const auto at = static_cast<size_t>(static_cast<const char*>(p) - b.memory);
+  const std::string what = (store ? "stores " : "loads ") + std::to_string(bytes) + " bytes at byte " + std::to_string(at) + " of " +
+                           std::to_string(c.launch->shared) + " bytes of shared memory of block " + std::to_string(rank) + " of its cluster";
+  if (at + bytes > c.launch->shared || at + bytes < at) fail(what);
+  if (at % bytes != 0) fail(what + ", misaligned");
+  if (c.size > 1 && c.passed == 0) fail(what + " before the first cluster barrier: it may not have begun");
+  if (c.blocks[rank]->returned == b.threads) fail(what + ", which has returned");
+  if (watch_remote) watch_remote(static_cast<const char*>(p), rank, bytes, store);
+  if (rank == b.rank) return b.memory + at;
+  c.touched[rank] = c.passed + 1;
+  c.bytes += bytes;
+  return c.memory[rank].data() + at;
+}
+
 Moment moment() {
   const unsigned thread = place().thread;
-  return {here().epoch, thread, here().warps[thread / 32].syncs};
+  const Block& b = here();
+  const uint64_t waits = b.cluster->base + b.cluster->passed;
+  return {b.epoch, waits + static_cast<uint64_t>(b.arrived[thread]), waits, thread, b.rank, b.warps[thread / 32].syncs};
 }
 
 char* shared_base() { return here().memory; }
@@ -355,37 +486,48 @@ void moved(size_t bytes, bool store) { (store ? here().stored : here().loaded) +
 
 std::string run(const Launch& launch) {
   const size_t blocks = static_cast<size_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
+  const unsigned size = launch.cluster.x * launch.cluster.y * launch.cluster.z;
+  const size_t clusters = blocks / size;
   std::vector<size_t> order;
   if (launch.seed) {
-    order.resize(blocks);
-    for (size_t i = 0; i < blocks; i++) order[i] = i;
+    order.resize(clusters);
+    for (size_t i = 0; i < clusters; i++) order[i] = i;
     std::mt19937_64 random(launch.seed);
     std::shuffle(order.begin(), order.end(), random);
   }
   std::atomic<size_t> next{0};
   std::mutex mutex;
   std::string error;
-  Pool::shared().run(blocks, [&] {
-    std::unique_ptr<Block> taken = take_block();
-    Block& b = *taken;
-    b.launch = &launch;
-    b.memory = shared;
-    b.threads = launch.block.x * launch.block.y * launch.block.z;
-    b.error.clear();
-    b.barriers = b.warp_ops = b.loaded = b.stored = 0;
-    limit_shared(launch.shared);
-    for (size_t i; (i = next++) < blocks;) {
-      run_block(b, launch.seed ? order[i] : i);
-      if (b.error.empty()) continue;
-      const std::lock_guard<std::mutex> guard(mutex);
-      if (error.empty()) error = b.error;
-      next = blocks;
+  Pool::shared().run(clusters, [&] {
+    Cluster c;
+    c.launch = &launch;
+    c.size = size;
+    for (unsigned r = 0; r < size; r++) {
+      c.blocks.push_back(take_block());
+      Block& b = *c.blocks[r];
+      b.launch = &launch;
+      b.memory = shared;
+      b.threads = launch.block.x * launch.block.y * launch.block.z;
+      b.error.clear();
+      b.barriers = b.warp_ops = b.loaded = b.stored = 0;
     }
-    count(kBarriers, b.barriers);
-    count(kWarpOps, b.warp_ops);
-    count(kLoadBytes, b.loaded);
-    count(kStoreBytes, b.stored);
-    give_block(std::move(taken));
+    limit_shared(launch.shared);
+    for (size_t i; (i = next++) < clusters;) {
+      run_cluster(c, launch.seed ? order[i] : i);
+      if (c.error.empty()) continue;
+      const std::lock_guard<std::mutex> guard(mutex);
+      if (error.empty()) error = c.error;
+      next = clusters;
+    }
+    count(kClusterBarriers, c.barriers);
+    count(kClusterBytes, c.bytes);
+    for (auto& b : c.blocks) {
+      count(kBarriers, b->barriers);
+      count(kWarpOps, b->warp_ops);
+      count(kLoadBytes, b->loaded);
+      count(kStoreBytes, b->stored);
+      give_block(std::move(b));
+    }
   });
   count(kLaunches);
   count(kBlocks, blocks);

@@ -13,9 +13,11 @@ namespace emu {
 
 constexpr size_t kSharedMax = 227 << 10;  // bytes of dynamic shared memory that a block can have, as on sm_90
 
+constexpr unsigned kMaxCluster = 8;           // blocks of a cluster, as on every device that has clusters
+
 struct Launch {
   const Kernel* kernel;
-  uint3 grid, block;
+  uint3 grid, block, cluster;
   size_t shared;     // bytes, dynamic
   void** arguments;
   uint64_t seed;     // 0: blocks and threads in order; else the seed of their order
@@ -46,14 +48,20 @@ char* shared_base();
 size_t shared_size();
 void moved(size_t bytes, bool store);
 
-// When the running thread does something: what it does is ordered after what others did in an earlier epoch (a block
-// barrier lies between), and after what lanes of its warp did before their last __syncwarp. Epochs never repeat on an OS
-// thread.
+// When the running thread does something: what it does is ordered after what its block did in an earlier epoch (a block
+// barrier lies between), after what lanes of its warp did before their last __syncwarp, and after what any thread of the
+// cluster did before it arrived at a cluster barrier that this thread has waited for. Neither epochs nor the numbers of
+// cluster barriers ever repeat on an OS thread.
 struct Moment {
   uint64_t epoch;
-  unsigned thread;
-  unsigned syncs;  // __syncwarp completed in the thread's warp
+  uint64_t arrivals, waits;  // at cluster barriers
+  unsigned thread, rank;
+  unsigned syncs;            // __syncwarp completed in the thread's warp
 };
 Moment moment();
+
+// For the checking build, which sets it: called before the running thread touches shared memory of its cluster's block of
+// that rank, by the address at which that block itself has it.
+extern void (*watch_remote)(const char* address, unsigned rank, size_t bytes, bool store);
 
 }  // namespace emu

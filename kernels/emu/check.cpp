@@ -4,7 +4,8 @@
 //   global memory    must lie in a live allocation and be aligned; bytes are counted
 //   dynamic shared   must lie within the bytes of the launch
 //   all shared       two threads may not touch a word, one of them writing, with neither a block barrier nor, within a
-//                    warp, a __syncwarp between: whatever the order in which they happened to run
+//                    warp, a __syncwarp between: whatever the order in which they happened to run; two blocks of a
+//                    cluster, with no cluster barrier between
 //
 // gcc leaves out accesses to static arrays whose index is a constant.
 //
@@ -23,10 +24,12 @@ namespace {
 
 // One thread's last access to a word of shared memory.
 struct Touch {
-  Moment at{0, 0, 0};  // epoch 0 is before every block
+  Moment at{0, 0, 0, 0, 0, 0};  // before every block
 
   // Whether another access, now, has nothing between it and this one.
   bool races(const Moment& now) const {
+    if (now.waits > at.arrivals) return false;  // a cluster barrier, or an earlier launch
+    if (at.rank != now.rank) return true;
     if (at.epoch != now.epoch || at.thread == now.thread) return false;
     return at.thread / 32 != now.thread / 32 || at.syncs == now.syncs;
   }
@@ -36,11 +39,12 @@ struct Word {
   Touch write, read, other_read;  // other_read: by another thread than read
 };
 
-// The shared memory of an OS thread, dynamic and static: all of this library's thread-local variables.
+// The shared memory of an OS thread, dynamic and static: all of this library's thread-local variables. The blocks of a
+// cluster have it at the same addresses.
 struct SharedMemory {
   const char* begin = nullptr;
   size_t size = 0;
-  std::vector<Word> words;
+  std::vector<Word> words[kMaxCluster];  // of each block of a cluster, as soon as it is used
 
   SharedMemory() {
     dl_iterate_phdr(
@@ -56,7 +60,6 @@ struct SharedMemory {
           return 0;
         },
         this);
-    words.resize(size / 4 + 1);
   }
 
   bool holds(const char* p) const { return p >= begin && p < begin + size; }
@@ -74,22 +77,33 @@ std::string global_access(size_t bytes, bool store, uintptr_t at) {
   return verb(store) + std::to_string(bytes) + " bytes at " + std::to_string(at);
 }
 
-void check_race(SharedMemory& m, const char* p, size_t bytes, bool store) {
+SharedMemory& shared_memory() {
+  static thread_local SharedMemory memory;
+  return memory;
+}
+
+// An access to the shared memory of the block of that rank.
+void check_race(SharedMemory& m, const char* p, unsigned rank, size_t bytes, bool store) {
   const Moment now = moment();
+  std::vector<Word>& words = m.words[rank];
+  if (words.empty()) words.resize(m.size / 4 + 1);
   for (size_t i = static_cast<size_t>(p - m.begin) / 4; i < (static_cast<size_t>(p - m.begin) + bytes) / 4; i++) {
-    Word& w = m.words[i];
+    Word& w = words[i];
     const Touch* rival = nullptr;
     if (store && w.other_read.races(now)) rival = &w.other_read;
     if (store && w.read.races(now)) rival = &w.read;
     if (w.write.races(now)) rival = &w.write;
     if (rival) {
-      fail(verb(store) + place_of(p) + ", which thread " + std::to_string(rival->at.thread) +
-           (rival == &w.write ? " stored" : " loaded") + " with no barrier between");
+      const bool other = rival->at.rank != now.rank;
+      fail(verb(store) + place_of(p) + (rank == now.rank ? "" : " of block " + std::to_string(rank) + " of its cluster") +
+           ", which thread " + std::to_string(rival->at.thread) +
+           (other ? " of block " + std::to_string(rival->at.rank) + " of its cluster" : "") +
+           (rival == &w.write ? " stored" : " loaded") + " with no " + (other ? "cluster " : "") + "barrier between");
     }
     if (store) {
       w.write.at = now;
     } else {
-      if (w.read.at.thread != now.thread) w.other_read = w.read;
+      if (w.read.at.thread != now.thread || w.read.at.rank != now.rank) w.other_read = w.read;
       w.read.at = now;
     }
   }
@@ -107,18 +121,26 @@ void access(const void* address, size_t bytes, bool store) {
     moved(bytes, store);
     return;
   }
-  static thread_local SharedMemory memory;
+  SharedMemory& memory = shared_memory();
   const char* base = shared_base();
   if (p >= base && p < base + kSharedMax && p + bytes > base + shared_size())
     fail(verb(store) + std::to_string(bytes) + " bytes at byte " + std::to_string(p - base) + " of " +
          std::to_string(shared_size()) + " bytes of shared memory");
   if (memory.holds(p)) {
-    if (bytes >= 4) check_race(memory, p, bytes, store);  // smaller ones may share a word
+    if (bytes >= 4) check_race(memory, p, cluster_rank(), bytes, store);  // smaller ones may share a word
     return;
   }
   if (number < 65536) fail(global_access(bytes, store, number) + ", through a null pointer");
   // The rest are constants.
 }
+
+void access_remote(const char* address, unsigned rank, size_t bytes, bool store) {
+  check_race(shared_memory(), address, rank, bytes, store);
+}
+const bool watching = [] {
+  watch_remote = access_remote;
+  return true;
+}();
 
 }  // namespace
 

@@ -20,6 +20,8 @@ enum Counter {
   kDownloadBytes,
   kLoadBytes,      // of global memory by kernels, in the checking build
   kStoreBytes,
+  kClusterBarriers,  // passed, once a cluster
+  kClusterBytes,     // of shared memory of other blocks, by kernels
   kCounters
 };
 

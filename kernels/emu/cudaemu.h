@@ -80,6 +80,20 @@ void warp_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]
 unsigned round_tf32(float x);  // cvt.rna.tf32.f32: to nearest, ties away from zero; the 13 bits that PTX leaves open are set
 inline unsigned lane() { return place().thread % 32; }
 
+// What the blocks of a cluster do together; kernels use cluster.cuh. remote checks an access to the shared memory of the
+// block of that rank and returns where the bytes lie; p is where the running block has the same.
+unsigned cluster_rank();
+unsigned cluster_size();
+void cluster_arrive();
+void cluster_wait();
+void* remote(const void* p, unsigned rank, size_t bytes, bool store);
+inline void cluster_store(float* p, unsigned rank, float x) { memcpy(remote(p, rank, sizeof x, true), &x, sizeof x); }
+inline float cluster_load(const float* p, unsigned rank) {
+  float x;
+  memcpy(&x, remote(p, rank, sizeof x, false), sizeof x);
+  return x;
+}
+
 template <class T>
 T shuffle(unsigned mask, T value, unsigned from) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a shuffle moves 32 or 64 bits");

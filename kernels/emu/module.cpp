@@ -64,7 +64,7 @@ struct Arguments {
 };
 
 // Runs a launch when its turn comes.
-CUresult execute(const CUfunc_st& f, uint3 grid, uint3 block, unsigned shared, Arguments& arguments) {
+CUresult execute(const CUfunc_st& f, uint3 grid, uint3 block, uint3 cluster, unsigned shared, Arguments& arguments) {
   if (const CUresult asked = demanded(f.name)) return asked;
   for (size_t i = 0; i < arguments.each.size(); i++) {
     if (!f.kernel->pointer[i]) continue;
@@ -73,7 +73,7 @@ CUresult execute(const CUfunc_st& f, uint3 grid, uint3 block, unsigned shared, A
     if (p && !device_holds(p, 1))
       return because(CUDA_ERROR_ILLEGAL_ADDRESS, "kernel " + f.name + ": argument " + std::to_string(i) + " points to no device memory");
   }
-  const std::string wrong = run({f.kernel, grid, block, shared, arguments.each.data(), next_seed()});
+  const std::string wrong = run({f.kernel, grid, block, cluster, shared, arguments.each.data(), next_seed()});
   return wrong.empty() ? CUDA_SUCCESS : because(CUDA_ERROR_LAUNCH_FAILED, wrong);
 }
 
@@ -87,6 +87,16 @@ std::string excess(const CUfunc_st& f, uint3 grid, uint3 block, unsigned shared)
   if (shared > static_cast<unsigned>(f.dynamic_limit))
     return std::to_string(shared) + " bytes of shared memory, the kernel's limit is " + std::to_string(f.dynamic_limit);
   return "";
+}
+
+// Queues a launch in clusters, of one block each where there are none.
+CUresult launch(CUfunction f, uint3 grid, uint3 block, uint3 cluster, unsigned shared, CUstream stream, void** parameters) {
+  if (const std::string what = excess(*f, grid, block, shared); !what.empty())
+    return because(CUDA_ERROR_INVALID_VALUE, "the launch asks for " + what);
+  if (cluster.x * cluster.y * cluster.z > 1 && f->ptx.shared > 0)
+    return because(CUDA_ERROR_NOT_SUPPORTED, "static __shared__ arrays in a cluster are not emulated: take dynamic shared memory");
+  auto arguments = std::make_shared<Arguments>(f->ptx.size, parameters);
+  return enqueue(stream, [=] { return execute(*f, grid, block, cluster, shared, *arguments); });
 }
 
 }  // namespace
@@ -178,30 +188,26 @@ CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned
                         unsigned block_z, unsigned shared, CUstream stream, void** parameters, void** extra) {
   EMU_BEGIN(true);
   if (!f || extra) return CUDA_ERROR_INVALID_VALUE;
-  const uint3 grid{grid_x, grid_y, grid_z}, block{block_x, block_y, block_z};
-  if (const std::string what = excess(*f, grid, block, shared); !what.empty())
-    return because(CUDA_ERROR_INVALID_VALUE, "the launch asks for " + what);
-  auto arguments = std::make_shared<Arguments>(f->ptx.size, parameters);
-  return enqueue(stream, [=] { return execute(*f, grid, block, shared, *arguments); });
+  return launch(f, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, {1, 1, 1}, shared, stream, parameters);
 }
 
-// A cluster is held to its limits; its blocks then run like any others.
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction f, void** parameters, void** extra) {
+  EMU_BEGIN(true);
+  if (!f || extra) return CUDA_ERROR_INVALID_VALUE;
   const CUlaunchConfig& c = *config;
-  {
-    EMU_BEGIN(true);
-    for (unsigned i = 0; i < c.numAttrs; i++) {
-      const CUlaunchAttribute& a = c.attrs[i];
-      const auto& size = a.value.clusterDim;
-      if (a.id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) return because(CUDA_ERROR_NOT_SUPPORTED, "a launch attribute that is not emulated");
-      if (!device_attribute(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH)) return because(CUDA_ERROR_NOT_SUPPORTED, "the device has no clusters");
-      if (!size.x || !size.y || !size.z || uint64_t{size.x} * size.y * size.z > 8 || c.gridDimX % size.x || c.gridDimY % size.y ||
-          c.gridDimZ % size.z)
-        return because(CUDA_ERROR_INVALID_VALUE, "the cluster has more than 8 blocks or does not divide the grid");
-    }
+  uint3 cluster{1, 1, 1};
+  for (unsigned i = 0; i < c.numAttrs; i++) {
+    const CUlaunchAttribute& a = c.attrs[i];
+    const auto& size = a.value.clusterDim;
+    if (a.id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) return because(CUDA_ERROR_NOT_SUPPORTED, "a launch attribute that is not emulated");
+    if (!device_attribute(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH)) return because(CUDA_ERROR_NOT_SUPPORTED, "the device has no clusters");
+    if (!size.x || !size.y || !size.z || uint64_t{size.x} * size.y * size.z > kMaxCluster || c.gridDimX % size.x ||
+        c.gridDimY % size.y || c.gridDimZ % size.z)
+      return because(CUDA_ERROR_INVALID_VALUE, "the cluster has more than 8 blocks or does not divide the grid");
+    cluster = {size.x, size.y, size.z};
   }
-  return cuLaunchKernel(f, c.gridDimX, c.gridDimY, c.gridDimZ, c.blockDimX, c.blockDimY, c.blockDimZ, c.sharedMemBytes, c.hStream,
-                        parameters, extra);
+  return launch(f, {c.gridDimX, c.gridDimY, c.gridDimZ}, {c.blockDimX, c.blockDimY, c.blockDimZ}, cluster, c.sharedMemBytes,
+                c.hStream, parameters);
 }
 
 }  // extern "C"
