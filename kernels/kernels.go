@@ -17,7 +17,8 @@ type Entry struct {
 	Name   string
 	File   string // of the source, without .cu: all kernels of a file are one module
 	Params string // a letter a parameter: p pointer, i 32-bit integer, f float32
-	// Threads is the block's size, the .maxntid of the PTX.
+	// Threads is the block's size, the .maxntid of the PTX; of a kernel in clusters
+	// the most that it has, with two blocks a cluster.
 	Threads int
 }
 
@@ -131,6 +132,36 @@ var entries = []Entry{
 	{"sweep_leakylp_backward_1_32", "sweep_leakylp", "pppppppppiiiiif", 512},
 	{"sweep_leakylp_backward_2_16", "sweep_leakylp", "pppppppppiiiiif", 512},
 	{"sweep_leakylp_backward_2_32", "sweep_leakylp", "pppppppppiiiiif", 512},
+	{"cluster_layernorm_forward_2_16", "cluster_layernorm", "ppppppppppppppppiiiiif", 256},
+	{"cluster_layernorm_forward_2_32", "cluster_layernorm", "ppppppppppppppppiiiiif", 256},
+	{"cluster_layernorm_forward_3_16", "cluster_layernorm", "ppppppppppppppppiiiiif", 256},
+	{"cluster_layernorm_backward_2_16", "cluster_layernorm", "pppppppppppppppiiiiif", 256},
+	{"cluster_layernorm_backward_2_32", "cluster_layernorm", "pppppppppppppppiiiiif", 256},
+	{"cluster_layernorm_backward_3_16", "cluster_layernorm", "pppppppppppppppiiiiif", 256},
+	{"cluster_plain_forward_2_16", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_plain_forward_2_32", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_plain_forward_3_16", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_plain_backward_2_16", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_plain_backward_2_32", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_plain_backward_3_16", "cluster_plain", "pppppppppiiiiif", 256},
+	{"cluster_graves_forward_2_16", "cluster_graves", "ppppppppppppiiiiif", 256},
+	{"cluster_graves_forward_2_32", "cluster_graves", "ppppppppppppiiiiif", 256},
+	{"cluster_graves_forward_3_16", "cluster_graves", "ppppppppppppiiiiif", 256},
+	{"cluster_graves_backward_2_16", "cluster_graves", "pppppppppppppiiiiif", 256},
+	{"cluster_graves_backward_2_32", "cluster_graves", "pppppppppppppiiiiif", 256},
+	{"cluster_graves_backward_3_16", "cluster_graves", "pppppppppppppiiiiif", 256},
+	{"cluster_stable_forward_2_16", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_stable_forward_2_32", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_stable_forward_3_16", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_stable_backward_2_16", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_stable_backward_2_32", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_stable_backward_3_16", "cluster_stable", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_forward_2_16", "cluster_leakylp", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_forward_2_32", "cluster_leakylp", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_forward_3_16", "cluster_leakylp", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_backward_2_16", "cluster_leakylp", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_backward_2_32", "cluster_leakylp", "pppppppppiiiiif", 256},
+	{"cluster_leakylp_backward_3_16", "cluster_leakylp", "pppppppppiiiiif", 256},
 }
 
 // Entries returns a copy of the table of all kernels.
@@ -170,6 +201,15 @@ func Variants(file string) []int {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// FilesFor lists the modules that a device of this compute capability (major·10
+// + minor) runs, sorted: kernels in clusters want 90.
+func FilesFor(capability int) []string {
+	return slices.DeleteFunc(Files(), func(file string) bool {
+		v := Variants(file)
+		return len(v) > 0 && v[0] > capability
+	})
 }
 
 // PTX returns the newest variant of a file that a device of this compute

@@ -179,11 +179,25 @@ func TestPTX(t *testing.T) {
 		variant    int // 0: an error
 	}{
 		{"optimizer", 75, 75}, {"optimizer", 86, 75}, {"optimizer", 120, 75}, {"optimizer", 70, 0}, {"absent", 90, 0}, {"wave_mma", 90, 80}, {"wave_mma", 75, 0},
+		{"cluster_plain", 120, 90}, {"cluster_plain", 90, 90}, {"cluster_plain", 89, 0},
 	} {
 		ptx, variant, err := PTX(c.file, c.capability)
 		if variant != c.variant || (err == nil) != (c.variant != 0) || (ptx == "") != (c.variant == 0) {
 			t.Errorf("PTX(%q, %d): variant %d, %d bytes, %v; want variant %d", c.file, c.capability, variant, len(ptx), err, c.variant)
 		}
+	}
+}
+
+func TestFilesFor(t *testing.T) {
+	if got := FilesFor(90); !slices.Equal(got, Files()) {
+		t.Errorf("9.0: %v, want all", got)
+	}
+	got := FilesFor(89)
+	if !slices.Contains(got, "sweep_plain") || slices.Contains(got, "cluster_plain") || len(got) != len(Files())-5 {
+		t.Errorf("8.9: %v, want all but those in clusters", got)
+	}
+	if got := FilesFor(70); len(got) != 0 {
+		t.Errorf("7.0: %v, want none", got)
 	}
 }
 

@@ -1,5 +1,6 @@
 // A whole pass over an mdlstm layer in one launch: what all cells share. The kernels are in sweep_<cell>.cu, the
-// equations of the cells without layer norm in sweep_cells.cuh.
+// equations of the cells without layer norm in sweep_cells.cuh. cluster_sweep.cuh has the same walk for several blocks: the
+// Team is what differs.
 //
 // A block owns one sample of one direction and walks its wavefronts, upwards in forward, downwards in backward. The
 // recurrent weights stay in shared memory, and with them two rings: what the rows of the last wavefront left for this one
@@ -39,6 +40,34 @@ static __device__ __forceinline__ float row_sum(float x) {
     return x;
 }
 
+// Who walks a sample: here one block. Its threads are the slots of a turn, kP lanes each, slot by slot; all functions are
+// called by all of them.
+template <int kP>
+struct Alone {
+    // Which other blocks need what a row leaves.
+    template <int kD>
+    struct Others {};
+
+    __device__ __forceinline__ int threads() const { return kSweepThreads; }
+    __device__ __forceinline__ int slot() const { return threadIdx.x / kP; }
+    // Whether the warp of this slot has a row in a turn of so many.
+    __device__ __forceinline__ bool works(int) const { return true; }
+    // The owners of the neighbours of a row, one an axis: neighbours [kD, C], and the first row of their wavefront.
+    template <int kD>
+    __device__ __forceinline__ Others<kD> owners(const int*, int, int, int) const {
+        return {};
+    }
+    // Leaves x at the same place of the shared memory of all owners, of the owner on axis d, of the one that adds up.
+    template <int kD>
+    __device__ __forceinline__ void send(const Others<kD>&, float*, float) const {}
+    template <int kD>
+    __device__ __forceinline__ void send(const Others<kD>&, int, float*, float) const {}
+    __device__ __forceinline__ void collect(float* at, float x) const { *at = x; }
+    // The barrier: between arrive and wait nothing may touch what others wait for.
+    __device__ __forceinline__ void arrive() const {}
+    __device__ __forceinline__ void wait() const { __syncthreads(); }
+};
+
 // The arrays of one direction.
 struct Sweep {
     const int* start;  // of the sample: entry t·(samples+1)
@@ -70,9 +99,9 @@ struct Walk {
 };
 
 // Reads the sample's part of start into shared memory and returns how many wavefronts it has.
-static __device__ __forceinline__ int load_rows(const Sweep& s, int* rows) {
+static __device__ __forceinline__ int load_rows(const Sweep& s, int* rows, int threads) {
     int count = 0;
-    for (int first = 0; first < s.waves; first += kSweepThreads) {
+    for (int first = 0; first < s.waves; first += threads) {
         const int t = first + threadIdx.x;
         int n = 0;
         if (t < s.waves) {
@@ -87,23 +116,25 @@ static __device__ __forceinline__ int load_rows(const Sweep& s, int* rows) {
 }
 
 // One row's share of what a lane needs, in registers.
-template <int kD>
+template <int kD, class Others>
 struct Ahead {
     float z[kD + 3];
-    int pred[kD];  // slot in the ring
+    int pred[kD];   // slot in the ring
     int input;
-    int row;       // -1: none
+    int row;        // -1: none
+    Others others;  // who have its successors
 };
 
 // Forward. Cell::forward turns z and the predecessors' c into the gates, c, what tanh_cell holds, and h.
-template <int kD, int kP, class Cell>
-static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell& cell, const float* __restrict__ hhT,
-                                                     float* smem) {
+template <int kD, int kP, class Team, class Cell>
+static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Team& team, const Cell& cell,
+                                                     const float* __restrict__ hhT, float* smem) {
+    using Others = typename Team::template Others<kD>;
     constexpr int kG = kD + 3;
     constexpr int kTurn = kSweepThreads / kP;
     constexpr int kStride = kP + 4;  // of a row of the rings: neighbouring rows in other banks
     const int k = threadIdx.x % kP;
-    const int slot = threadIdx.x / kP;
+    const int slot = team.slot();
     const int H = s.H;
     const int GH = kG * H;
     float4* weights = reinterpret_cast<float4*>(smem);  // [kD·kP/4, kG, kP] of four inputs
@@ -111,22 +142,23 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell&
     const int ring = (s.M + 1) * kStride;
     int* rows = reinterpret_cast<int*>(rings + 4 * ring);
 
-    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += kSweepThreads) {
+    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += team.threads()) {
         const int j = i / (4 * kP * kG) * 4 + i % 4;
         const int g = i / (4 * kP) % kG;
         const int unit = i / 4 % kP;
         const bool inside = j % kP < H && unit < H;
         smem[i] = inside ? hhT[(size_t)(j / kP * H + j % kP) * GH + g * H + unit] : 0.0f;
     }
-    for (int i = threadIdx.x; i < 4 * kStride; i += kSweepThreads) {
+    for (int i = threadIdx.x; i < 4 * kStride; i += team.threads()) {
         rings[(i / kStride) * ring + s.M * kStride + i % kStride] = 0.0f;  // the rows of zeros
     }
-    const int count = load_rows(s, rows);
-    if (count == 0) { return; }  // the block as a whole
-    __syncthreads();
+    const int count = load_rows(s, rows, team.threads());
+    if (count == 0) { return; }  // all threads
+    team.arrive();
+    team.wait();
 
     auto fetch = [&](const Walk& at) {
-        Ahead<kD> a;
+        Ahead<kD, Others> a;
         a.row = at.t < count && slot < at.left() ? at.row() + slot : -1;
         a.input = 0;
 #pragma unroll
@@ -140,6 +172,7 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell&
                 const int p = s.pred[(size_t)d * s.C + a.row];
                 if (p < s.C) { a.pred[d] = p - rows[at.t - 1]; }
             }
+            a.others = team.template owners<kD>(s.succ, a.row, s.C, at.t + 1 < count ? rows[at.t + 1] : 0);
             if (k < H) {
 #pragma unroll
                 for (int g = 0; g < kG; ++g) { a.z[g] = s.gates[(size_t)a.row * GH + g * H + k]; }
@@ -149,7 +182,7 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell&
     };
 
     Walk next = {rows, s.waves, 0, 0, 1};
-    Ahead<kD> ahead = fetch(next);
+    Ahead<kD, Others> ahead = fetch(next);
     for (int t = 0; t < count; ++t) {
         const float* h_before = rings + (t + 1) % 2 * ring;
         const float* c_before = h_before + 2 * ring;
@@ -158,9 +191,14 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell&
         const int n = rows[s.waves + t];
 #pragma unroll 1
         for (int base = 0; base < n; base += kTurn) {
-            Ahead<kD> a = ahead;
+            Ahead<kD, Others> a = ahead;
             next.advance(kTurn);
             ahead = fetch(next);
+            const bool last = base + kTurn >= n;
+            if (!team.works(n - base)) {
+                if (last) { team.arrive(); }
+                continue;
+            }
             float before[kD];
 #pragma unroll
             for (int d = 0; d < kD; ++d) {
@@ -177,29 +215,36 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Cell&
             }
             float c, tc, h;
             cell.forward(s, a.row, k, a.z, before, &c, &tc, &h);
+            const bool inside = k < H;
             if (a.row >= 0) {
-                const bool inside = k < H;
-                h_here[(base + slot) * kStride + k] = inside ? h : 0.0f;
-                c_here[(base + slot) * kStride + k] = inside ? c : 0.0f;
-                if (inside) {
+                const float h_left = inside ? h : 0.0f;
+                const float c_left = inside ? c : 0.0f;
+                const int to = (base + slot) * kStride + k;
+                h_here[to] = h_left;
+                c_here[to] = c_left;
+                team.template send<kD>(a.others, &h_here[to], h_left);
+                team.template send<kD>(a.others, &c_here[to], c_left);
+            }
+            if (last) { team.arrive(); }  // before the stores to global memory, so that nobody waits for those
+            if (a.row >= 0 && inside) {
 #pragma unroll
-                    for (int g = 0; g < kG; ++g) { s.gates[(size_t)a.row * GH + g * H + k] = a.z[g]; }
-                    s.cell[(size_t)a.row * H + k] = c;
-                    s.tanh_cell[(size_t)a.row * H + k] = tc;
-                    s.h[(size_t)a.input * s.stride + k] = h;
-                }
+                for (int g = 0; g < kG; ++g) { s.gates[(size_t)a.row * GH + g * H + k] = a.z[g]; }
+                s.cell[(size_t)a.row * H + k] = c;
+                s.tanh_cell[(size_t)a.row * H + k] = tc;
+                s.h[(size_t)a.input * s.stride + k] = h;
             }
         }
-        __syncthreads();
+        team.wait();
     }
 }
 
 // The indices of a row, two turns ahead, and its values, one turn ahead.
-template <int kD>
+template <int kD, class Others>
 struct Indices {
     int row, input;
     int pred[kD];
-    int succ[kD];  // slot in the ring
+    int succ[kD];   // slot in the ring
+    Others others;  // who have its predecessors
 };
 
 template <int kD>
@@ -211,12 +256,14 @@ struct Values {
 
 // Backward. Cell::fetch reads what else the cell needs of a row, one turn ahead; Cell::backward turns the gates into dz and
 // what arrives at c into what goes to the predecessors' c; Cell::finish ends the sums over rows.
-template <int kD, int kP, class Cell>
-static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell, const float* __restrict__ hhB, float* smem) {
+template <int kD, int kP, class Team, class Cell>
+static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team& team, Cell& cell,
+                                                      const float* __restrict__ hhB, float* smem) {
+    using Others = typename Team::template Others<kD>;
     constexpr int kG = kD + 3;
     constexpr int kTurn = kSweepThreads / kP;
     const int k = threadIdx.x % kP;
-    const int slot = threadIdx.x / kP;
+    const int slot = team.slot();
     const int H = s.H;
     const int GH = kG * H;
     const int ring = kD * (s.M + 1) * kP;
@@ -225,21 +272,22 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell
     float* rings = here + kSweepThreads * kG;           // dh [2, kD, M+1, kP], dc the same
     int* rows = reinterpret_cast<int*>(rings + 4 * ring);
 
-    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += kSweepThreads) {
+    for (int i = threadIdx.x; i < kD * kP * kG * kP; i += team.threads()) {
         const int from = i / (4 * kP * kD) * 4 + i % 4;
         const int d = i / (4 * kP) % kD;
         const int j = i / 4 % kP;
         const bool inside = from % kP < H && j < H;
         smem[i] = inside ? hhB[(size_t)(from / kP * H + from % kP) * kD * H + d * H + j] : 0.0f;
     }
-    for (int i = threadIdx.x; i < 4 * kD * kP; i += kSweepThreads) {
+    for (int i = threadIdx.x; i < 4 * kD * kP; i += team.threads()) {
         rings[(i / kP * (s.M + 1) + s.M) * kP + i % kP] = 0.0f;  // the rows of zeros
     }
-    const int count = load_rows(s, rows);
-    __syncthreads();
+    const int count = load_rows(s, rows, team.threads());
+    team.arrive();
+    team.wait();
 
     auto find = [&](const Walk& at) {
-        Indices<kD> x;
+        Indices<kD, Others> x;
         x.row = at.t >= 0 && slot < at.left() ? at.row() + slot : -1;
         x.input = s.C;
 #pragma unroll
@@ -255,10 +303,11 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell
                 const int after = s.succ[(size_t)d * s.C + x.row];
                 if (after < s.C) { x.succ[d] = after - rows[at.t + 1]; }
             }
+            x.others = team.template owners<kD>(s.pred, x.row, s.C, at.t > 0 ? rows[at.t - 1] : 0);
         }
         return x;
     };
-    auto fetch = [&](const Indices<kD>& x, typename Cell::More& more) {
+    auto fetch = [&](const Indices<kD, Others>& x, typename Cell::More& more) {
         Values<kD> v = {};
         more = {};
         if (x.row >= 0 && k < H) {
@@ -275,11 +324,11 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell
     };
 
     Walk next = {rows, s.waves, count - 1, 0, -1};
-    Indices<kD> first = find(next);
+    Indices<kD, Others> first = find(next);
     typename Cell::More more_ahead;
     Values<kD> ahead = fetch(first, more_ahead);
     if (count > 0) { next.advance(kTurn); }
-    Indices<kD> second = find(next);
+    Indices<kD, Others> second = find(next);
     for (int t = count - 1; t >= 0; --t) {
         const float* dh_after = rings + (t + 1) % 2 * ring;
         const float* dc_after = dh_after + 2 * ring;
@@ -288,13 +337,18 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell
         const int n = rows[s.waves + t];
 #pragma unroll 1
         for (int base = 0; base < n; base += kTurn) {
-            const Indices<kD> x = first;
+            const Indices<kD, Others> x = first;
             Values<kD> v = ahead;
             const typename Cell::More more = more_ahead;
             first = second;
             ahead = fetch(first, more_ahead);
             if (next.t >= 0) { next.advance(kTurn); }
             second = find(next);
+            const bool last = base + kTurn >= n;
+            if (!team.works(n - base)) {
+                if (last) { team.arrive(); }
+                continue;
+            }
 
             float dc = 0.0f;
 #pragma unroll
@@ -329,23 +383,29 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, Cell& cell
                     const int to = (d * (s.M + 1) + base + slot) * kP + k;
                     dh_here[to] = sum[d];
                     dc_here[to] = left[d];
+                    team.template send<kD>(x.others, d, &dh_here[to], sum[d]);
+                    team.template send<kD>(x.others, d, &dc_here[to], left[d]);
                 }
             }
+            if (last) { team.arrive(); }
         }
-        __syncthreads();
+        team.wait();
     }
-    cell.template finish<kP>(s, k, slot, here);
+    cell.template finish<kP>(s, team, k, slot, here);
 }
 
 // Adds up a sum that every thread kept over its rows, slot by slot, into out[k] (=). All threads must call; two barriers.
-template <int kP>
-static __device__ __forceinline__ void finish_sum(float x, float* scratch, float* out, int k, int slot, int H) {
-    scratch[threadIdx.x] = x;
-    __syncthreads();
+template <int kP, class Team>
+static __device__ __forceinline__ void finish_sum(const Team& team, float x, float* scratch, float* out, int k, int slot,
+                                                  int H) {
+    team.collect(&scratch[slot * kP + k], x);
+    team.arrive();
+    team.wait();
     if (slot == 0 && k < H) {
         float total = 0.0f;
         for (int i = 0; i < kSweepThreads / kP; ++i) { total += scratch[i * kP + k]; }
         out[k] = total;
     }
-    __syncthreads();
+    team.arrive();
+    team.wait();
 }

@@ -104,13 +104,13 @@ struct SweepAdditive {
         if (peep) { sum_o += dzo * v.c; }
     }
 
-    template <int kP>
-    __device__ __forceinline__ void finish(const Sweep& s, int k, int slot, float* scratch) {
+    template <int kP, class Team>
+    __device__ __forceinline__ void finish(const Sweep& s, const Team& team, int k, int slot, float* scratch) {
         if constexpr (kPeepholes) {
 #pragma unroll
-            for (int d = 0; d < kD; ++d) { finish_sum<kP>(sum_f[d], scratch, partial + d * s.H, k, slot, s.H); }
-            finish_sum<kP>(sum_i, scratch, partial + kD * s.H, k, slot, s.H);
-            finish_sum<kP>(sum_o, scratch, partial + (kD + 1) * s.H, k, slot, s.H);
+            for (int d = 0; d < kD; ++d) { finish_sum<kP>(team, sum_f[d], scratch, partial + d * s.H, k, slot, s.H); }
+            finish_sum<kP>(team, sum_i, scratch, partial + kD * s.H, k, slot, s.H);
+            finish_sum<kP>(team, sum_o, scratch, partial + (kD + 1) * s.H, k, slot, s.H);
         }
     }
 };
@@ -149,8 +149,8 @@ struct SweepStable {
         mix_backward<kD>(z, v.before, dm, left);
     }
 
-    template <int kP>
-    __device__ __forceinline__ void finish(const Sweep&, int, int, float*) {}
+    template <int kP, class Team>
+    __device__ __forceinline__ void finish(const Sweep&, const Team&, int, int, float*) {}
 };
 
 template <int kD>
@@ -187,8 +187,8 @@ struct SweepLeakyLP {
         mix_backward<kD>(z, v.before, dc * f + u * i, left);
     }
 
-    template <int kP>
-    __device__ __forceinline__ void finish(const Sweep&, int, int, float*) {}
+    template <int kP, class Team>
+    __device__ __forceinline__ void finish(const Sweep&, const Team&, int, int, float*) {}
 };
 
 // The kernels of a cell that has no parameters beyond the products': sweep_plain.cu, sweep_stable.cu, sweep_leakylp.cu.
@@ -204,7 +204,7 @@ struct SweepLeakyLP {
         const int GH = (D + 3) * H;                                                                                       \
         const Sweep s = {start + blockIdx.x, pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH,      \
                          cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
-        sweep_forward<D, P>(s, CELL(D, forget_bias, 0.0f), hhT + (size_t)q * D * H * GH, shared);                         \
+        sweep_forward<D, P>(s, Alone<P>{}, CELL(D, forget_bias, 0.0f), hhT + (size_t)q * D * H * GH, shared);             \
     }
 
 #define SWEEP_BACKWARD(name, CELL, D, P)                                                                                  \
@@ -220,5 +220,5 @@ struct SweepLeakyLP {
         const Sweep s = {start + blockIdx.x, pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,        \
                          cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
         auto c = CELL(D, 0.0f, clip);                                                                                     \
-        sweep_backward<D, P>(s, c, hhB + (size_t)q * GH * D * H, shared);                                                 \
+        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * GH * D * H, shared);                                     \
     }

@@ -1,6 +1,7 @@
 // The cell of Graves, with peepholes, a pass in one launch, for small layers: the equations of wave_graves.cu.
 //
-// Arrays, work split, shared memory and order of sums: sweep.cuh; equations: sweep_cells.cuh, SweepAdditive. Here also
+// Arrays, work split, shared memory and order of sums: sweep.cuh; equations: sweep_cells.cuh,
+// SweepAdditive. Here also
 //   peephole_f  in [R, D, H]    peephole_i, peephole_o  in [R, H]
 //   partial  out [R, samples, (D+2)·H]  of each sample, over its rows: the gradients of P_f, P_i and P_o (=), zero for
 //                samples that do not exist; reduce_slots (arena.cu) adds them up
@@ -22,7 +23,7 @@
                          cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
         const SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H, nullptr,        \
                                           forget_bias, 0.0f, {}, 0.0f, 0.0f};                                             \
-        sweep_forward<D, P>(s, c, hhT + (size_t)q * D * H * GH, shared);                                                  \
+        sweep_forward<D, P>(s, Alone<P>{}, c, hhT + (size_t)q * D * H * GH, shared);                                      \
     }
 
 #define BACKWARD(name, D, P)                                                                                              \
@@ -41,7 +42,7 @@
                          cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
         SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H,                       \
                                     partial + ((size_t)q * samples + blockIdx.x) * (D + 2) * H, 0.0f, clip, {}, 0.0f, 0.0f};\
-        sweep_backward<D, P>(s, c, hhB + (size_t)q * GH * D * H, shared);                                                 \
+        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * GH * D * H, shared);                                     \
     }
 
 FORWARD(sweep_graves_forward_1_16, 1, 16)

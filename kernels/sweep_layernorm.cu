@@ -8,138 +8,7 @@
 // Specification: host/ref, layerNormCell.
 // Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450); as in the seed, with no bias but the norms'.
 
-#include "sweep.cuh"
-
-constexpr float kNormEpsilon = 1e-5f;
-
-template <int kD, int kP>
-struct SweepLayerNorm {
-    static constexpr int kG = kD + 3;
-    float* hat;
-    float* cell_hat;
-    float* inverse;
-    float* partial;
-    float forget_bias, clip;
-    // Of this lane's unit: parameters, and in backward the sums of their gradients.
-    float gate_weight[kG], gate_bias[kG], cell_weight, cell_bias;
-    float d_gate_weight[kG], d_gate_bias[kG], d_cell_weight, d_cell_bias;
-
-    struct More {
-        float hat[kG], inverse[kG + 1], cell_hat;
-    };
-
-    __device__ __forceinline__ void load(int k, int H, const float* gw, const float* gb, const float* cw, const float* cb) {
-#pragma unroll
-        for (int g = 0; g < kG; ++g) {
-            gate_weight[g] = k < H ? gw[g * H + k] : 0.0f;
-            gate_bias[g] = gb != nullptr && k < H ? gb[g * H + k] : 0.0f;
-            d_gate_weight[g] = 0.0f;
-            d_gate_bias[g] = 0.0f;
-        }
-        cell_weight = k < H ? cw[k] : 0.0f;
-        cell_bias = cb != nullptr && k < H ? cb[k] : 0.0f;
-        d_cell_weight = 0.0f;
-        d_cell_bias = 0.0f;
-    }
-
-    __device__ __forceinline__ void forward(const Sweep& s, int row, int k, float* z, const float* before, float* c, float* tc,
-                                            float* h) const {
-        const float share = 1.0f / (float)s.H;
-        const bool inside = k < s.H;
-        const bool keep = inside && row >= 0;
-        float mean[kG];
-        float r[kG];
-#pragma unroll
-        for (int g = 0; g < kG; ++g) { mean[g] = row_sum<kP>(z[g]) * share; }  // z is 0 beyond H
-#pragma unroll
-        for (int g = 0; g < kG; ++g) {
-            const float away = inside ? z[g] - mean[g] : 0.0f;
-            r[g] = rsqrtf(row_sum<kP>(away * away) * share + kNormEpsilon);
-        }
-#pragma unroll
-        for (int g = 0; g < kG; ++g) {
-            const float x = (z[g] - mean[g]) * r[g];
-            float y = x * gate_weight[g] + gate_bias[g];
-            if (g >= 2 && g < 2 + kD) { y += forget_bias; }
-            z[g] = g == 1 ? tanhf(y) : sigmoid(y);
-            if (keep) {
-                hat[(size_t)row * kG * s.H + g * s.H + k] = x;
-                if (k == 0) { inverse[(size_t)row * (kG + 1) + g] = r[g]; }
-            }
-        }
-        float sum = z[0] * z[1];
-#pragma unroll
-        for (int d = 0; d < kD; ++d) { sum += z[2 + d] * before[d]; }
-        const float cell_mean = row_sum<kP>(inside ? sum : 0.0f) * share;
-        const float away = inside ? sum - cell_mean : 0.0f;
-        const float cell_r = rsqrtf(row_sum<kP>(away * away) * share + kNormEpsilon);
-        const float x = away * cell_r;
-        *c = sum;
-        *tc = tanhf(x * cell_weight + cell_bias);
-        *h = *tc * z[2 + kD];
-        if (keep) {
-            cell_hat[(size_t)row * s.H + k] = x;
-            if (k == 0) { inverse[(size_t)row * (kG + 1) + kG] = cell_r; }
-        }
-    }
-
-    __device__ __forceinline__ void fetch(const Sweep& s, int row, int k, More* m) const {
-#pragma unroll
-        for (int g = 0; g < kG; ++g) { m->hat[g] = hat[(size_t)row * kG * s.H + g * s.H + k]; }
-        // The norm of one unit is constant, its gradient exactly 0: see wave_layernorm.cu.
-#pragma unroll
-        for (int g = 0; g < kG + 1; ++g) { m->inverse[g] = s.H > 1 ? inverse[(size_t)row * (kG + 1) + g] : 0.0f; }
-        m->cell_hat = cell_hat[(size_t)row * s.H + k];
-    }
-
-    __device__ __forceinline__ void backward(const Sweep& s, int, Values<kD>& v, const More& m, float dcs, float* left) {
-        const float share = 1.0f / (float)s.H;
-        float* z = v.z;
-        const float o = z[2 + kD];
-        const float at_o = clamp(v.dh, clip) * o;
-        float dy = at_o * (1.0f - v.tc * v.tc);
-        z[2 + kD] = at_o * v.tc * (1.0f - o);
-        d_cell_weight += dy * m.cell_hat;
-        d_cell_bias += dy;
-        dy *= cell_weight;
-        const float cell_mean = row_sum<kP>(dy) * share;
-        const float cell_slope = row_sum<kP>(dy * m.cell_hat) * share;
-        const float dc = clamp(dcs + m.inverse[kG] * (dy - cell_mean - m.cell_hat * cell_slope), clip);
-        const float i = z[0];
-        const float g = z[1];
-        z[0] = dc * g * i * (1.0f - i);
-        z[1] = dc * i * (1.0f - g * g);
-#pragma unroll
-        for (int d = 0; d < kD; ++d) {
-            const float f = z[2 + d];
-            left[d] = dc * f;
-            z[2 + d] = left[d] * (1.0f - f) * v.before[d];
-        }
-        float mean[kG];
-        float slope[kG];
-#pragma unroll
-        for (int n = 0; n < kG; ++n) {
-            d_gate_weight[n] += z[n] * m.hat[n];
-            d_gate_bias[n] += z[n];
-            z[n] *= gate_weight[n];
-            mean[n] = row_sum<kP>(z[n]) * share;
-            slope[n] = row_sum<kP>(z[n] * m.hat[n]) * share;
-        }
-#pragma unroll
-        for (int n = 0; n < kG; ++n) { z[n] = m.inverse[n] * (z[n] - mean[n] - m.hat[n] * slope[n]); }
-    }
-
-    template <int kLanes>
-    __device__ __forceinline__ void finish(const Sweep& s, int k, int slot, float* scratch) {
-#pragma unroll
-        for (int g = 0; g < kG; ++g) {
-            finish_sum<kLanes>(d_gate_weight[g], scratch, partial + g * s.H, k, slot, s.H);
-            finish_sum<kLanes>(d_gate_bias[g], scratch, partial + (kG + g) * s.H, k, slot, s.H);
-        }
-        finish_sum<kLanes>(d_cell_weight, scratch, partial + 2 * kG * s.H, k, slot, s.H);
-        finish_sum<kLanes>(d_cell_bias, scratch, partial + (2 * kG + 1) * s.H, k, slot, s.H);
-    }
-};
+#include "sweep_layernorm.cuh"
 
 #define FORWARD(name, D, P)                                                                                               \
     extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
@@ -163,7 +32,7 @@ struct SweepLayerNorm {
         c.forget_bias = forget_bias;                                                                                      \
         c.clip = 0.0f;                                                                                                    \
         c.load(threadIdx.x % P, H, gate_weight + q * GH, gate_bias + q * GH, cell_weight + q * H, cell_bias + q * H);     \
-        sweep_forward<D, P>(s, c, hhT + (size_t)q * D * H * GH, shared);                                                  \
+        sweep_forward<D, P>(s, Alone<P>{}, c, hhT + (size_t)q * D * H * GH, shared);                                      \
     }
 
 #define BACKWARD(name, D, P)                                                                                              \
@@ -188,7 +57,7 @@ struct SweepLayerNorm {
         c.forget_bias = 0.0f;                                                                                             \
         c.clip = clip;                                                                                                    \
         c.load(threadIdx.x % P, H, gate_weight + q * GH, nullptr, cell_weight + q * H, nullptr);                          \
-        sweep_backward<D, P>(s, c, hhB + (size_t)q * GH * D * H, shared);                                                 \
+        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * GH * D * H, shared);                                     \
     }
 
 FORWARD(sweep_layernorm_forward_1_16, 1, 16)
