@@ -10,6 +10,7 @@ import (
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/engine/enginetest"
 	"mdlstm-gpu/host/gpu"
+	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -23,14 +24,47 @@ func TestConformanceWavefront(t *testing.T) {
 	conformance(t, gpu.KernelsWavefront)
 }
 
-func conformance(t *testing.T, kernels gpu.KernelFamily) {
+// TestConformanceCluster runs a part of the small checks, of those models whose
+// every mdlstm layer can run cluster kernels, in plans that they fit.
+func TestConformanceCluster(t *testing.T) {
+	t.Setenv("MDLSTM_EMU_ARCH", "90")
+	if d := gputest.Open(t).Device(); !d.Clusters {
+		t.Skipf("%s has no clusters", d.Name)
+	}
 	enginetest.RunChecks(t, func(t testing.TB, m *nn.Model) engine.Engine {
-		e, err := gpu.New(m, gpu.Options{Context: gputest.Open(t), Kernels: kernels})
-		if err != nil {
-			t.Fatal(err)
+		for _, s := range m.Stages {
+			if s.Type == nn.TypeMDLSTM && !(s.Axes == 2 && s.Hidden <= 32 || s.Axes == 3 && s.Hidden <= 16) {
+				t.Skip("no cluster kernels for this model")
+			}
 		}
-		return e
-	}, chosen(t))
+		return fitting{newEngine(t, m, gpu.KernelsCluster), t}
+	}, part(5))
+}
+
+// fitting leaves out a check whose plan is beyond the shared memory of clusters.
+type fitting struct {
+	engine.Engine
+	t testing.TB
+}
+
+func (e fitting) Plan(samples []grid.Shape, c engine.Capacity) (engine.Plan, error) {
+	p, err := e.Engine.Plan(samples, c)
+	if err != nil && strings.Contains(err.Error(), "cluster kernels need") {
+		e.t.Skip(err)
+	}
+	return p, err
+}
+
+func newEngine(t testing.TB, m *nn.Model, kernels gpu.KernelFamily) engine.Engine {
+	e, err := gpu.New(m, gpu.Options{Context: gputest.Open(t), Kernels: kernels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func conformance(t *testing.T, kernels gpu.KernelFamily) {
+	enginetest.RunChecks(t, func(t testing.TB, m *nn.Model) engine.Engine { return newEngine(t, m, kernels) }, chosen(t))
 }
 
 // chosen is the part of the suite that runs here: all of it, but on the emulator
@@ -40,15 +74,19 @@ func chosen(t *testing.T) []enginetest.Check {
 	if !testing.Short() || !gputest.Open(t).Device().Emulated {
 		return enginetest.Checks(false)
 	}
-	all := enginetest.Checks(true)
-	var some []enginetest.Check
-	for i, c := range all {
+	some := part(7)
+	t.Logf("left out with -short: all but %d of %d small checks, and all large ones", len(some), len(enginetest.Checks(true)))
+	return some
+}
+
+// part is one small check in n, and those that are worth more.
+func part(n int) (some []enginetest.Check) {
+	for i, c := range enginetest.Checks(true) {
 		often := strings.HasPrefix(c.Name, "model/stack/") || strings.HasPrefix(c.Name, "plan/")
 		slow := strings.HasPrefix(c.Name, "training/") || strings.HasPrefix(c.Name, "model/stack/hierarchy") || c.Name == "plan/any number of cores"
-		if (i%7 == 0 || often) && !slow {
+		if (i%n == 0 || often) && !slow {
 			some = append(some, c)
 		}
 	}
-	t.Logf("left out with -short: %d of %d small checks, and all large ones", len(all)-len(some), len(all))
 	return some
 }

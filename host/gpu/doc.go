@@ -32,9 +32,9 @@
 //
 // # The same bits
 //
-// Which kernels a layer runs, a launch a wavefront or a sweep, follows from the
-// batch and the device, not from the plan's room; sums have an order that
-// follows from the batch and the model. So a batch gives the same bits in every
+// Which kernels a layer runs, a launch a wavefront, a sweep, or a sweep in
+// clusters with the same bits, follows from the batch and the device, not from
+// the plan's room; sums have an order that follows from the batch and the model. So a batch gives the same bits in every
 // plan that holds it, and a resumed run those of one that was never interrupted.
 //
 // # Arrays

@@ -67,9 +67,9 @@ const maxBytes = math.MaxInt64 / 4
 // binary without CUDA, wrap [cuda.ErrNoDevice].
 func New(m *nn.Model, o Options) (*Engine, error) {
 	switch o.Kernels {
-	case KernelsAuto, KernelsWavefront, KernelsSweep:
+	case KernelsAuto, KernelsWavefront, KernelsSweep, KernelsCluster:
 	default:
-		return nil, fmt.Errorf("kernels %q: want %q, %q or none (auto)", o.Kernels, KernelsWavefront, KernelsSweep)
+		return nil, fmt.Errorf("kernels %q: want %q, %q, %q or none (auto)", o.Kernels, KernelsWavefront, KernelsSweep, KernelsCluster)
 	}
 	for i := range m.Stages {
 		if a := m.Stages[i].Axes; a > maxAxes {

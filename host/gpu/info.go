@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,4 +15,23 @@ func (p *plan) describe(settings map[string]string) {
 			settings[s.Name+" kernels"] = strings.Join(names, " ")
 		}
 	}
+}
+
+// Choices says in a line a layer which kernels the plan used last runs, for the
+// batch loaded last or the samples it was made for, and why.
+func (e *Engine) Choices() []string {
+	var lines []string
+	if len(e.plans) == 0 {
+		return nil
+	}
+	for _, s := range e.plans[len(e.plans)-1].stages {
+		if s, ok := s.(*recurrentStage); ok {
+			family := string(s.chosen.family())
+			if s.chosen.blocks > 1 {
+				family = fmt.Sprintf("%s of %d", family, s.chosen.blocks)
+			}
+			lines = append(lines, fmt.Sprintf("%s: %s (%s)", s.Name, family, s.why))
+		}
+	}
+	return lines
 }

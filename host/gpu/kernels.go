@@ -46,11 +46,7 @@ func NewKernels(c *cuda.Context) *Kernels {
 // without names, all that it can run. Files that are loaded already cost nothing.
 func (k *Kernels) Load(files ...string) error {
 	if len(files) == 0 {
-		for _, file := range kernels.Files() {
-			if kernels.Variants(file)[0] <= k.c.Device().Capability {
-				files = append(files, file)
-			}
-		}
+		files = kernels.FilesFor(k.c.Device().Capability)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -159,6 +155,19 @@ func (k *Kernels) launch(s *cuda.Stream, name string, grid cuda.Dim, shared int,
 		return err
 	}
 	return f.Launch(s, grid, cuda.Dim{X: f.threads}, shared, arguments...)
+}
+
+// launchCluster is launch in clusters of so many blocks along x, which share out
+// twice the threads in the kernel's table.
+func (k *Kernels) launchCluster(s *cuda.Stream, name string, grid cuda.Dim, blocks, shared int, arguments ...cuda.Argument) error {
+	if grid.X < 1 || grid.X > math.MaxInt32 || grid.Y < 1 || grid.Y > maxGridYZ {
+		return fmt.Errorf("kernel %s: %w: a grid of %d×%d blocks", name, ErrShape, grid.X, grid.Y)
+	}
+	f, err := k.function(name, shared)
+	if err != nil {
+		return err
+	}
+	return f.LaunchCluster(s, grid, cuda.Dim{X: 2 * f.threads / blocks}, cuda.Dim{X: blocks}, shared, arguments...)
 }
 
 // maxGridYZ is how many blocks a grid may have along y and z, on any device.

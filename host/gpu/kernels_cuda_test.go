@@ -179,7 +179,7 @@ func TestLaunchChecks(t *testing.T) {
 
 // TestLoad: every module that the device can run compiles, again costs nothing.
 func TestLoad(t *testing.T) {
-	for _, arch := range []string{"75", "80"} {
+	for _, arch := range []string{"75", "80", "90"} {
 		t.Run(arch, func(t *testing.T) {
 			t.Setenv("MDLSTM_EMU_ARCH", arch)
 			testLoad(newBench(t))

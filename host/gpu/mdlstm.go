@@ -78,7 +78,9 @@ func (s *recurrentStage) bind() error {
 	if axes := s.in.sched.Axes; axes != s.Axes {
 		return fmt.Errorf("%s: %w: %d axes, the model has %d", s.Name, ErrShape, axes, s.Axes)
 	}
-	s.choose(s.in.sched)
+	if err := s.choose(s.in.sched); err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
 	return nil
 }
 

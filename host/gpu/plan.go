@@ -131,7 +131,7 @@ func (p *plan) link(in *grid.Schedule) error {
 			return err
 		}
 		if s, ok := s.(*recurrentStage); ok {
-			p.variant += s.chosen.Kernels()[0] + " "
+			p.variant += s.chosen.variant() + " "
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ const (
 	KernelsAuto      KernelFamily = ""          // a function of the shape
 	KernelsWavefront KernelFamily = "wavefront" // a launch a wavefront, two for large layers
 	KernelsSweep     KernelFamily = "sweep"     // one launch a layer and pass
+	KernelsCluster   KernelFamily = "cluster"   // a sweep with each sample cut over the blocks of a cluster
 )
 
 // RecurrentShape is all that decides which kernels an mdlstm layer runs and how
@@ -39,6 +40,9 @@ type RecurrentShape struct {
 
 	Kernels   KernelFamily
 	Precision Precision // of products
+	// Blocks is how many blocks a cluster has, 2, 4 or 8; 0 is as many as the model
+	// takes for fastest. Other families have none.
+	Blocks int
 }
 
 // gates is G.
@@ -94,7 +98,8 @@ type Recurrent struct {
 	clip  float64
 
 	sweep  sweep
-	sweeps bool // the sweep kernels run
+	sweeps bool // the sweep kernels run, or the cluster kernels
+	blocks int  // of a cluster; 1: none
 
 	// The wavefront kernels.
 	wide   bool // 64 × 128 tiles, else 32 × 64
@@ -130,6 +135,15 @@ func (r *Recurrent) tile() (rows, columns, shared int) {
 // NewRecurrent chooses the kernels of a layer and loads them. Errors wrap
 // [ErrShape] when the layer is beyond what they can do.
 func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
+	r, err := k.newRecurrent(s)
+	if err != nil {
+		return nil, err
+	}
+	return r, k.Load(r.files()...)
+}
+
+// newRecurrent is NewRecurrent without loading anything.
+func (k *Kernels) newRecurrent(s RecurrentShape) (*Recurrent, error) {
 	if !slices.Contains(nn.Cells, s.Cell) {
 		return nil, fmt.Errorf("%w: cell %q: want one of %v", ErrShape, s.Cell, nn.Cells)
 	}
@@ -140,17 +154,18 @@ func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	var err error
 	r := &Recurrent{k: k, shape: s, clip: math.Inf(1)}
 	if s.Clip > 0 {
 		r.clip = float64(s.Clip)
 	}
-	if r.sweep, r.sweeps, err = chooseSweep(&s, k.c.Device()); err != nil {
+	pick, err := chooseKernels(&s, k.c.Device())
+	if err != nil {
 		return nil, err
 	}
+	r.sweep, r.sweeps, r.blocks = pick.sweep, pick.family != KernelsWavefront, pick.blocks
 	if r.sweeps {
 		r.slots = s.Samples
-		return r, k.Load(r.files()...)
+		return r, nil
 	}
 	r.tensor = s.Precision.of(s.Hidden).tensor()
 	r.wide, r.split = s.Hidden >= waveWide, s.Hidden > waveSplit || r.tensor
@@ -165,7 +180,7 @@ func (k *Kernels) NewRecurrent(s RecurrentShape) (*Recurrent, error) {
 		// Few rows: blocks share out the units too, a tile of columns each.
 		r.units = max(1, min(s.Hidden, columns/s.gates()))
 	}
-	return r, k.Load(r.files()...)
+	return r, nil
 }
 
 // Kernels names the kernels that Forward and Backward launch.
@@ -185,12 +200,28 @@ func (r *Recurrent) Kernels() []string {
 	return append(names, r.kernel("backward"))
 }
 
+// family is the family that runs.
+func (r *Recurrent) family() KernelFamily {
+	switch {
+	case r.blocks > 1:
+		return KernelsCluster
+	case r.sweeps:
+		return KernelsSweep
+	}
+	return KernelsWavefront
+}
+
+// variant tells launches apart that a graph records.
+func (r *Recurrent) variant() string { return fmt.Sprintf("%s×%d", r.Kernels()[0], r.blocks) }
+
 // files are the modules of the layer's kernels.
 func (r *Recurrent) files() []string {
-	if r.sweeps {
+	switch {
+	case r.blocks > 1:
+		return []string{"cluster_" + r.shape.Cell}
+	case r.sweeps:
 		return []string{"sweep_" + r.shape.Cell}
-	}
-	if r.tensor {
+	case r.tensor:
 		return []string{"wave_mma", "wave_" + r.shape.Cell}
 	}
 	return []string{"wave", "wave_" + r.shape.Cell}
@@ -395,6 +426,9 @@ func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
 		}
 	} else {
 		c.present("H", a.H).present("HHT", a.HHT)
+		if r.blocks > 1 {
+			c.present("Succ", a.Succ)
+		}
 	}
 	switch p := &a.Params; r.shape.Cell {
 	case nn.CellLayerNorm:
