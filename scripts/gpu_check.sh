@@ -105,11 +105,11 @@ seed_run() { # MODEL
     "$program" train --model "$1" --device cpu --steps "$compared" --out "$dir-cpu" &&
     compare_logs "$dir-gpu/log.tsv" "$dir-cpu/log.tsv" "$compared"
 }
-# bench_run FLAGS… prints the JSON alone; sweeps that the shape does not allow are no failure.
+# bench_run FLAGS… prints the JSON alone; kernels that the shape or the GPU does not allow are no failure.
 bench_run() {
   "$program" bench --json --seconds 1 --device gpu "$@" 2>"$work/errors" || {
     cat "$work/errors"
-    grep -q 'bad shape: sweep kernels' "$work/errors"
+    grep -q 'bad shape: \(sweep\|cluster\) kernels' "$work/errors"
   }
 }
 export -f seed_run compare_logs bench_run
@@ -118,10 +118,12 @@ export program work seed_steps compared
 for model in MD_LSTM HORIZONTAL_SD_LSTM SNAKE_SD_LSTM; do step "seed-$model" 90 bash -c "seed_run $model"; done
 
 if sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null); then
+  families=(wavefront:5x6 sweep:5x6)
+  if [[ $device =~ capability\ (9|1[0-9])\. ]]; then families+=(cluster:18x20); fi # wide enough for two blocks
   for tool in memcheck racecheck; do
-    for family in wavefront sweep; do
-      step "$tool-$family" 60 "$sanitizer" --tool "$tool" --error-exitcode 9 "$program" train --device gpu --kernels "$family" \
-        --size 5x6 --batch 3 --hidden 16 --steps 3 --out "$work/$tool-$family"
+    for family in "${families[@]}"; do
+      step "$tool-${family%:*}" 60 "$sanitizer" --tool "$tool" --error-exitcode 9 "$program" train --device gpu --kernels "${family%:*}" \
+        --size "${family#*:}" --batch 3 --hidden 16 --steps 3 --out "$work/$tool-${family%:*}"
     done
   done
 else
@@ -132,7 +134,7 @@ bench=()
 for line in "${cases[@]}"; do
   read -r cell size batch channels hidden directions <<<"$line"
   name=bench-$cell-$size-$hidden
-  for family in wavefront sweep auto; do
+  for family in wavefront sweep cluster auto; do
     step "$name-$family" 30 bash -c "bench_run --kernels $family --cell $cell --size $size \
       --batch $batch --channels $channels --hidden $hidden --directions $directions"
     if head -c 1 "$logs/$name-$family.log" | grep -q '\['; then bench+=("$(sed -e '1s/^\[//' -e '$s/\]$//' "$logs/$name-$family.log")"); fi

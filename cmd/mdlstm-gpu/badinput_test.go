@@ -148,7 +148,7 @@ func TestBadInput(t *testing.T) {
 		{"train --model SNAKE_SD_LSTM --directions ++", usage, "for each of 1 axis"},
 		{"train --device tpu", usage, "--device"},
 		{"train --device gpu", failed, "--device gpu: no usable CUDA device: "},
-		{"train --kernels fast", usage, "want auto, wavefront, sweep"},
+		{"train --kernels fast", usage, "want auto, wavefront, sweep, cluster"},
 		{"train --kernels sweep --device cpu", usage, "--kernels sweep goes with a GPU"},
 		{"train --precision tf32 --device cpu", usage, "--precision tf32: --device cpu computes in float32: give --device gpu, or --precision float32"},
 		{"train --precision double", usage, "--precision"},

@@ -20,7 +20,7 @@ import (
 const maxThreads = 4096
 
 // kernelFamilies are the values of --kernels.
-var kernelFamilies = []string{"auto", string(gpu.KernelsWavefront), string(gpu.KernelsSweep)}
+var kernelFamilies = []string{"auto", string(gpu.KernelsWavefront), string(gpu.KernelsSweep), string(gpu.KernelsCluster)}
 
 // computeOptions say what shall compute.
 type computeOptions struct {
@@ -44,7 +44,7 @@ func defaultCompute() computeOptions {
 func (c *computeOptions) options() []option {
 	return []option{
 		{name: "device", arg: "auto|cpu|gpu", group: "Machine", usage: "what computes; auto takes the first NVIDIA GPU that can, else the CPU, and says why; CUDA_VISIBLE_DEVICES chooses among GPUs", dest: &c.Device},
-		{name: "kernels", arg: "NAME", group: "Machine", usage: "kernels of mdlstm layers on the GPU: wavefront (a launch a diagonal), sweep (one for all), or auto, which decides by the shapes", dest: &c.Kernels},
+		{name: "kernels", arg: "NAME", group: "Machine", usage: "kernels of mdlstm layers on the GPU: wavefront (a launch a diagonal), sweep (one for all), cluster (a sweep on several multiprocessors a sample, from Hopper on), or auto, which decides by shapes and device", dest: &c.Kernels},
 		{name: "precision", arg: "NAME", group: "Machine", usage: "of products on the GPU, where mdlstm layers have 64 hidden units or more: float32; on tensor cores tf32x3 (errors near float32's) or tf32 (about 11 bits); bf16 is tf32 with the saved gates in bfloat16", dest: &c.Precision},
 		{name: "threads", arg: "N", group: "Machine", usage: "processor cores to use, 0 = all; the results do not depend on it", dest: &c.Threads},
 		{name: "blas", arg: "NAME", group: "Machine", usage: "matrix products of the CPU: builtin (AVX2 or AVX-512), gonum (portable), openblas (where it was built in), or auto, the first of them that can", dest: &c.BLAS},

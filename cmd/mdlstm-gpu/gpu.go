@@ -118,7 +118,10 @@ func kernelsUsed(settings map[string]string) []string {
 			continue
 		}
 		family := string(gpu.KernelsWavefront)
-		if strings.Contains(names, "sweep_") {
+		switch {
+		case strings.Contains(names, "cluster_"):
+			family = string(gpu.KernelsCluster)
+		case strings.Contains(names, "sweep_"):
 			family = string(gpu.KernelsSweep)
 		}
 		families[family] = true
@@ -127,10 +130,24 @@ func kernelsUsed(settings map[string]string) []string {
 }
 
 // sameKernels is the choice that continues a run to the same bits: the family
-// that the run had on a GPU, if it had only one.
-func sameKernels(i train.EngineInfo) string {
-	if used := kernelsUsed(i.Settings); len(used) == 1 {
-		return used[0]
+// that the run had on a GPU, if it had only one. Clusters give the bits of
+// sweeps, which a GPU without them takes by itself where it can.
+func sameKernels(i train.EngineInfo, d *cuda.Device) string {
+	used := kernelsUsed(i.Settings)
+	if len(used) != 1 || d == nil || used[0] == string(gpu.KernelsCluster) && !d.Clusters {
+		return "auto"
 	}
-	return "auto"
+	return used[0]
+}
+
+// kernelChoices says in a line a layer which kernels an engine's newest plan
+// runs, and why; nothing where there is no choice.
+func kernelChoices(e engine.Engine) []string {
+	if s, ok := e.(*starting); ok {
+		e = s.Engine
+	}
+	if g, ok := e.(interface{ Choices() []string }); ok {
+		return g.Choices()
+	}
+	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/grid"
+	"mdlstm-gpu/host/train"
 )
 
 // slowEngine takes a while for a plan, as a driver that compiles does.
@@ -43,5 +45,35 @@ func TestStarting(t *testing.T) {
 	}
 	if len(told) != 1 || told[0] < time.Hour+time.Millisecond {
 		t.Errorf("told %v, want once, an hour and the plan's millisecond", told)
+	}
+}
+
+// TestSameKernels: a resumed run takes the kernels that it had, clusters only on
+// a GPU that has them.
+func TestSameKernels(t *testing.T) {
+	hopper, ada := &cuda.Device{Clusters: true}, &cuda.Device{}
+	of := func(names ...string) train.EngineInfo {
+		i := train.EngineInfo{Settings: map[string]string{}}
+		for n, name := range names {
+			i.Settings[string(rune('0'+n))+" kernels"] = name
+		}
+		return i
+	}
+	for _, k := range []struct {
+		ran    train.EngineInfo
+		device *cuda.Device
+		want   string
+	}{
+		{of("wave_plain_forward"), ada, "wavefront"},
+		{of("sweep_plain_forward_2_16", "sweep_plain_forward_1_16"), ada, "sweep"},
+		{of("sweep_plain_forward_2_16", "wave_plain_forward"), ada, "auto"},
+		{of("cluster_plain_forward_2_16"), hopper, "cluster"},
+		{of("cluster_plain_forward_2_16"), ada, "auto"},
+		{of("cluster_plain_forward_2_16"), nil, "auto"},
+		{of(), hopper, "auto"},
+	} {
+		if got := sameKernels(k.ran, k.device); got != k.want {
+			t.Errorf("%v on %+v: got %q, want %q", k.ran.Settings, k.device, got, k.want)
+		}
 	}
 }

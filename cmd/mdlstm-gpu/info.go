@@ -245,6 +245,9 @@ func (o infoOptions) memory(m *nn.Model, batch []grid.Shape, s streams) error {
 	total, perRow := plan.Bytes()
 	p := &printer{w: s.out}
 	p.line("device      %s", computer.describe(e.Info()))
+	for _, line := range kernelChoices(e) {
+		p.line("kernels     %s", line)
+	}
 	p.line("parameters  %s with gradients and the optimizer's moments", formatBytes(16*int64(m.Size())))
 	p.line("state       %.0f bytes a row (a cell of a sample)", perRow)
 	p.line("in all      %s for %s of %s", formatBytes(total), count(len(batch), "sample"), batch[0])

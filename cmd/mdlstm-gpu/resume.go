@@ -129,9 +129,6 @@ func (t *training) reopen(o trainOptions, set given) error {
 	if !set["blas"] {
 		use.BLAS = sameBLAS(run.Engine())
 	}
-	if !set["kernels"] && use.Device != "cpu" {
-		use.Kernels = sameKernels(run.Engine())
-	}
 	data, err := dataOfRun(settings)
 	if err != nil {
 		return err
@@ -146,6 +143,9 @@ func (t *training) reopen(o trainOptions, set given) error {
 	}
 	if t.compute, err = use.find(s); err != nil {
 		return err
+	}
+	if !set["kernels"] {
+		t.compute.asked.Kernels = sameKernels(run.Engine(), t.compute.gpu)
 	}
 	if t.engine, err = t.compute.open(run.Model()); err != nil {
 		return err

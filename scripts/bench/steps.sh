@@ -30,7 +30,7 @@ step_engines() {
   if [ -n "${PEER:-}" ] && [ "$part" = cpu ]; then say "peer 1"; fi
   if [ -n "$tensorflow" ] && [ "$part" = cpu ]; then say "tensorflow 1"; fi
   if [ "$part" = gpu ]; then
-    printf '%s 1\n' gpu-auto gpu-wavefront gpu-sweep
+    printf '%s 1\n' gpu-auto gpu-wavefront gpu-sweep gpu-cluster
     say "${blas[0]} $(nproc)"
     return
   fi
@@ -92,7 +92,7 @@ bench_steps() {
         fi
         case $engine in
           *-compiled*) note "NOT COMPARED: $engine, $name: $(reason)" ;;
-          gpu-sweep) grep 'bad shape: sweep kernels' "$dir/errors" || fail "$name" ;;
+          gpu-sweep | gpu-cluster) grep "bad shape: ${engine#gpu-} kernels" "$dir/errors" || fail "$name" ;;
           *) fail "$name" ;;
         esac
         dropped[$name $engine]=1
