@@ -1,5 +1,5 @@
 // The blocks of a cluster (compute capability 9.0 and later): who they are, their barrier, and the shared memory of each
-// other. No other file of the kernels has inline assembly for this; the emulator has its own version (emu/cudaemu.h).
+// other. For nvcc it is inline assembly, which no other file has for this; the emulator has its own version.
 //
 // A block may touch another's shared memory after a first cluster barrier, which says that the other has begun, and up to
 // the last one: who returns takes its shared memory along. What was stored before cluster_arrive is there, in every block,
