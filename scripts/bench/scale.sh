@@ -53,7 +53,7 @@ sweep_growth() {
     hidden) say "The products of a row are H·(K + D·H)·G, its gates and its memory H·G; beside the rows are a few copies of the weights, H²:" \
       "exponents from 1, where gates weigh most, to 2, where products and weights do. Below 1: vectors that few units do not fill, and" \
       "the overhead of a wavefront." ;;
-    batch) say "Exponent 1 in time and memory, and less while a wavefront of few rows costs overhead: larger batches are cheaper a sample." ;;
+    batch) say "Exponent 1 in time, and less while a wavefront of few rows costs overhead. On the CPU memory is that of one part of the batch (about 10 MiB a thread), inputs and targets apart." ;;
     directions) say "Each direction is a layer of its own on the same schedule: time and memory are proportional to their number." \
       "A further axis adds a gate and a recurrent weight: a row costs more." ;;
   esac
