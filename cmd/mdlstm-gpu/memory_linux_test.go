@@ -15,7 +15,7 @@ func TestMemoryLimit(t *testing.T) {
 	if r := ended(t, limited(limit, "version")); r.code != exitDone {
 		t.Skipf("this build does not start below ulimit %s, as those with sanitizers: %.200s", limit, r.err)
 	}
-	r := ended(t, limited(limit, "train", "--size", "1000x1000", "--batch", "16", "--hidden", "16", "--out", "run"))
+	r := ended(t, limited(limit, "train", "--size", "3000x3000", "--batch", "16", "--hidden", "16", "--out", "run"))
 	refused(t, r, exitFailed, "out of memory: a batch of 16 samples")
 	if left := files(t, "."); len(left) > 0 {
 		t.Errorf("left %q", left)

@@ -39,7 +39,7 @@ func (n need) total() int64 { return n.data + n.tables + n.stages }
 
 // estimate is the memory of a plan for samples, known before any of it is taken.
 // README.md has the rule for a row.
-func (e *Engine) estimate(samples []grid.Shape, predict, inFile bool) need {
+func (e *Engine) estimate(samples []grid.Shape, predict, together bool) need {
 	all := e.needOf(samples, predict, e.pool.workers)
 	begin := cutSamples(samples, e.partsOf(len(samples), e.bulk(samples)), nil)
 	parts := len(begin) - 1
@@ -47,7 +47,7 @@ func (e *Engine) estimate(samples []grid.Shape, predict, inFile bool) need {
 		return all
 	}
 	stacks, workers := int64(1), e.pool.workers // of a stack
-	if e.apart(parts, inFile) {
+	if !together && e.apart(parts) {
 		stacks, workers = int64(min(runsOf(parts), e.pool.workers)), 1
 	}
 	most := need{}
@@ -202,22 +202,36 @@ func (e *Engine) slabFloats(levels []level) (floats int64) {
 	return floats
 }
 
-// affordableToPredict says whether the slabs of a plan that only predicts have
-// to lie in a file, and refuses one whose tables alone are too large.
-func (e *Engine) affordableToPredict(samples []grid.Shape) (inFile bool, err error) {
-	limit := e.options.Memory
-	if limit == 0 {
-		limit = machine.FreeMemory()
+// place is where the memory of a plan lies.
+type place struct {
+	together bool // in one stack that all workers share, though there are parts for more
+	inFile   bool // slabs in a mapped temporary file
+}
+
+// affordable finds a place for a plan, or refuses one that this machine has no
+// memory for, before any of it is taken: a process that runs out later is killed
+// without a word. Only what predicts may lie in a file, but for its tables.
+func (e *Engine) affordable(samples []grid.Shape, predict bool) (place, error) {
+	limit := machine.FreeMemory()
+	if predict && e.options.Memory > 0 {
+		limit = e.options.Memory
 	}
-	n := e.estimate(samples, true, false)
+	n := e.estimate(samples, predict, false)
 	if limit == 0 || n.total() <= limit {
-		return false, nil
+		return place{}, nil
 	}
-	if n.tables > limit {
-		return false, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
+	n = e.estimate(samples, predict, true)
+	switch {
+	case n.total() <= limit:
+		return place{together: true}, nil
+	case !predict:
+		return place{}, fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
+			engine.ErrMemory, len(samples), n.rows, machine.Size(n.total()), machine.Size(limit))
+	case n.tables > limit:
+		return place{}, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
 			engine.ErrMemory, len(samples), n.rows, machine.Size(n.tables), machine.Size(limit))
 	}
-	return true, nil
+	return place{together: true, inFile: true}, nil
 }
 
 // wavefronts is how many a batch has: the most of any sample. A view can only
@@ -267,18 +281,6 @@ func (e *Engine) cellFloats(st *nn.Stage, l level, samples, workers int) int64 {
 	strands := int64(min(workers, directions*groups))
 	rings := 4 * int64(st.Axes) * p * longest * int64(directions) // what wavefronts leave for each other
 	return kept + rings + strands*longest/int64(groups)*(stretch*floats+p)
-}
-
-// affordable refuses a plan that this machine has no memory for, before any of
-// it is taken: a process that runs out later is killed without a word.
-func (e *Engine) affordable(samples []grid.Shape) error {
-	n := e.estimate(samples, false, false)
-	free := machine.FreeMemory()
-	if free == 0 || n.total() <= free {
-		return nil
-	}
-	return fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
-		engine.ErrMemory, len(samples), n.rows, machine.Size(n.total()), machine.Size(free))
 }
 
 // scheduleBytes is the memory of a schedule's own tables.

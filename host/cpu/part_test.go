@@ -122,6 +122,51 @@ func TestPartsTakeLittleMemory(t *testing.T) {
 	}
 }
 
+// TestPartsWhereMemoryIsShort: one stack, whose work is shared, in the place of one
+// for each worker, with the same bits.
+func TestPartsWhereMemoryIsShort(t *testing.T) {
+	c, samples := oneLayer("graves", 1, 9, 2, 4), slices.Repeat([]grid.Shape{{40, 50}}, 8)
+	b := makeBatch(1, 1, samples...)
+	ordinary := open(t, c, Options{Threads: 4, part: 1})
+	want := outputs(t, ordinary, b, engine.Capacity{Predict: true})
+	apart, together := ordinary.estimate(samples, true, false).total(), ordinary.estimate(samples, true, true).total()
+	if apart < together*5/4 {
+		t.Fatalf("apart %d bytes, together %d", apart, together)
+	}
+	e := open(t, c, Options{Threads: 4, part: 1, Memory: together, Temp: "/nowhere"})
+	if got := outputs(t, e, b, engine.Capacity{Predict: true}); !slices.Equal(got, want) {
+		t.Error("other outputs")
+	}
+	if n := len(e.plans[0].stacks); n != 1 {
+		t.Errorf("%d stacks, want 1", n)
+	}
+	if n := len(ordinary.plans[0].stacks); n != 4 {
+		t.Errorf("%d stacks where there is room, want 4", n)
+	}
+}
+
+// TestPartsOfLargeBatchThenOne: a batch of one part finds its memory in that of
+// several, whoever computed them.
+func TestPartsOfLargeBatchThenOne(t *testing.T) {
+	for _, recompute := range []bool{false, true} {
+		c := oneLayer("layernorm", 1, 5, 2, 2)
+		many, one := makeBatch(1, 1, slices.Repeat([]grid.Shape{{30, 40}}, 6)...), makeBatch(1, 1, grid.Shape{30, 40})
+		_, want := gradients(t, open(t, c, Options{Threads: 1, Recompute: recompute, part: 1}), one)
+		e := open(t, c, Options{Threads: 3, Recompute: recompute, part: 1})
+		for range 2 {
+			gradients(t, e, many)
+			p := e.plans[0]
+			before, _ := p.Bytes()
+			if _, got := gradients(t, e, one); !slices.Equal(got, want) {
+				t.Errorf("recompute %v: other bits than alone", recompute)
+			}
+			if after, _ := p.Bytes(); len(e.plans) != 1 || after > before*5/4 {
+				t.Errorf("recompute %v: %d plans, %d bytes after %d", recompute, len(e.plans), after, before)
+			}
+		}
+	}
+}
+
 // TestPartsNameTheCell: an error says where in the batch, not where in a part.
 func TestPartsNameTheCell(t *testing.T) {
 	e := open(t, oneLayer("plain", 1, 4, 2, 1), Options{Threads: 2, part: 1})

@@ -17,7 +17,7 @@ type plan struct {
 	capacity engine.Capacity
 	evicted  bool
 	predict  bool // forward only: see slab.go
-	inFile   bool // slabs are mapped files
+	place    place
 
 	inputs slab      // of all parts
 	parts  []part    // of the batch
@@ -25,8 +25,7 @@ type plan struct {
 	begin  []int     // [parts+1] their first samples
 	cells  int       // of the output grids
 	pool   *pool     // whose workers share what is not cut into parts
-	shared *stack    // whose work they share
-	own    []*stack  // of each worker, where there are parts enough
+	stacks []*stack  // one that all workers share, or one for each
 	sums   []float32 // [runs, …] gradients of runs of parts, see learner
 
 	loaded bool
@@ -56,16 +55,11 @@ func (e *Engine) Plan(samples []grid.Shape, least engine.Capacity) (engine.Plan,
 		}
 	}
 	room := roomFor(samples, need, want)
-	inFile := false
-	if least.Predict {
-		inFile, err = e.affordableToPredict(room)
-	} else {
-		err = e.affordable(room)
-	}
+	where, err := e.affordable(room, least.Predict)
 	if err != nil {
 		return nil, err
 	}
-	p := e.newPlan(want, least.Predict, inFile)
+	p := e.newPlan(want, least.Predict, where)
 	if err := p.reserve(room); err != nil {
 		p.free()
 		return nil, err
@@ -91,8 +85,8 @@ func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
 	return room
 }
 
-func (e *Engine) newPlan(capacity engine.Capacity, predict, inFile bool) *plan {
-	p := &plan{e: e, capacity: capacity, predict: predict, inFile: inFile}
+func (e *Engine) newPlan(capacity engine.Capacity, predict bool, where place) *plan {
+	p := &plan{e: e, capacity: capacity, predict: predict, place: where}
 	p.scheduleJob, p.loadJob, p.inputJob = p.schedulePart, p.loadPart, p.loadChunk
 	p.runJob, p.addJob, p.predictJob = p.computeRun, p.addRuns, p.predictPart
 	return p
@@ -112,7 +106,7 @@ func (p *plan) reserve(samples []grid.Shape) error {
 			p.parts[i].makeRoom(p.e.model)
 		}
 	}
-	for _, k := range p.stacks() {
+	for _, k := range p.stacks {
 		if err := k.bind(most); err != nil {
 			return err
 		}
@@ -152,7 +146,7 @@ func (p *plan) cut(samples []grid.Shape) error {
 		p.cells += t.out.Rows
 		p.inputs.need += (t.in.Rows + 1) * width
 	}
-	if err := p.inputs.grow(p.inFile, p.e.options.Temp); err != nil {
+	if err := p.inputs.grow(p.place.inFile, p.e.options.Temp); err != nil {
 		return err
 	}
 	at := 0
@@ -223,54 +217,38 @@ func (e *Engine) outputs(at *grid.Schedule) (*grid.Schedule, error) {
 	return at, nil
 }
 
-// apart says whether so many parts are computed side by side, each by a worker of
-// its own, without a barrier. Else all workers share one part after the other.
-func (e *Engine) apart(parts int, inFile bool) bool {
-	return parts > 1 && e.pool.workers > 1 && 2*runsOf(parts) >= e.pool.workers && !inFile
+// apart says whether there are parts enough to compute them side by side, each by
+// one worker, without a barrier. Else all workers share one part after the other.
+func (e *Engine) apart(parts int) bool {
+	return parts > 1 && e.pool.workers > 1 && 2*runsOf(parts) >= e.pool.workers
 }
 
 // makeStacks makes the stacks for the parts, and the sums of their gradients.
 func (p *plan) makeStacks() error {
-	runs := runsOf(len(p.parts))
-	if !p.e.apart(len(p.parts), p.inFile) {
-		if p.shared == nil {
-			k, err := p.e.newStack(p.e.pool, p.predict, p.inFile)
-			if err != nil {
-				return err
-			}
-			p.shared = k
-		}
-		p.shared.pool = p.pool
-	} else {
-		for len(p.own) < min(runs, p.e.pool.workers) {
-			k, err := p.e.newStack(p.e.alone, p.predict, false)
-			if err != nil {
-				return err
-			}
-			p.own = append(p.own, k)
-		}
+	n, pool := 1, p.pool
+	if p.apart() {
+		n, pool = min(runsOf(len(p.parts)), p.e.pool.workers), p.e.alone
 	}
+	for len(p.stacks) < n {
+		room := p.e.alone
+		if len(p.stacks) == 0 { // the one that all may have to share
+			room = p.e.pool
+		}
+		k, err := p.e.newStack(room, p.predict, p.place.inFile)
+		if err != nil {
+			return err
+		}
+		p.stacks = append(p.stacks, k)
+	}
+	p.stacks[0].pool = pool
 	if !p.predict {
-		p.sums = grow(p.sums, runs*p.first().sumsLength())
+		p.sums = grow(p.sums, runsOf(len(p.parts))*p.stacks[0].sumsLength())
 	}
 	return nil
 }
 
-// first is the stack that computes the first part.
-func (p *plan) first() *stack {
-	if p.e.apart(len(p.parts), p.inFile) {
-		return p.own[0]
-	}
-	return p.shared
-}
-
-// stacks are those that compute the batch's parts.
-func (p *plan) stacks() []*stack {
-	if p.e.apart(len(p.parts), p.inFile) {
-		return p.own[:min(runsOf(len(p.parts)), p.e.pool.workers)]
-	}
-	return []*stack{p.first()}
-}
+// apart says whether workers have stacks of their own.
+func (p *plan) apart() bool { return !p.place.together && p.e.apart(len(p.parts)) }
 
 // Load copies a batch in. See [engine.Plan].
 func (p *plan) Load(b *engine.Batch) (float64, error) {
@@ -394,11 +372,11 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 	}
 	p.pass.train, p.pass.seed, p.pass.step = true, a.Seed, a.Step
 	runs := runsOf(len(p.parts))
-	if p.e.apart(len(p.parts), p.inFile) {
+	if p.apart() {
 		p.e.pool.run(runs, p.runJob)
 	} else {
 		for run := range runs {
-			p.compute(run, p.shared)
+			p.computeRun(run, 0)
 		}
 	}
 	loss, err := p.pooled()
@@ -406,18 +384,16 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 		return loss, err
 	}
 	if runs > 1 {
-		p.e.pool.run(chunksOf(p.first().sumsLength(), updateValues), p.addJob)
+		p.e.pool.run(chunksOf(len(p.runSums(0)), updateValues), p.addJob)
 	}
-	p.first().setSums(p.runSums(0))
-	p.first().finish()
+	p.stacks[0].setSums(p.runSums(0))
+	p.stacks[0].finish()
 	return loss, nil
 }
 
-func (p *plan) computeRun(task, worker int) { p.compute(task, p.own[worker]) }
-
-// compute adds up the gradients of a run of parts.
-func (p *plan) compute(run int, k *stack) {
-	n, runs := len(p.parts), runsOf(len(p.parts))
+// computeRun adds up the gradients of a run of parts.
+func (p *plan) computeRun(run, worker int) {
+	k, n, runs := p.stacks[worker], len(p.parts), runsOf(len(p.parts))
 	sums := p.runSums(run)
 	clear(sums)
 	k.setSums(sums)
@@ -462,31 +438,24 @@ func (p *plan) Predict(out []float32) (engine.Loss, error) {
 	}
 	p.pass.train = false
 	p.result = out
-	if p.e.apart(len(p.parts), p.inFile) {
-		p.e.pool.run(runsOf(len(p.parts)), p.predictJob)
+	if p.apart() {
+		p.e.pool.run(len(p.parts), p.predictJob)
 	} else {
 		for i := range p.parts {
-			p.outputs(&p.parts[i], p.shared)
+			p.predictPart(i, 0)
 		}
 	}
 	p.result = nil
 	return p.pooled()
 }
 
-func (p *plan) predictPart(run, worker int) {
-	n, runs := len(p.parts), runsOf(len(p.parts))
-	for i := run * n / runs; i < (run+1)*n/runs; i++ {
-		p.outputs(&p.parts[i], p.own[worker])
-	}
-}
-
-func (p *plan) outputs(t *part, k *stack) {
-	out := p.result
+func (p *plan) predictPart(task, worker int) {
+	t, out := &p.parts[task], p.result
 	if out != nil {
 		units := p.e.model.Units()
 		out = out[t.outCell*units : (t.outCell+t.out.Rows)*units]
 	}
-	t.err = k.outputs(t, p.pass, out)
+	t.err = p.stacks[worker].outputs(t, p.pass, out)
 }
 
 // FindNonFinite computes the loaded batch once more, because gradients have
@@ -495,7 +464,7 @@ func (p *plan) FindNonFinite() (string, error) {
 	if err := p.ready(); err != nil {
 		return "", err
 	}
-	k := p.first()
+	k := p.stacks[0]
 	before, where := len(k.stages), "" // the first stage at fault, of any part
 	for i := range p.parts {
 		at, what, err := k.findNonFinite(&p.parts[i], p.pass, before)
@@ -525,7 +494,7 @@ func (p *plan) Bytes() (int64, float64) {
 			n += scheduleBytes(t.in)
 		}
 	}
-	for _, k := range p.stacks() {
+	for _, k := range p.stacks {
 		n += k.bytes()
 	}
 	return n, float64(n) / float64(p.capacity.Rows)
@@ -534,9 +503,7 @@ func (p *plan) Bytes() (int64, float64) {
 // free gives back what the garbage collector does not know.
 func (p *plan) free() {
 	p.inputs.free()
-	for _, k := range append(p.own, p.shared) {
-		if k != nil {
-			k.free()
-		}
+	for _, k := range p.stacks {
+		k.free()
 	}
 }

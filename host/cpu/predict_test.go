@@ -62,7 +62,7 @@ func TestPredictBeyondMemory(t *testing.T) {
 					if err := approx.SameBits("outputs", got, want); err != nil {
 						t.Errorf("%s, %d threads: %v", what, threads, err)
 					}
-					if inFile := e.plans[0].stacks()[0].slabs[slabEven].file != nil; inFile != (what == "file") {
+					if inFile := e.plans[0].stacks[0].slabs[slabEven].file != nil; inFile != (what == "file") {
 						t.Errorf("%s: in a file: %v", what, inFile)
 					}
 				}
@@ -158,7 +158,7 @@ func TestPredictFindsNonFinite(t *testing.T) {
 func TestPredictAfterNoRoom(t *testing.T) {
 	c, folder := oneLayer("plain", 1, 8, 2, 4), filepath.Join(t.TempDir(), "gone")
 	e := open(t, c, Options{Memory: 5_000_000, Temp: folder})
-	p := e.newPlan(engine.Capacity{Rows: 1 << 20, Wavefronts: 1 << 12, Samples: 1, Predict: true}, true, true)
+	p := e.newPlan(engine.Capacity{Rows: 1 << 20, Wavefronts: 1 << 12, Samples: 1, Predict: true}, true, place{together: true, inFile: true})
 	t.Cleanup(p.free)
 	if err := p.reserve([]grid.Shape{{300, 300}}); !errors.Is(err, engine.ErrMemory) {
 		t.Fatalf("no folder: got %v, want ErrMemory", err)

@@ -27,6 +27,7 @@ type recurrentStage struct {
 	h       *field // [T+1, R·H], at the cells' rows
 	out     *field // h itself when directions are concatenated
 	sched   *grid.Schedule
+	workers int // that sched was bound for
 	dirs    []direction
 	cut     cut
 	waits   barrier
@@ -184,7 +185,9 @@ func (s *recurrentStage) weightRows() int {
 }
 
 func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
-	if in == s.sched && !s.predict { // fields in slabs are placed anew each time
+	if workers := s.stack.pool.workers; in != s.sched || workers != s.workers {
+		s.workers = workers
+	} else if !s.predict { // fields in slabs are placed anew each time
 		return in, nil
 	}
 	if in.Axes != s.Axes {

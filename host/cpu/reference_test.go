@@ -115,7 +115,7 @@ func TestAgainstReference(t *testing.T) {
 			e := open(t, c.config, Options{Threads: 3})
 			b := makeBatch(c.config.Input, 1, c.samples...)
 			loss, grads := gradients(t, e, b)
-			s := e.plans[0].shared.stages[0].(*recurrentStage)
+			s := e.plans[0].stacks[0].stages[0].(*recurrentStage)
 			if s.cut.lanes < 2 && len(s.cut.strands) < 2 && s.Axes <= 4 {
 				t.Fatalf("%d strands of %d lanes: this case covers nothing", len(s.cut.strands), s.cut.lanes)
 			}
