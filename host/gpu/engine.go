@@ -22,6 +22,9 @@ type Options struct {
 	Context *cuda.Context
 	// Kernels forces a family of recurrent kernels; KernelsAuto is none.
 	Kernels KernelFamily
+	// Recompute the gates of mdlstm layers in the backward pass instead of keeping
+	// them: less memory, more time; see stretches.go.
+	Recompute bool
 	// Precision is that of products; none is Float32.
 	Precision Precision
 }
