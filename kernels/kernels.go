@@ -48,6 +48,8 @@ var entries = []Entry{
 	{"combine_rows", "rows", "pppiifi", 256},
 	{"split_rows", "rows", "pppiifi", 256},
 	{"dropout_rows", "rows", "ppppppiifi", 256},
+	{"store_rows", "store", "ppppppppiiiiiiii", 256},
+	{"load_rows", "store", "ppppppppiiiiiiii", 256},
 	{"loss_mse", "loss", "ppppppppiii", 256},
 	{"loss_binary", "loss", "pppppppi", 256},
 	{"loss_classes", "loss", "ppppppppi", 256},

@@ -13,24 +13,39 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-func TestConformance(t *testing.T) { conformance(t, gpu.KernelsAuto) }
+func TestConformance(t *testing.T) { conformance(t, gpu.Options{}, chosen(t)) }
 
 // TestConformanceWavefront is for the layers that take sweeps by themselves.
 func TestConformanceWavefront(t *testing.T) {
 	if testing.Short() && gputest.Open(t).Device().Emulated {
 		t.Skip("left out: the suite with a launch a wavefront everywhere; TestRecurrent has both families of every layer")
 	}
-	conformance(t, gpu.KernelsWavefront)
+	conformance(t, gpu.Options{Kernels: gpu.KernelsWavefront}, chosen(t))
 }
 
-func conformance(t *testing.T, kernels gpu.KernelFamily) {
+// TestConformanceRecompute is a sixth of the suite: TestRecomputeGivesTheSameBits
+// has the rest.
+func TestConformanceRecompute(t *testing.T) {
+	if testing.Short() && gputest.Open(t).Device().Emulated {
+		t.Skip("left out: layers that compute their gates again; TestRecomputeGivesTheSameBits has them")
+	}
+	var some []enginetest.Check
+	for i, c := range chosen(t) {
+		if i%6 == 0 || strings.Contains(c.Name, "non-finite") {
+			some = append(some, c)
+		}
+	}
+	conformance(t, gpu.Options{Recompute: true}, some)
+}
+
+func conformance(t *testing.T, o gpu.Options, checks []enginetest.Check) {
 	enginetest.RunChecks(t, func(t testing.TB, m *nn.Model) engine.Engine {
-		e, err := gpu.New(m, gpu.Options{Context: gputest.Open(t), Kernels: kernels})
+		e, err := gpu.New(m, gpu.Options{Context: gputest.Open(t), Kernels: o.Kernels, Recompute: o.Recompute})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
-	}, chosen(t))
+	}, checks)
 }
 
 // chosen is the part of the suite that runs here: all of it, but on the emulator

@@ -138,6 +138,9 @@ func (e *Engine) start() (err error) {
 	if e.options.Precision.tensor() {
 		files = append(files, "gemm_mma", "outer_mma")
 	}
+	if e.options.Precision == BF16 {
+		files = append(files, "store")
+	}
 	return e.kernels.Load(files...)
 }
 

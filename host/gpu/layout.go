@@ -97,7 +97,7 @@ func (p *plan) newLevel(axes int, shapes []grid.Shape) *level {
 	if i := len(p.levels); i < len(p.least) {
 		l.room = l.room.with(p.least[i])
 	}
-	if p.e.options.Recompute {
+	if p.e.inStretches() {
 		l.limitLine()
 	} else {
 		l.line = 0

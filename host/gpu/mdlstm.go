@@ -22,11 +22,13 @@ type recurrentStage struct {
 	out        *field // h itself when directions are concatenated
 	directions []grid.Direction
 	shape      RecurrentShape
+	halves     bool // what a stretch leaves is saved in bfloat16, not computed again
 	recurrentKernels
 
 	input array // int32 [R, C+1] row of the cell that a row of a direction stands for
 
 	gates, cell, tanhCell, hat, cellHat, inverse, dhPred, dcPred, partial, sums array // see RecurrentArgs
+	saved                                                                       array // see StoreArgs
 	slots                                                                       array // of the weights' gradients
 }
 
@@ -47,10 +49,10 @@ func newRecurrentStage(p *plan, index int, in *field) (*recurrentStage, error) {
 		ForgetBias: float32(st.ForgetBias), Clip: float32(st.ClipError),
 		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes), Precision: p.e.options.Precision,
 	}
-	if p.e.options.Recompute {
+	if p.e.inStretches() {
 		shape.Stretch = newStretch(&shape, in.line, s.words())
 	}
-	s.shape = shape
+	s.shape, s.halves = shape, p.e.inStretches() && !p.e.options.Recompute
 	s.recurrentKernels, err = p.e.kernels.newRecurrentKernels(shape, p.e.options.Kernels)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.Name, err)
@@ -91,6 +93,9 @@ func (s *recurrentStage) take() {
 		s.hat, s.cellHat, s.inverse = w.take(r, room, g*h), w.take(r, room, h), w.take(r, room, g+1)
 	}
 	s.dhPred, s.dcPred = w.takeRows(r, left, d*h), w.takeRows(r, left, d*h)
+	if s.halves {
+		s.saved = w.take(r, c, s.stored(0).StoredWords())
+	}
 	if n := s.partialLength(); n > 0 {
 		s.partial = w.take(n)
 	}
@@ -139,10 +144,15 @@ func tensors(address func(suffix string) cuda.Address) RecurrentTensors {
 	}
 }
 
-func (s *recurrentStage) forward(q *cuda.Stream, _ bool) error {
+func (s *recurrentStage) forward(q *cuda.Stream, train bool) error {
 	for i := range s.stretches() {
 		if err := s.walk(q, i, true); err != nil {
 			return err
+		}
+		if s.halves && train {
+			if err := s.p.e.kernels.Store(q, s.stored(i)); err != nil {
+				return err
+			}
 		}
 	}
 	if s.out == s.h {
@@ -193,10 +203,8 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 		}
 	}
 	for i := n - 1; i >= 0; i-- {
-		if i < n-1 { // the last one is as forward left it
-			if err := s.walk(q, i, false); err != nil {
-				return err
-			}
+		if err := s.recall(q, i); err != nil {
+			return err
 		}
 		if err := s.chosen.Backward(q, s.args(), i); err != nil {
 			return err
@@ -209,6 +217,29 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 		}
 	}
 	return nil
+}
+
+// recall brings back what forward left of stretch i.
+func (s *recurrentStage) recall(q *cuda.Stream, i int) error {
+	switch {
+	case s.halves:
+		return s.p.e.kernels.Restore(q, s.stored(i)) // also the last one: bits do not depend on stretches
+	case i == s.stretches()-1:
+		return nil // as forward left it
+	}
+	return s.walk(q, i, false)
+}
+
+// stored are the arrays of stretch i and where they are saved.
+func (s *recurrentStage) stored(i int) StoreArgs {
+	x, room, a := &s.shape.Stretch, s.shape.room(), s.args()
+	b := StoreArgs{
+		Saved: s.saved.address(), Wave: a.Wave, Gates: a.Gates, TanhCell: a.TanhCell, Cell: a.Cell, Hat: a.Hat, CellHat: a.CellHat,
+		Inverse: a.Inverse, Capacity: s.in.rows, Room: room, CellRows: x.kept()*x.Line + room + 1, CellFrom: x.kept() * x.Line,
+		Directions: len(s.directions), Hidden: s.Hidden, GateCount: s.Gates, LayerNorm: s.Cell == nn.CellLayerNorm,
+	}
+	b.Begin, b.End = s.shape.stretch(i)
+	return b
 }
 
 // inputGradient makes stretch i's part of ∂/∂x. The rows of a stretch are other

@@ -25,6 +25,10 @@ import (
 //	DHPred, DCPred                           [R, 2·L + 1, D·H], two wavefronts in turns
 //
 // The zero value is one stretch of everything.
+//
+// With [BF16] a layer goes through stretches, too, but keeps of every row in
+// bfloat16 what its arrays hold after forward, and puts it back there before
+// backward: float32 is for the stretch at hand only.
 type Stretch struct {
 	Waves int // wavefronts of a stretch but the last; 0: all
 	Count int // N
@@ -41,11 +45,14 @@ func newStretch(s *RecurrentShape, line, words int) Stretch {
 	waves := min(max(1, int(2*math.Sqrt(float64(s.Wavefronts)/float64(words))+0.5)), s.Wavefronts)
 	x := Stretch{Waves: waves, Count: blocksOf(s.Wavefronts, waves), Line: line}
 	x.Rows = s.Rows
-	if waves < s.Rows/line {
+	if x.Count > 1 && waves < s.Rows/line {
 		x.Rows = waves * line
 	}
 	return x
 }
+
+// inStretches says whether layers that train have the arrays of a stretch only.
+func (e *Engine) inStretches() bool { return e.options.Recompute || e.options.Precision == BF16 }
 
 // kept is how many wavefronts' c are kept.
 func (x *Stretch) kept() int { return max(x.Count, 1) - 1 }
