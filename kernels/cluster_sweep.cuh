@@ -43,6 +43,7 @@ struct Together {
     __device__ __forceinline__ int sample() const { return cluster_sample(); }
     __device__ __forceinline__ int threads() const { return kP << shift; }
     __device__ __forceinline__ int slot() const { return (rank << shift) + threadIdx.x / kP; }
+    __device__ __forceinline__ int thread() const { return rank * threads() + threadIdx.x; }
     __device__ __forceinline__ bool works(int rows) const {
         return (rank << shift) + (int)(threadIdx.x & ~31u) / kP < rows;
     }

@@ -58,6 +58,8 @@ struct Alone {
     __device__ __forceinline__ int sample() const { return blockIdx.x; }
     __device__ __forceinline__ int threads() const { return kSweepThreads; }
     __device__ __forceinline__ int slot() const { return threadIdx.x / kP; }
+    // Of all the threads of the sample, slot by slot.
+    __device__ __forceinline__ int thread() const { return threadIdx.x; }
     // Whether the warp of this slot has a row in a turn of so many.
     __device__ __forceinline__ bool works(int) const { return true; }
     // The owners of the neighbours of a row, one an axis: neighbours [kD, C], and the first row of their wavefront.
@@ -354,16 +356,17 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
         rings[(i / kP * (s.M + 1) + s.M) * kP + i % kP] = 0.0f;  // the rows of zeros
     }
     // Places that would take a register each: shared memory has room, and they are wanted two turns ahead.
-    enum { kCellAt, kBeforeAt, kNoCell };
+    enum { kCellAt, kBeforeAt, kNoCell, kLeftAt };
     int* places = rows + 2 * s.waves;
     if (threadIdx.x == 0) {
         places[kCellAt] = s.cell_at;
         places[kBeforeAt] = s.before_at;
         places[kNoCell] = s.no_cell;
+        places[kLeftAt] = s.left_at;
     }
     auto sum_of = [&](int i) {
         const size_t block = (size_t)blockIdx.y * s.samples + team.sample();
-        return s.sums + (block * Cell::kSums + i) * kSweepThreads + slot * kP + k;
+        return s.sums + (block * Cell::kSums + i) * kSweepThreads + team.thread();
     };
     const int all = load_rows(s, rows, team.threads());
     const int count = min(all, s.end);
@@ -492,11 +495,11 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
     }
     if (s.begin > 0) {  // for the stretch before, each row by those who have it
         const float* dh_last = rings + s.begin % 2 * ring;
-        for (int i = slot; i < (count > s.begin ? rows[s.waves + s.begin] : 0); i += kTurn) {
-            const size_t row = (size_t)(rows[s.begin] + i + s.left_at) * kD * H;
+        for (int i = team.thread(); i < (count > s.begin ? rows[s.waves + s.begin] * kP : 0); i += kSweepThreads) {
+            const size_t row = (size_t)(rows[s.begin] + i / kP + places[kLeftAt]) * kD * H;
 #pragma unroll
             for (int d = 0; d < kD; ++d) {
-                const int from = (d * (s.M + 1) + i) * kP + k;
+                const int from = (d * (s.M + 1) + i / kP) * kP + k;
                 if (k < H) {
                     s.dhp[row + d * H + k] = dh_last[from];
                     s.dcp[row + d * H + k] = dh_last[2 * ring + from];

@@ -50,7 +50,7 @@ func newRecurrentStage(p *plan, index int, in *field) (*recurrentStage, error) {
 		Rows: in.rows, Wavefronts: in.waves, Samples: in.samples, Wave: in.largestWave(st.Axes), Precision: p.e.options.Precision,
 	}
 	if p.e.inStretches() {
-		shape.Stretch = newStretch(&shape, in.line, s.words())
+		shape.Stretch = newStretch(&shape, in.line, s.words(), s.cutsEachBatch())
 	}
 	s.shape, s.halves = shape, p.e.inStretches() && !p.e.options.Recompute
 	s.recurrentKernels, err = p.e.kernels.newRecurrentKernels(shape, p.e.options.Kernels)
@@ -59,6 +59,13 @@ func newRecurrentStage(p *plan, index int, in *field) (*recurrentStage, error) {
 	}
 	s.take()
 	return s, nil
+}
+
+// cutsEachBatch says whether stretches are those of the batch at hand, not of the
+// room there is: where the sum over directions that inputGradient makes has an
+// order that follows from where stretches end. Of two, either order gives the same.
+func (s *recurrentStage) cutsEachBatch() bool {
+	return s.p.e.inStretches() && s.in.back && len(s.directions) > 2
 }
 
 // words is how many values of each hidden unit of a row wait for the backward
@@ -112,6 +119,10 @@ func (s *recurrentStage) bind() error {
 	if err := s.choose(s.in.sched); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
+	if s.cutsEachBatch() {
+		s.shape.Stretch.Waves = stretchWaves(s.in.sched.Wavefronts, s.words())
+	}
+	s.chosen.shape.Stretch = s.shape.Stretch
 	return nil
 }
 
@@ -183,9 +194,9 @@ func (s *recurrentStage) walk(q *cuda.Stream, i int, keep bool) error {
 }
 
 // span is where the device finds the rows of stretch i: their end and their
-// first, 0 where there is one stretch.
+// first, 0 where everything is kept.
 func (s *recurrentStage) span(i int) (end, first cuda.Address) {
-	if s.stretches() == 1 {
+	if !s.p.e.inStretches() {
 		return s.in.dims.address(), 0
 	}
 	from, to := s.shape.stretch(i)
@@ -199,7 +210,7 @@ func (s *recurrentStage) backward(q *cuda.Stream) error {
 		}
 	}
 	n := s.stretches()
-	if n > 1 && s.in.back {
+	if s.p.e.inStretches() && s.in.back {
 		if err := s.in.grad.clear(q); err != nil { // the stretches add to it
 			return err
 		}
@@ -245,8 +256,8 @@ func (s *recurrentStage) stored(i int) StoreArgs {
 }
 
 // inputGradient makes stretch i's part of ∂/∂x. The rows of a stretch are other
-// cells in each direction, so with several stretches directions add one after the
-// other, and x's gradient is their sum in the order of the stretches.
+// cells in each direction, so in stretches, even of everything, directions add one
+// after the other, and x's gradient is their sum in the order of the stretches.
 func (s *recurrentStage) inputGradient(q *cuda.Stream, i int) error {
 	if !s.in.back {
 		return nil
@@ -257,7 +268,7 @@ func (s *recurrentStage) inputGradient(q *cuda.Stream, i int) error {
 		Out: s.in.grad.address(), K: n, N: s.In, AWidth: n, ARows: c, IndexRows: c + 1, OutRows: c, Segments: len(s.directions),
 		Precision: s.precision(),
 	}
-	if s.stretches() == 1 {
+	if !s.p.e.inStretches() {
 		return s.p.e.kernels.Product(q, a)
 	}
 	room := s.shape.room()

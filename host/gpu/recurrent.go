@@ -219,7 +219,9 @@ func (r *Recurrent) family() KernelFamily {
 }
 
 // variant tells launches apart that a graph records.
-func (r *Recurrent) variant() string { return fmt.Sprintf("%s×%d", r.Kernels()[0], r.blocks) }
+func (r *Recurrent) variant() string {
+	return fmt.Sprintf("%s×%d/%d", r.Kernels()[0], r.blocks, r.shape.Stretch.Waves)
+}
 
 // files are the modules of the layer's kernels.
 func (r *Recurrent) files() []string {
@@ -303,6 +305,9 @@ func (r *Recurrent) Forward(s *cuda.Stream, a *RecurrentArgs, i int, keep bool) 
 		return err
 	}
 	begin, end := r.shape.stretch(i)
+	if begin == end {
+		return nil // beyond the room of these kernels, and so of the batch
+	}
 	keeps := -1
 	if keep && i < r.shape.Stretch.kept() {
 		keeps = i
@@ -364,6 +369,9 @@ func (r *Recurrent) Backward(s *cuda.Stream, a *RecurrentArgs, i int) error {
 		return err
 	}
 	begin, end := r.shape.stretch(i)
+	if begin == end {
+		return nil
+	}
 	if r.sweeps {
 		return r.sweepBackward(s, a, begin, end)
 	}

@@ -36,14 +36,23 @@ type Stretch struct {
 	Line  int // L, the most rows of a wavefront
 }
 
-// newStretch cuts the wavefronts of a layer into stretches. Memory alone would
-// have √(W/words) of the W wavefronts in a stretch: the cells kept of all and the
-// arrays of one take the least together then. Twice as many cost a quarter of that
-// more, and halve the launches that each stretch adds.
-// line is L, and words the values a row and hidden unit in the arrays of a stretch.
-func newStretch(s *RecurrentShape, line, words int) Stretch {
-	waves := min(max(1, int(2*math.Sqrt(float64(s.Wavefronts)/float64(words))+0.5)), s.Wavefronts)
+// stretchWaves is how many of so many wavefronts a stretch has. Memory alone would
+// have √(W/words) of W: the cells kept of all and the arrays of one take the least
+// together then. Twice as many cost a quarter of that more, and halve the launches
+// that each stretch adds. words are the values a row and hidden unit in the arrays
+// of a stretch.
+func stretchWaves(waves, words int) int {
+	return min(max(1, int(2*math.Sqrt(float64(waves)/float64(words))+0.5)), waves)
+}
+
+// newStretch cuts the wavefronts of a layer into stretches, and has room for those
+// of each smaller batch, too, when they are cut for it. line is L.
+func newStretch(s *RecurrentShape, line, words int, eachBatch bool) Stretch {
+	waves := stretchWaves(s.Wavefronts, words)
 	x := Stretch{Waves: waves, Count: blocksOf(s.Wavefronts, waves), Line: line}
+	for w := 1; eachBatch && w < s.Wavefronts; w++ {
+		x.Count = max(x.Count, blocksOf(w, stretchWaves(w, words)))
+	}
 	x.Rows = s.Rows
 	if x.Count > 1 && waves < s.Rows/line {
 		x.Rows = waves * line
@@ -57,12 +66,16 @@ func (e *Engine) inStretches() bool { return e.options.Recompute || e.options.Pr
 // kept is how many wavefronts' c are kept.
 func (x *Stretch) kept() int { return max(x.Count, 1) - 1 }
 
-// stretch is the wavefronts begin … end-1 of stretch i.
+// stretch is the wavefronts begin … end-1 of stretch i. The last one has what is
+// left, of a batch nothing.
 func (s *RecurrentShape) stretch(i int) (begin, end int) {
 	if s.Stretch.Waves == 0 {
 		return 0, s.Wavefronts
 	}
 	begin = min(i*s.Stretch.Waves, s.Wavefronts)
+	if i == s.Stretch.Count-1 {
+		return begin, s.Wavefronts
+	}
 	return begin, min(begin+s.Stretch.Waves, s.Wavefronts)
 }
 
@@ -79,7 +92,7 @@ func (s *RecurrentShape) room() int {
 func (x *Stretch) arguments(s *RecurrentShape, t int) []cuda.Argument {
 	i := 0
 	if x.Waves > 0 {
-		i = t / x.Waves
+		i = min(t/x.Waves, x.Count-1)
 	}
 	return []cuda.Argument{i32(i * x.Waves), i32(s.room()), i32(x.Line), i32(x.kept()), i32(i - 1)}
 }
