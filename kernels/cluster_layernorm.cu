@@ -18,14 +18,14 @@
          const int* __restrict__ input, const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates,  \
          float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ hat, float* __restrict__ cell_hat,  \
          float* __restrict__ inverse, const float* __restrict__ gate_weight, const float* __restrict__ gate_bias,         \
-         const float* __restrict__ cell_weight, const float* __restrict__ cell_bias, int waves, int samples, int C,       \
-         int H, int M, float forget_bias) {                                                                               \
+         const float* __restrict__ cell_weight, const float* __restrict__ cell_bias, int begin, int end, int room,        \
+         int line, int kept, int slot, int keep, int waves, int samples, int C, int H, int M, float forget_bias) {        \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
         const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + cluster_sample(), pred, succ, input + rows + q, h + q * H, nullptr, gates + rows * GH,   \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, keep, start, pred, succ, input, h, \
+                                 nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
+        const ptrdiff_t rows = (ptrdiff_t)q * room - s.first;                                                             \
         SweepLayerNorm<D, P> c;                                                                                           \
         c.hat = hat + rows * GH;                                                                                          \
         c.cell_hat = cell_hat + rows * H;                                                                                 \
@@ -41,21 +41,23 @@
     extern "C" __global__ void __launch_bounds__(kClusterThreads, 1)                                                      \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
-         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ hat,     \
-         float* __restrict__ cell_hat, float* __restrict__ inverse, const float* __restrict__ gate_weight,                \
-         const float* __restrict__ cell_weight, float* __restrict__ partial, int waves, int samples, int C, int H, int M, \
-         float clip) {                                                                                                    \
+         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
+         float* __restrict__ dcp, float* __restrict__ hat, float* __restrict__ cell_hat, float* __restrict__ inverse,     \
+         const float* __restrict__ gate_weight, const float* __restrict__ cell_weight, float* __restrict__ partial,       \
+         float* __restrict__ sums, int begin, int end, int room, int line, int kept, int slot, int waves, int samples,    \
+         int C, int H, int M, float clip) {                                                                               \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
+        const size_t block = (size_t)q * samples + cluster_sample();                                                      \
         const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + cluster_sample(), pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,  \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, -1, start, pred, succ, input,      \
+                                 nullptr, dh, gates, cell, tanh_cell, dhp, dcp, sums, waves, samples, C, H, M, D);        \
+        const ptrdiff_t rows = (ptrdiff_t)q * room - s.first;                                                             \
         SweepLayerNorm<D, P> c;                                                                                           \
         c.hat = hat + rows * GH;                                                                                          \
         c.cell_hat = cell_hat + rows * H;                                                                                 \
         c.inverse = inverse + rows * (D + 4);                                                                             \
-        c.partial = partial + ((size_t)q * samples + cluster_sample()) * 2 * (GH + H);                                    \
+        c.partial = partial + block * 2 * (GH + H);                                                                       \
         c.forget_bias = 0.0f;                                                                                             \
         c.clip = clip;                                                                                                    \
         c.load(threadIdx.x % P, H, gate_weight + q * GH, nullptr, cell_weight + q * H, nullptr);                          \

@@ -20,6 +20,9 @@
 
 constexpr int kClusterThreads = kSweepThreads / 2;  // at most; kernels.go: Threads of all entries cluster_*
 
+// A sample's blocks stand side by side in the grid.
+static __device__ __forceinline__ int cluster_sample() { return blockIdx.x / cluster_blocks(); }
+
 // The blocks of a cluster walk a sample together: see Alone.
 template <int kP>
 struct Together {
@@ -37,8 +40,10 @@ struct Together {
         for (unsigned n = cluster_blocks(); n > 1; n /= 2) { --shift; }
     }
 
+    __device__ __forceinline__ int sample() const { return cluster_sample(); }
     __device__ __forceinline__ int threads() const { return kP << shift; }
     __device__ __forceinline__ int slot() const { return (rank << shift) + threadIdx.x / kP; }
+    __device__ __forceinline__ int thread() const { return rank * threads() + threadIdx.x; }
     __device__ __forceinline__ bool works(int rows) const {
         return (rank << shift) + (int)(threadIdx.x & ~31u) / kP < rows;
     }
@@ -76,38 +81,31 @@ struct Together {
     __device__ __forceinline__ void wait() const { cluster_wait(); }
 };
 
-// A sample's blocks stand side by side in the grid.
-static __device__ __forceinline__ int cluster_sample() { return blockIdx.x / cluster_blocks(); }
-
 // The kernels of a cell that has no parameters beyond the products': cluster_plain.cu, cluster_stable.cu,
 // cluster_leakylp.cu. CELL(D, forget_bias, clip) makes it.
 #define CLUSTER_FORWARD(name, CELL, D, P)                                                                                 \
     extern "C" __global__ void __launch_bounds__(kClusterThreads, 1)                                                      \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates,  \
-         float* __restrict__ cell, float* __restrict__ tanh_cell, int waves, int samples, int C, int H, int M,            \
-         float forget_bias) {                                                                                             \
+         float* __restrict__ cell, float* __restrict__ tanh_cell, int begin, int end, int room, int line, int kept,       \
+         int slot, int keep, int waves, int samples, int C, int H, int M, float forget_bias) {                            \
         extern __shared__ float shared[];                                                                                 \
-        const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + cluster_sample(), pred, succ, input + rows + q, h + q * H, nullptr, gates + rows * GH,   \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
-        sweep_forward<D, P>(s, Together<P>(), CELL(D, forget_bias, 0.0f), hhT + (size_t)q * D * H * GH, shared);          \
+        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, keep, start, pred, succ, input, h, \
+                                 nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
+        sweep_forward<D, P>(s, Together<P>(), CELL(D, forget_bias, 0.0f),                                                 \
+                            hhT + (size_t)blockIdx.y * D * H * (D + 3) * H, shared);                                      \
     }
 
 #define CLUSTER_BACKWARD(name, CELL, D, P)                                                                                \
     extern "C" __global__ void __launch_bounds__(kClusterThreads, 1)                                                      \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
-         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, int waves, int samples, int C,\
-         int H, int M, float clip) {                                                                                      \
+         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
+         float* __restrict__ dcp, int begin, int end, int room, int line, int kept, int slot, int waves, int samples,     \
+         int C, int H, int M, float clip) {                                                                               \
         extern __shared__ float shared[];                                                                                 \
-        const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + cluster_sample(), pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,  \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, -1, start, pred, succ, input,      \
+                                 nullptr, dh, gates, cell, tanh_cell, dhp, dcp, nullptr, waves, samples, C, H, M, D);     \
         auto c = CELL(D, 0.0f, clip);                                                                                     \
-        sweep_backward<D, P>(s, Together<P>(), c, hhB + (size_t)q * GH * D * H, shared);                                  \
+        sweep_backward<D, P>(s, Together<P>(), c, hhB + (size_t)blockIdx.y * (D + 3) * H * D * H, shared);                \
     }

@@ -11,7 +11,9 @@
 //   bias   in   [Q, N]; null: none
 //   out    out  [Q, rowsOut, N]: rows 0 … T-1 overwritten (=), with kAccumulate added to (+=); may not alias A
 //   rows   in   int32 [1]: T, on the device so that a recorded graph serves every batch
-//   flags       activation (0 linear, 1 tanh, 2 sigmoid), +4: accumulate
+//   first  in   int32 [1]: the first row, F; null: 0. Rows F … T-1 are computed, out row r-F is row r's
+//   flags       activation (0 linear, 1 tanh, 2 sigmoid), +4: accumulate, +8: scatter: row r reads row r-F of A and has out row
+//               index[p, r], each at most once a launch
 //
 // rows_gemm_W: a block computes 128 rows × W outputs, a thread 8 × 8, from tiles of 8 inputs in shared memory, double
 // buffered, one barrier a tile: 2·8·(132+W)·4 bytes, 8.1 KiB at W = 64. rows_gemm_small: 64 × 64, a thread 4 × 4, tiles of 16.
@@ -21,20 +23,20 @@
 // Specification: host/ref, dense and the input part of mdlstm.
 
 #include "activation.cuh"
+#include "gemm_rows.cuh"
 #include "load4.cuh"
 
 extern __shared__ __align__(16) float shared[];
 
 constexpr int kNarrowThreads = 256;  // kernels.go: Threads of rows_gemm_narrow
-constexpr int kAccumulate = 4;
-
 // A tile of kRows × kColumns outputs; a thread has kM × kN of them, in groups of four that lie kRows·4/kM apart, so that
 // the threads of a warp read neighbouring words of shared memory.
 template <int kRows, int kColumns, int kDepth, int kM, int kN>
 static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, const int* __restrict__ index,
                                                  const float* __restrict__ B, const float* __restrict__ bias,
-                                                 float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
-                                                 int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
+                                                 float* __restrict__ out, const int* __restrict__ rows,
+                                                 const int* __restrict__ first, int K, int N, int lda, int rowsA, int rowsIndex,
+                                                 int rowsOut, int S, int flags) {
     constexpr int kAcross = kColumns / kN;  // threads side by side
     constexpr int kThreads = kAcross * (kRows / kM);
     constexpr int kStride = kRows + 4;  // of A's tile, which is stored [input, row]
@@ -45,7 +47,8 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
     constexpr int kLoadsB = (kQuadsB + kThreads - 1) / kThreads;
 
     const int T = rows[0];
-    const int row0 = blockIdx.x * kRows;
+    const int F = first != nullptr ? first[0] : 0;
+    const int row0 = F + blockIdx.x * kRows;
     if (row0 >= T) { return; }  // the whole block
     const int column0 = blockIdx.y * kColumns;
     const int q = blockIdx.z;
@@ -73,8 +76,7 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
                 const int r = row0 + quad / (kDepth / 4);
                 rowA[i] = nullptr;
                 if (quad < kQuadsA && r < T) {
-                    const int at = index != nullptr ? index[(size_t)segment * rowsIndex + r] : r;
-                    rowA[i] = A + ((size_t)segment * rowsA + at) * lda;
+                    rowA[i] = A + a_row(index, segment, r, F, rowsIndex, rowsA, flags) * lda;
                 }
             }
         }
@@ -160,13 +162,13 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
 #pragma unroll
     for (int i = 0; i < kM; ++i) {
         if (row_of(i) >= T) { continue; }
-        float* __restrict__ to = out + ((size_t)q * rowsOut + row_of(i)) * N;
+        float* __restrict__ to = out + out_row(index, q, row_of(i), F, rowsIndex, rowsOut, flags) * N;
 #pragma unroll
         for (int j = 0; j < kN; j += 4) {
             const int n = column_of(j);
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
-                if (n + e < N && flags >= kAccumulate) { sum[i][j + e] += to[n + e]; }
+                if (n + e < N && (flags & kAccumulate) != 0) { sum[i][j + e] += to[n + e]; }
                 if (n + e < N && bias != nullptr) { sum[i][j + e] += bias[n + e]; }
             }
             if (alignedOut && n < N) {
@@ -184,7 +186,7 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
 #pragma unroll 1
         for (int i = 0; i < kM; ++i) {
             if (row_of(i) >= T) { continue; }
-            float* __restrict__ to = out + ((size_t)q * rowsOut + row_of(i)) * N;
+            float* __restrict__ to = out + out_row(index, q, row_of(i), F, rowsIndex, rowsOut, flags) * N;
 #pragma unroll 1
             for (int j = 0; j < kN; ++j) {
                 const int n = column_of(j) + j % 4;
@@ -197,9 +199,9 @@ static __device__ __forceinline__ void gemm_tile(const float* __restrict__ A, co
 #define ROWS_GEMM(name, threads, ...)                                                                                        \
     extern "C" __global__ void __launch_bounds__(threads)                                                                    \
     name(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,                            \
-         const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,       \
-         int rowsA, int rowsIndex, int rowsOut, int S, int flags) {                                                          \
-        gemm_tile<__VA_ARGS__>(A, index, B, bias, out, rows, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags);                \
+         const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows,                              \
+         const int* __restrict__ first, int K, int N, int lda, int rowsA, int rowsIndex, int rowsOut, int S, int flags) {    \
+        gemm_tile<__VA_ARGS__>(A, index, B, bias, out, rows, first, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags);         \
     }
 ROWS_GEMM(rows_gemm_small, 256, 64, 64, 16, 4, 4)
 ROWS_GEMM(rows_gemm_64, 128, 128, 64, 8, 8, 8)
@@ -208,20 +210,20 @@ ROWS_GEMM(rows_gemm_128, 256, 128, 128, 8, 8, 8)
 
 extern "C" __global__ void __launch_bounds__(kNarrowThreads)
 rows_gemm_narrow(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,
-                 const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows, int K, int N, int lda,
-                 int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
+                 const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows,
+                 const int* __restrict__ first, int K, int N, int lda, int rowsA, int rowsIndex, int rowsOut, int S, int flags) {
     const int T = rows[0];
     const int q = blockIdx.z;
     const int rowsBlock = kNarrowThreads / N;  // N is at most kNarrowThreads
-    const int r = blockIdx.x * rowsBlock + threadIdx.x / N;
+    const int F = first != nullptr ? first[0] : 0;
+    const int r = F + blockIdx.x * rowsBlock + threadIdx.x / N;
     const int n = threadIdx.x % N;
     if (threadIdx.x >= rowsBlock * N || r >= T) { return; }  // no barrier below
     const bool aligned = lda % 4 == 0 && aligned16(A);
     float sum = 0.0f;
     for (int s = 0; s < S; ++s) {
         const int p = q + s;
-        const int at = index != nullptr ? index[(size_t)p * rowsIndex + r] : r;
-        const float* __restrict__ a = A + ((size_t)p * rowsA + at) * lda;
+        const float* __restrict__ a = A + a_row(index, p, r, F, rowsIndex, rowsA, flags) * lda;
         const float* __restrict__ b = B + (size_t)p * K * N + n;
         int k = 0;
 #pragma unroll 2
@@ -235,8 +237,8 @@ rows_gemm_narrow(const float* __restrict__ A, const int* __restrict__ index, con
 #pragma unroll 1
         for (; k < K; ++k) { sum = fmaf(a[k], b[(size_t)k * N], sum); }
     }
-    const size_t at = ((size_t)q * rowsOut + r) * N + n;
-    if (flags >= kAccumulate) { sum += out[at]; }
+    const size_t at = out_row(index, q, r, F, rowsIndex, rowsOut, flags) * N + n;
+    if ((flags & kAccumulate) != 0) { sum += out[at]; }
     if (bias != nullptr) { sum += bias[(size_t)q * N + n]; }
     out[at] = activate(sum, flags % kAccumulate);
 }

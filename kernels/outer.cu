@@ -12,16 +12,22 @@
 //   h        in   rows of width ldh, of which q·H … q·H+H-1 are read; its row of zeros must be finite
 //   input    in   int32 [Q, rowsIndex]: row of h that belongs to row r of direction q
 //   pred     in   int32 [D, rowsPred]: row of the predecessor along axis d, or the row of zeros; entries of input for it too
-//   dz       in   [Q, rowsDz, N]
+//   dz       in   [Q, rowsDz, N]: row r-F is row r's
 //   partial  out  [Q, slots, E]: all of it (=), zeros in slots beyond T
 //   rows     in   int32 [1]: T
 //   tail          1: a has a last column of ones, for the bias
+//   wave     in   int32: rows wave[begin] … wave[end]-1 are a stretch, F the first of them; null: all rows are one, F = 0
+//   carry    inout [2, Q, 512, N]  right behind dz: the rows that a launch leaves for the next, half parity of the one
+//                  before, half 1-parity of this one
 // No two arrays may overlap.
 //
 // outer_N_M: a block computes N columns of dz × M of a for one slot and direction, a thread 8 × 4, from tiles of 16 rows in
 // shared memory, double buffered, one barrier a tile; which rows of x and h they need is looked up for 128 rows at a time,
-// one barrier more. 2·16·(N+M)·4 + M·8 + (1+D)·128·4 bytes. After every 512 rows the sums join partial, so that none is a chain of
-// more than 512 terms. Order: ascending rows. Grid: x tiles, y slots, z directions.
+// one barrier more. 2·16·(N+M)·4 + M·8 + (1+D)·128·4 bytes. After every 512 rows of a slot, a chain, the sums join partial, so
+// that none has more than 512 terms. Order: chains from the last to the first, in each ascending rows. Grid: x tiles, y slots,
+// z directions.
+// So the rows may come in stretches, the last first, for the same bits: a launch adds the chains that begin in its stretch.
+// Where these reach beyond its end, dz was carried over, as is that of the rows before the first of them.
 // per = ceil(T / S) rounded up to 16, at least 64: a function of T and of S, the most slots there may be. The grid must have
 // min(S, ceil(capacity / 64)) slots or more; those beyond T add zeros. So the bits depend on T and the shapes alone, and
 // are the same for all variants.
@@ -37,7 +43,8 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
                                                   const int* __restrict__ pred, const float* __restrict__ dz,
                                                   float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D,
                                                   int N, int ldx, int ldh, int rowsIndex, int rowsPred, int rowsDz, int S,
-                                                  int tail) {
+                                                  int tail, const int* __restrict__ wave, float* __restrict__ carry, int begin,
+                                                  int end, int parity) {
     constexpr int kAcross = kM / 4;  // threads side by side
     constexpr int kThreads = kAcross * (kN / 8);
     constexpr int kBuffer = kOuterRows * (kN + kM);
@@ -62,8 +69,9 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
     const int to = range.to;
     float* __restrict__ mine = partial + ((size_t)q * gridDim.y + slot) * N * M;
 
-    const float* __restrict__ directionZ = dz + (size_t)q * rowsDz * N;
+    const OuterStretch stretch(wave, begin, end, T, dz, rowsDz, N, parity);
     const bool alignedZ = N % 4 == 0 && aligned16(dz);
+    if (m0 == 0) { stretch.leave(carry, parity, T, range.per, n0, kN, kThreads); }
 
     // This thread loads column m of a in every kPass-th row.
     const int m = m0 + t % kM;
@@ -73,6 +81,8 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
     for (int e = t; e < kM; e += kThreads) { place[e] = right.place(m0 + e, M); }
     __syncthreads();
     auto look_up = [&](int row0) { right.look_up(source, row0, to, kThreads); };
+    const int chains_from = stretch.chains_from(range);
+    const int chains_to = stretch.chains_to(range);
 
     float4 nextZ[kLoadsZ];
     float nextA[kLoadsA];
@@ -83,7 +93,7 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
             const int quad = t + i * kThreads;
             const int r = row0 + quad / (kN / 4);
             const int n = n0 + quad % (kN / 4) * 4;
-            nextZ[i] = load4(directionZ + (size_t)r * N + n, quad < kQuads && r < to ? N - n : 0, alignedZ);
+            nextZ[i] = load4(stretch.row(r) + n, quad < kQuads && r < to ? N - n : 0, alignedZ);
         }
 #pragma unroll
         for (int i = 0; i < kLoadsA; ++i) {
@@ -119,14 +129,18 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
         }
     };
 
-    bool first = true;
-    int chain = 0;
-    if (from < to) {
-        look_up(from);
-        __syncthreads();
-        fetch(from);
+    if (from >= T) {  // no rows: zeros, with the stretch that ends them
+        if (stretch.L == T) { flush(true); }
+        return;
     }
-    for (int row0 = from, tile = 0; row0 < to; row0 += kOuterRows, ++tile) {
+    int chain = chains_to - 1;
+    int row0 = from + chain * kOuterChain;
+    if (chain >= chains_from) {
+        look_up(row0);
+        __syncthreads();
+        fetch(row0);
+    }
+    for (int tile = 0; chain >= chains_from; ++tile) {
         float* tileZ = shared + (tile % 2) * kBuffer;
         float* tileA = tileZ + kOuterRows * kN;
 #pragma unroll
@@ -139,13 +153,16 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
             for (int i = 0; i < kLoadsA; ++i) { tileA[t + i * kPass * kM] = nextA[i]; }
         }
         __syncthreads();  // one is enough: the buffer written next was read before it
-        const int next = row0 + kOuterRows;
-        if (next < to) {
-            if ((next - from) % kOuterChunk == 0) {  // all have read the chunk before, or they were not here
-                look_up(next);
+        const bool complete = row0 + kOuterRows >= min(to, from + (chain + 1) * kOuterChain);
+        const bool first = from + (chain + 1) * kOuterChain >= to;  // of the chains that join partial
+        row0 += kOuterRows;
+        if (complete) { row0 = from + --chain * kOuterChain; }
+        if (chain >= chains_from) {
+            if ((row0 - from) % kOuterChunk == 0) {  // all have read the chunk before, or they were not here
+                look_up(row0);
                 __syncthreads();
             }
-            fetch(next);
+            fetch(row0);
         }
 #pragma unroll 8
         for (int r = 0; r < kOuterRows; ++r) {  // rows beyond the slot are zeros
@@ -160,14 +177,8 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
                 for (int j = 0; j < 4; ++j) { sum[i][j] = fmaf(zs[i], as[j], sum[i][j]); }
             }
         }
-        chain += kOuterRows;
-        if (chain == kOuterChain || next >= to) {
-            flush(first);
-            first = false;
-            chain = 0;
-        }
+        if (complete) { flush(first); }
     }
-    if (first) { flush(true); }  // no rows: zeros
 }
 
 #define OUTER(name, threads, n, m)                                                                                           \
@@ -175,9 +186,10 @@ static __device__ __forceinline__ void outer_tile(const float* __restrict__ x, c
     name(const float* __restrict__ x, const int* __restrict__ index, const float* __restrict__ h,                            \
          const int* __restrict__ input, const int* __restrict__ pred, const float* __restrict__ dz,                          \
          float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D, int N, int ldx, int ldh,            \
-         int rowsIndex, int rowsPred, int rowsDz, int S, int tail) {                                                         \
+         int rowsIndex, int rowsPred, int rowsDz, int S, int tail, const int* __restrict__ wave, float* __restrict__ carry,  \
+         int begin, int end, int parity) {                                                                                   \
         outer_tile<n, m>(x, index, h, input, pred, dz, partial, rows, K, H, D, N, ldx, ldh, rowsIndex, rowsPred, rowsDz, S,  \
-                         tail);                                                                                              \
+                         tail, wave, carry, begin, end, parity);                                                             \
     }
 OUTER(outer_64_64, 128, 64, 64)
 OUTER(outer_80_64, 160, 80, 64)

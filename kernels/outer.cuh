@@ -8,14 +8,57 @@ constexpr int kOuterLeast = 64;   // rows of a slot, but for the last; outerLeas
 constexpr int kOuterChunk = 128;  // rows that are looked up at a time; outerChunk in host/gpu
 constexpr int kOuterChain = 512;  // rows until sums join partial
 
-// Rows from … to-1 are those of a slot.
+// Rows from … to-1 are those of a slot, `per` in each but the last.
 struct OuterSlot {
-    int from, to;
+    int from, to, per;
 
     __device__ __forceinline__ OuterSlot(int T, int S, int slot) {
-        const int per = max(kOuterLeast, ((T + S - 1) / S + kOuterRows - 1) / kOuterRows * kOuterRows);
+        per = max(kOuterLeast, ((T + S - 1) / S + kOuterRows - 1) / kOuterRows * kOuterRows);
         from = slot * per;
         to = min(T, from + per);
+    }
+};
+
+// The rows F … L-1 of a launch, all of them or a stretch, and where direction q's dz lies.
+struct OuterStretch {
+    const float* dz;
+    int F, L, N;
+    int carried;  // rows from dz to what the stretch behind has left
+
+    __device__ __forceinline__ OuterStretch(const int* wave, int begin, int end, int T, const float* all, int rowsDz, int N,
+                                            int parity)
+        : N(N) {
+        const int q = blockIdx.z;
+        F = wave != nullptr ? wave[begin] : 0;
+        L = wave != nullptr ? wave[end] : T;
+        dz = all + (size_t)q * rowsDz * N;
+        carried = (gridDim.z - q) * rowsDz + (parity * gridDim.z + q) * kOuterChain;
+    }
+
+    __device__ __forceinline__ const float* row(int r) const {
+        return dz + (size_t)(r < L ? r - F : carried + r % kOuterChain) * N;
+    }
+
+    // Leaves columns first … first+columns-1 of what the stretch before needs: the rows up to the first chain that begins in
+    // this one. The slots' blocks share the rows.
+    __device__ __forceinline__ void leave(float* carry, int parity, int T, int per, int first, int columns, int threads) const {
+        if (F == 0) { return; }
+        const int chain = F / per * per + (F % per + kOuterChain - 1) / kOuterChain * kOuterChain;
+        const int until = min(T, min(chain, (F / per + 1) * per));
+        float* to = carry + ((size_t)(1 - parity) * gridDim.z + blockIdx.z) * kOuterChain * N;
+        for (int e = threadIdx.x; e < (until - F) * columns; e += threads) {
+            const int r = F + e / columns;
+            const int n = first + e % columns;
+            if (r % gridDim.y == blockIdx.y && n < N) { to[(size_t)(r % kOuterChain) * N + n] = row(r)[n]; }
+        }
+    }
+
+    // The chains of a slot that begin here: from … to-1.
+    __device__ __forceinline__ int chains_from(const OuterSlot& s) const {
+        return max(0, (F - s.from + kOuterChain - 1) / kOuterChain);
+    }
+    __device__ __forceinline__ int chains_to(const OuterSlot& s) const {
+        return max(0, (min(L, s.to) - s.from + kOuterChain - 1) / kOuterChain);
     }
 };
 

@@ -4,7 +4,7 @@
 //   partial[q, slot, …] = Σ_r dz[q, r, n] · a_q[r, m]
 //
 // outer_P: P is tf32 (one product) or tf32x3 (three). A block computes 128 columns of dz × 64 of a for one slot and direction.
-// After every 512 rows the sums join partial. Grid: x tiles, y slots, z directions; the bits depend on T and the shapes alone.
+// Chains of 512 rows and stretches as there. Grid: x tiles, y slots, z directions; the bits depend on T and the shapes alone.
 // Shared memory: two buffers, then as outer.cu.
 // Specification: host/ref, the gradients of weight_ih, weight_hh, bias.
 // variants: 80
@@ -16,7 +16,9 @@ constexpr int kOuterThreads = 256;  // kernels.go: Threads of outer_P
 
 template <int kTerms>
 static __device__ __forceinline__ void outer(const OuterRight& right, const float* __restrict__ dz, float* __restrict__ partial,
-                                             const int* __restrict__ rows, int rowsDz, int S, int tail, float* smem) {
+                                             const int* __restrict__ rows, int rowsDz, int S, int tail,
+                                             const int* __restrict__ wave, float* __restrict__ carry, int begin, int end,
+                                             int parity, float* smem) {
     using Tile = MmaTile<kTerms, 4, 2, false>;
     static_assert(kOuterRows == kMmaDepth, "a step is a tile of rows");
     constexpr int kPass = kOuterThreads / Tile::kColumns;  // rows of a that the block loads at once
@@ -30,17 +32,32 @@ static __device__ __forceinline__ void outer(const OuterRight& right, const floa
     const int n0 = blockIdx.x / acrossM * Tile::kRows;
     const OuterSlot slot(rows[0], S, blockIdx.y);
     float* __restrict__ mine = partial + ((size_t)right.q * gridDim.y + blockIdx.y) * N * M;
-    const float* __restrict__ directionZ = dz + (size_t)right.q * rowsDz * N;
+    const int T = rows[0];
+    const OuterStretch stretch(wave, begin, end, T, dz, rowsDz, N, parity);
+    if (m0 == 0) { stretch.leave(carry, parity, T, slot.per, n0, Tile::kRows, kOuterThreads); }
     const bool aligned = N % 4 == 0 && aligned16(dz);
     const int m = m0 + (int)threadIdx.x % Tile::kColumns;
     const OuterColumn column(right, m);
     for (int e = threadIdx.x; e < Tile::kColumns; e += kOuterThreads) { place[e] = right.place(m0 + e, M); }
 
+    // Steps go through the chains from the last to the first, the first of them maybe short.
+    const int chains_to = stretch.chains_to(slot);
+    const int chains = max(0, chains_to - stretch.chains_from(slot));
+    constexpr int kSteps = kOuterChain / kOuterRows;  // of a whole chain
+    const int last = slot.from + (chains_to - 1) * kOuterChain;  // first row of the last chain
+    const int short_steps = (min(slot.to, last + kOuterChain) - last + kOuterRows - 1) / kOuterRows;
+    const int skipped = kSteps - short_steps;  // as if the short chain were whole, but for its first steps
+    const int steps = chains > 0 ? chains * kSteps - skipped : 0;
+    auto row_of = [&](int step) {
+        const int at = step + skipped;
+        return last - at / kSteps * kOuterChain + (at < kSteps ? step : at % kSteps) * kOuterRows;
+    };
+
     float4 z[Tile::kLoadsLeft];
     float a[kMmaDepth / kPass];
     auto fetch = [&](int step) {
-        const int row0 = slot.from + step * kOuterRows;
-        if (step * kOuterRows % kOuterChunk == 0) {  // all have read the chunk before, or they were not here
+        const int row0 = row_of(step);
+        if ((row0 - slot.from) % kOuterChunk == 0) {  // all have read the chunk before, or they were not here
             right.look_up(source, row0, slot.to, kOuterThreads);
             __syncthreads();
         }
@@ -48,7 +65,7 @@ static __device__ __forceinline__ void outer(const OuterRight& right, const floa
         for (int i = 0; i < Tile::kLoadsLeft; ++i) {
             const int r = row0 + Tile::left_line(i);
             const int n = n0 + Tile::left_place(i);
-            z[i] = load4(directionZ + (size_t)r * N + n, r < slot.to ? N - n : 0, aligned);
+            z[i] = load4(stretch.row(r) + n, r < slot.to ? N - n : 0, aligned);
         }
 #pragma unroll
         for (int i = 0; i < kMmaDepth / kPass; ++i) {
@@ -66,7 +83,7 @@ static __device__ __forceinline__ void outer(const OuterRight& right, const floa
     };
     Tile tile;
     tile.clear();
-    bool first = true;
+    bool first = slot.from + chains_to * kOuterChain >= slot.to;  // of the chains that join partial
     // Brings the sums into partial: overwrites at first, then adds.
     auto flush = [&]() {
 #pragma unroll
@@ -87,12 +104,14 @@ static __device__ __forceinline__ void outer(const OuterRight& right, const floa
         tile.clear();
         first = false;
     };
-    const int steps = (max(0, slot.to - slot.from) + kOuterRows - 1) / kOuterRows;
+    if (slot.from >= T) {  // no rows: zeros, with the stretch that ends them
+        __syncthreads();   // place
+        if (stretch.L == T) { flush(); }
+        return;
+    }
     mma_product(tile, steps, N - n0, M - m0, smem, fetch, store, [&](int step) {
-        if ((step + 1) * kOuterRows % kOuterChain == 0) { flush(); }
+        if ((step + 1 + skipped) % kSteps == 0) { flush(); }
     });
-    __syncthreads();  // place, when there was no step
-    if (first || steps * kOuterRows % kOuterChain != 0) { flush(); }
 }
 
 #define OUTER(name, terms)                                                                                                   \
@@ -100,10 +119,11 @@ static __device__ __forceinline__ void outer(const OuterRight& right, const floa
     name(const float* __restrict__ x, const int* __restrict__ index, const float* __restrict__ h,                            \
          const int* __restrict__ input, const int* __restrict__ pred, const float* __restrict__ dz,                          \
          float* __restrict__ partial, const int* __restrict__ rows, int K, int H, int D, int N, int ldx, int ldh,            \
-         int rowsIndex, int rowsPred, int rowsDz, int S, int tail) {                                                         \
+         int rowsIndex, int rowsPred, int rowsDz, int S, int tail, const int* __restrict__ wave, float* __restrict__ carry,  \
+         int begin, int end, int parity) {                                                                                   \
         extern __shared__ float shared[];                                                                                    \
         const OuterRight right = {x, index, h, input, pred, (int)blockIdx.z, K, H, D, N, ldx, ldh, rowsIndex, rowsPred};     \
-        outer<terms>(right, dz, partial, rows, rowsDz, S, tail, shared);                                                     \
+        outer<terms>(right, dz, partial, rows, rowsDz, S, tail, wave, carry, begin, end, parity, shared);                    \
     }
 OUTER(outer_tf32, 1)
 OUTER(outer_tf32x3, 3)

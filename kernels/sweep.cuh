@@ -9,18 +9,25 @@
 // memory was asked for while the row before it was computed. The letters and most arrays are those of wave.cuh:
 //   start  in [waves, samples+1] int32   first row of each sample in each wavefront; those behind the last sample are the
 //                                        wavefront's end, those of wavefronts that do not exist T
-//   pred, succ, input, hhT, hhB, h, dh, gates, cell, tanh_cell   as there; dhp and dcp do not exist
+//   pred, succ, input, hhT, hhB, h, dh, gates, cell, tanh_cell   as there
+//   begin, end  a launch walks wavefronts begin … end-1: all, or a stretch of a plan that recomputes (wave.cuh: room, line,
+//               kept, slot, keep, the arrays' shapes; base is begin). What a stretch needs of its neighbours it finds in
+//               global memory, where wave kernels would: h, the c of wavefront begin-1 in slot, and in
+//   dhp, dcp inout [R, 2·line+1, D·H]    backward, what wavefront end left for its predecessors; it leaves that of begin.
+//                                        Stretches take the halves in turns, as blocks do not wait for each other
+//   sums     inout [R, samples, n, 512]  backward of norms and peepholes: each thread's n sums between two stretches
 //   M   the most rows that a wavefront of one sample may have: at most 1 for D = 1, (waves+1)/2 for D = 2
 // kD axes (1 or 2); kP lanes a row, 16 or 32, at least H: lane k is hidden unit k, with all its gates, and those beyond H
 // hold zeros. grid = (samples, R). 512 threads: 512/kP rows at a time; more rows take turns.
 //
-// Shared memory in floats: weights kD·kP·G·kP; rows of each wavefront 2·waves; rings 2·2·(M+1)·(kP+4) forward,
+// Shared memory in floats: weights kD·kP·G·kP; rows of each wavefront 2·waves, backward 4 more; rings 2·2·(M+1)·(kP+4) forward,
 // 2·2·kD·(M+1)·kP backward; backward dz of the rows in hand 512·G. Row M of a ring is the row of zeros.
 //
 // Sums have the order of j or (gate, unit) in fixed chains, whatever M, waves, samples and C are; sums over rows are kept
 // by thread, then by block: sample by sample. So no bit depends on the plan's capacity.
 #pragma once
 
+#include "beyond.cuh"
 #include "reduce.cuh"
 
 constexpr int kSweepThreads = 512;  // kernels.go: Threads of all entries sweep_*
@@ -48,8 +55,11 @@ struct Alone {
     template <int kD>
     struct Others {};
 
+    __device__ __forceinline__ int sample() const { return blockIdx.x; }
     __device__ __forceinline__ int threads() const { return kSweepThreads; }
     __device__ __forceinline__ int slot() const { return threadIdx.x / kP; }
+    // Of all the threads of the sample, slot by slot.
+    __device__ __forceinline__ int thread() const { return threadIdx.x; }
     // Whether the warp of this slot has a row in a turn of so many.
     __device__ __forceinline__ bool works(int) const { return true; }
     // The owners of the neighbours of a row, one an axis: neighbours [kD, C], and the first row of their wavefront.
@@ -80,7 +90,58 @@ struct Sweep {
     float* cell;
     float* tanh_cell;
     int waves, samples, C, H, M, stride;  // stride of h: R·H
+    int begin, end;
+    int first;                           // row of the batch that is row 0 of the stretch's arrays
+    int cell_at, before_at, keep_at;     // rows of cell from a row of the stretch, of the wavefront before, and of its last
+    int no_cell;                         // the row of zeros of cell
+    bool keeps;
+    float* dhp;
+    float* dcp;
+    float* sums;                         // of all blocks
+    int after_at, left_at;               // rows of dhp and dcp from a row of wavefront end, and of begin
 };
+
+// The arrays of a direction, and of a sample where they have any, from those of all.
+static __device__ __forceinline__ Sweep sweep_of(int sample, int begin, int end, int room, int line, int kept, int slot, int keep,
+                                                 const int* start, const int* pred, const int* succ, const int* input,
+                                                 float* h, const float* dh, float* gates, float* cell, float* tanh_cell,
+                                                 float* dhp, float* dcp, float* sums, int waves, int samples, int C, int H,
+                                                 int M, int D) {
+    const int q = blockIdx.y;
+    const int cells = kept * line + room + 1;
+    auto row_of = [&](int t) { return start[(size_t)t * (samples + 1)]; };
+    Sweep s;
+    s.start = start + sample;
+    s.pred = pred;
+    s.succ = succ;
+    s.input = input + (size_t)q * (C + 1);
+    s.h = beyond(h, q * H);
+    s.dh = beyond(dh, q * H);
+    s.first = line > 0 ? row_of(begin) : 0;
+    const ptrdiff_t rows = (ptrdiff_t)q * room - s.first;
+    s.gates = gates + rows * (D + 3) * H;
+    s.tanh_cell = tanh_cell + rows * H;
+    s.cell = cell + (size_t)q * cells * H;
+    s.waves = waves;
+    s.samples = samples;
+    s.C = C;
+    s.H = H;
+    s.M = M;
+    s.stride = gridDim.y * H;
+    s.begin = begin;
+    s.end = end;
+    s.cell_at = kept * line - s.first;
+    s.before_at = slot >= 0 ? slot * line - row_of(begin - 1) : 0;
+    s.keeps = keep >= 0;
+    s.keep_at = s.keeps ? keep * line - row_of(end - 1) : 0;
+    s.no_cell = cells - 1;
+    s.dhp = beyond(dhp, (size_t)q * (2 * line + 1) * D * H);
+    s.dcp = beyond(dcp, (size_t)q * (2 * line + 1) * D * H);
+    s.sums = sums;
+    s.after_at = line > 0 && end < waves ? (slot + 2) % 2 * line - row_of(end) : 0;
+    s.left_at = line > 0 ? (slot + 1) % 2 * line - s.first : 0;
+    return s;
+}
 
 // Where a block is in its walk: a turn of rows of a wavefront.
 struct Walk {
@@ -152,8 +213,18 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Team&
     for (int i = threadIdx.x; i < 4 * kStride; i += team.threads()) {
         rings[(i / kStride) * ring + s.M * kStride + i % kStride] = 0.0f;  // the rows of zeros
     }
-    const int count = load_rows(s, rows, team.threads());
-    if (count == 0) { return; }  // all threads
+    const int count = min(load_rows(s, rows, team.threads()), s.end);
+    if (count <= s.begin) { return; }  // all threads
+    if (s.begin > 0) {
+        const int t = s.begin - 1;
+        float* h_last = rings + t % 2 * ring;
+        for (int i = threadIdx.x; i < rows[s.waves + t] * kP; i += team.threads()) {
+            const int row = rows[t] + i / kP;
+            const bool inside = k < H;  // as kP divides the threads
+            h_last[i / kP * kStride + k] = inside ? s.h[(size_t)s.input[row] * s.stride + k] : 0.0f;
+            h_last[2 * ring + i / kP * kStride + k] = inside ? s.cell[(size_t)(row + s.before_at) * H + k] : 0.0f;
+        }
+    }
     team.arrive();
     team.wait();
 
@@ -181,9 +252,9 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Team&
         return a;
     };
 
-    Walk next = {rows, s.waves, 0, 0, 1};
+    Walk next = {rows, s.waves, s.begin, 0, 1};
     Ahead<kD, Others> ahead = fetch(next);
-    for (int t = 0; t < count; ++t) {
+    for (int t = s.begin; t < count; ++t) {
         const float* h_before = rings + (t + 1) % 2 * ring;
         const float* c_before = h_before + 2 * ring;
         float* h_here = rings + t % 2 * ring;
@@ -229,7 +300,8 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Team&
             if (a.row >= 0 && inside) {
 #pragma unroll
                 for (int g = 0; g < kG; ++g) { s.gates[(size_t)a.row * GH + g * H + k] = a.z[g]; }
-                s.cell[(size_t)a.row * H + k] = c;
+                s.cell[(size_t)(a.row + s.cell_at) * H + k] = c;
+                if (s.keeps && t == s.end - 1) { s.cell[(size_t)(a.row + s.keep_at) * H + k] = c; }
                 s.tanh_cell[(size_t)a.row * H + k] = tc;
                 s.h[(size_t)a.input * s.stride + k] = h;
             }
@@ -242,7 +314,7 @@ static __device__ __forceinline__ void sweep_forward(const Sweep& s, const Team&
 template <int kD, class Others>
 struct Indices {
     int row, input;
-    int pred[kD];
+    int pred[kD];   // row in cell
     int succ[kD];   // slot in the ring
     Others others;  // who have its predecessors
 };
@@ -255,7 +327,8 @@ struct Values {
 };
 
 // Backward. Cell::fetch reads what else the cell needs of a row, one turn ahead; Cell::backward turns the gates into dz and
-// what arrives at c into what goes to the predecessors' c; Cell::finish ends the sums over rows.
+// what arrives at c into what goes to the predecessors' c; Cell::each_sum goes through its sums over rows, Cell::finish ends
+// them.
 template <int kD, int kP, class Team, class Cell>
 static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team& team, Cell& cell,
                                                       const float* __restrict__ hhB, float* smem) {
@@ -282,24 +355,53 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
     for (int i = threadIdx.x; i < 4 * kD * kP; i += team.threads()) {
         rings[(i / kP * (s.M + 1) + s.M) * kP + i % kP] = 0.0f;  // the rows of zeros
     }
-    const int count = load_rows(s, rows, team.threads());
+    // Places that would take a register each: shared memory has room, and they are wanted two turns ahead.
+    enum { kCellAt, kBeforeAt, kNoCell, kLeftAt };
+    int* places = rows + 2 * s.waves;
+    if (threadIdx.x == 0) {
+        places[kCellAt] = s.cell_at;
+        places[kBeforeAt] = s.before_at;
+        places[kNoCell] = s.no_cell;
+        places[kLeftAt] = s.left_at;
+    }
+    auto sum_of = [&](int i) {
+        const size_t block = (size_t)blockIdx.y * s.samples + team.sample();
+        return s.sums + (block * Cell::kSums + i) * kSweepThreads + team.thread();
+    };
+    const int all = load_rows(s, rows, team.threads());
+    const int count = min(all, s.end);
+    if (all > s.end) {
+        const int t = s.end;
+        float* dh_last = rings + t % 2 * ring;
+        for (int i = threadIdx.x; i < rows[s.waves + t] * kP; i += team.threads()) {
+            const size_t row = (size_t)(rows[t] + i / kP + s.after_at) * kD * H;
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                const int to = (d * (s.M + 1) + i / kP) * kP + k;
+                dh_last[to] = k < H ? s.dhp[row + d * H + k] : 0.0f;
+                dh_last[2 * ring + to] = k < H ? s.dcp[row + d * H + k] : 0.0f;
+            }
+        }
+        cell.each_sum([&](float& sum, int i) { sum = sum_of(i)[0]; });
+    }
     team.arrive();
     team.wait();
 
     auto find = [&](const Walk& at) {
         Indices<kD, Others> x;
-        x.row = at.t >= 0 && slot < at.left() ? at.row() + slot : -1;
+        x.row = at.t >= s.begin && slot < at.left() ? at.row() + slot : -1;
         x.input = s.C;
 #pragma unroll
         for (int d = 0; d < kD; ++d) {
-            x.pred[d] = s.C;
+            x.pred[d] = places[kNoCell];
             x.succ[d] = s.M;
         }
         if (x.row >= 0) {
             x.input = s.input[x.row];
 #pragma unroll
             for (int d = 0; d < kD; ++d) {
-                x.pred[d] = s.pred[(size_t)d * s.C + x.row];
+                const int before = s.pred[(size_t)d * s.C + x.row];
+                if (before < s.C) { x.pred[d] = before + places[at.t == s.begin ? kBeforeAt : kCellAt]; }
                 const int after = s.succ[(size_t)d * s.C + x.row];
                 if (after < s.C) { x.succ[d] = after - rows[at.t + 1]; }
             }
@@ -315,7 +417,7 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
             for (int g = 0; g < kG; ++g) { v.z[g] = s.gates[(size_t)x.row * GH + g * H + k]; }
 #pragma unroll
             for (int d = 0; d < kD; ++d) { v.before[d] = s.cell[(size_t)x.pred[d] * H + k]; }
-            v.c = s.cell[(size_t)x.row * H + k];
+            v.c = s.cell[(size_t)(x.row + places[kCellAt]) * H + k];
             v.tc = s.tanh_cell[(size_t)x.row * H + k];
             v.dh = s.dh[(size_t)x.input * s.stride + k];
             cell.fetch(s, x.row, k, &more);
@@ -327,9 +429,9 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
     Indices<kD, Others> first = find(next);
     typename Cell::More more_ahead;
     Values<kD> ahead = fetch(first, more_ahead);
-    if (count > 0) { next.advance(kTurn); }
+    if (count > s.begin) { next.advance(kTurn); }
     Indices<kD, Others> second = find(next);
-    for (int t = count - 1; t >= 0; --t) {
+    for (int t = count - 1; t >= s.begin; --t) {
         const float* dh_after = rings + (t + 1) % 2 * ring;
         const float* dc_after = dh_after + 2 * ring;
         float* dh_here = rings + t % 2 * ring;
@@ -342,7 +444,7 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
             const typename Cell::More more = more_ahead;
             first = second;
             ahead = fetch(first, more_ahead);
-            if (next.t >= 0) { next.advance(kTurn); }
+            if (next.t >= s.begin) { next.advance(kTurn); }
             second = find(next);
             const bool last = base + kTurn >= n;
             if (!team.works(n - base)) {
@@ -367,7 +469,7 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
             }
             __syncwarp();
             float sum[kD] = {};
-#pragma unroll 4
+#pragma unroll(kD == 1 ? 2 : 4)  // 4 would spill for one axis on sm_120
             for (int i = 0; i < kG * kP / 4; ++i) {
                 const float4 z = *reinterpret_cast<const float4*>(&mine[4 * i]);
 #pragma unroll
@@ -390,6 +492,22 @@ static __device__ __forceinline__ void sweep_backward(const Sweep& s, const Team
             if (last) { team.arrive(); }
         }
         team.wait();
+    }
+    if (s.begin > 0) {  // for the stretch before, each row by those who have it
+        const float* dh_last = rings + s.begin % 2 * ring;
+        for (int i = team.thread(); i < (count > s.begin ? rows[s.waves + s.begin] * kP : 0); i += kSweepThreads) {
+            const size_t row = (size_t)(rows[s.begin] + i / kP + places[kLeftAt]) * kD * H;
+#pragma unroll
+            for (int d = 0; d < kD; ++d) {
+                const int from = (d * (s.M + 1) + i / kP) * kP + k;
+                if (k < H) {
+                    s.dhp[row + d * H + k] = dh_last[from];
+                    s.dcp[row + d * H + k] = dh_last[2 * ring + from];
+                }
+            }
+        }
+        cell.each_sum([&](float& sum, int i) { sum_of(i)[0] = sum; });
+        return;
     }
     cell.template finish<kP>(s, team, k, slot, here);
 }

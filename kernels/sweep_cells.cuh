@@ -104,6 +104,17 @@ struct SweepAdditive {
         if (peep) { sum_o += dzo * v.c; }
     }
 
+    static constexpr int kSums = kPeepholes ? kD + 2 : 0;
+    template <class F>
+    __device__ __forceinline__ void each_sum(F f) {
+        if constexpr (kPeepholes) {
+#pragma unroll
+            for (int d = 0; d < kD; ++d) { f(sum_f[d], d); }
+            f(sum_i, kD);
+            f(sum_o, kD + 1);
+        }
+    }
+
     template <int kP, class Team>
     __device__ __forceinline__ void finish(const Sweep& s, const Team& team, int k, int slot, float* scratch) {
         if constexpr (kPeepholes) {
@@ -149,6 +160,9 @@ struct SweepStable {
         mix_backward<kD>(z, v.before, dm, left);
     }
 
+    static constexpr int kSums = 0;
+    template <class F>
+    __device__ __forceinline__ void each_sum(F) {}
     template <int kP, class Team>
     __device__ __forceinline__ void finish(const Sweep&, const Team&, int, int, float*) {}
 };
@@ -187,6 +201,9 @@ struct SweepLeakyLP {
         mix_backward<kD>(z, v.before, dc * f + u * i, left);
     }
 
+    static constexpr int kSums = 0;
+    template <class F>
+    __device__ __forceinline__ void each_sum(F) {}
     template <int kP, class Team>
     __device__ __forceinline__ void finish(const Sweep&, const Team&, int, int, float*) {}
 };
@@ -197,28 +214,25 @@ struct SweepLeakyLP {
     extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ input,                      \
          const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates, float* __restrict__ cell,       \
-         float* __restrict__ tanh_cell, int waves, int samples, int C, int H, int M, float forget_bias) {                 \
+         float* __restrict__ tanh_cell, int begin, int end, int room, int line, int kept, int slot, int keep, int waves,  \
+         int samples, int C, int H, int M, float forget_bias) {                                                           \
         extern __shared__ float shared[];                                                                                 \
-        const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + blockIdx.x, pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH,      \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
-        sweep_forward<D, P>(s, Alone<P>{}, CELL(D, forget_bias, 0.0f), hhT + (size_t)q * D * H * GH, shared);             \
+        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, keep, start, pred, nullptr, input, h,    \
+                                 nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
+        sweep_forward<D, P>(s, Alone<P>{}, CELL(D, forget_bias, 0.0f),                                                    \
+                            hhT + (size_t)blockIdx.y * D * H * (D + 3) * H, shared);                                      \
     }
 
 #define SWEEP_BACKWARD(name, CELL, D, P)                                                                                  \
     extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
-         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, int waves, int samples, int C,\
-         int H, int M, float clip) {                                                                                      \
+         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
+         float* __restrict__ dcp, int begin, int end, int room, int line, int kept, int slot, int waves, int samples,     \
+         int C, int H, int M, float clip) {                                                                               \
         extern __shared__ float shared[];                                                                                 \
-        const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + blockIdx.x, pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,        \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, -1, start, pred, succ, input, nullptr,   \
+                                 dh, gates, cell, tanh_cell, dhp, dcp, nullptr, waves, samples, C, H, M, D);              \
         auto c = CELL(D, 0.0f, clip);                                                                                     \
-        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * GH * D * H, shared);                                     \
+        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)blockIdx.y * (D + 3) * H * D * H, shared);                   \
     }

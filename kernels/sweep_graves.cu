@@ -14,35 +14,34 @@
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ input,                      \
          const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates, float* __restrict__ cell,       \
          float* __restrict__ tanh_cell, const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,       \
-         const float* __restrict__ peephole_o, int waves, int samples, int C, int H, int M, float forget_bias) {          \
+         const float* __restrict__ peephole_o, int begin, int end, int room, int line, int kept, int slot, int keep,      \
+         int waves, int samples, int C, int H, int M, float forget_bias) {                                                \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + blockIdx.x, pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH,      \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
+        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, keep, start, pred, nullptr, input, h,    \
+                                 nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
         const SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H, nullptr,        \
                                           forget_bias, 0.0f, {}, 0.0f, 0.0f};                                             \
-        sweep_forward<D, P>(s, Alone<P>{}, c, hhT + (size_t)q * D * H * GH, shared);                                      \
+        sweep_forward<D, P>(s, Alone<P>{}, c, hhT + (size_t)q * D * H * (D + 3) * H, shared);                             \
     }
 
 #define BACKWARD(name, D, P)                                                                                              \
     extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
-         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell,                              \
-         const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,                                      \
-         const float* __restrict__ peephole_o, float* __restrict__ partial, int waves, int samples, int C, int H, int M,  \
-         float clip) {                                                                                                    \
+         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
+         float* __restrict__ dcp, const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,             \
+         const float* __restrict__ peephole_o, float* __restrict__ partial, float* __restrict__ sums, int begin, int end, \
+         int room, int line, int kept, int slot, int waves, int samples, int C, int H, int M, float clip) {               \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.y;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Sweep s = {start + blockIdx.x, pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,        \
-                         cell + (rows + q) * H, tanh_cell + rows * H, waves, samples, C, H, M, (int)gridDim.y * H};       \
-        SweepAdditive<D, true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H,                       \
-                                    partial + ((size_t)q * samples + blockIdx.x) * (D + 2) * H, 0.0f, clip, {}, 0.0f, 0.0f};\
-        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * GH * D * H, shared);                                     \
+        const size_t block = (size_t)q * samples + blockIdx.x;                                                            \
+        using Cell = SweepAdditive<D, true>;                                                                              \
+        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, -1, start, pred, succ, input, nullptr,   \
+                                 dh, gates, cell, tanh_cell, dhp, dcp, sums, waves, samples, C, H, M, D);                 \
+        Cell c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H, partial + block * (D + 2) * H, 0.0f,    \
+                  clip, {}, 0.0f, 0.0f};                                                                                  \
+        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)q * (D + 3) * H * D * H, shared);                            \
     }
 
 FORWARD(sweep_graves_forward_1_16, 1, 16)

@@ -9,7 +9,7 @@ constexpr float kNormEpsilon = 1e-5f;
 template <int kD, int kP>
 struct SweepLayerNorm {
     static constexpr int kG = kD + 3;
-    float* hat;
+    float* hat;  // these three from row s.first on
     float* cell_hat;
     float* inverse;
     float* partial;
@@ -121,6 +121,18 @@ struct SweepLayerNorm {
         }
 #pragma unroll
         for (int n = 0; n < kG; ++n) { z[n] = m.inverse[n] * (z[n] - mean[n] - m.hat[n] * slope[n]); }
+    }
+
+    static constexpr int kSums = 2 * (kG + 1);
+    template <class F>
+    __device__ __forceinline__ void each_sum(F f) {
+#pragma unroll
+        for (int g = 0; g < kG; ++g) {
+            f(d_gate_weight[g], g);
+            f(d_gate_bias[g], kG + g);
+        }
+        f(d_cell_weight, 2 * kG);
+        f(d_cell_bias, 2 * kG + 1);
     }
 
     template <int kLanes, class Team>

@@ -21,6 +21,15 @@
 //                                    leaves the gradient at the cell's norm there
 //   dhp, dcp   inout [R, C+1, D·H]   what a row leaves for the h and c of its predecessors: backward overwrites this
 //                                    wavefront's rows (=) and reads those of the wavefront after; row C is zero
+// Stretches. A plan that recomputes keeps c of the last wavefront of each stretch only, and the gates of one stretch at a
+// time: forward runs over a stretch once for h and c, and again before its backward. Row 0 of gates, tanh_cell (and hat,
+// cell_hat, inverse) is then the first row of wavefront `base`, and they have `room` rows a direction in place of C. In
+//   cell   [R, kept·line + room + 1, H]  stand first the wavefronts that are kept, `line` rows each, then the stretch's own
+//                                        rows, last the row of zeros; slot is where wavefront base-1 was kept, keep where
+//                                        this one shall be, too (-1: nowhere)
+//   dhp, dcp  [R, 2·line + 1, D·H]       wavefront t lies in half t % 2, last the row of zeros
+// A plan that keeps everything is one stretch: base = 0, room = C, kept = line = 0, slot = keep = -1, shapes as above.
+//
 // Only h, gates, cell, dhp and dcp are both read and written within a launch, never the same element by two blocks.
 //
 // Work split: a block of 256 threads takes kRows rows at a time and all gates of `units` hidden units of one direction;
@@ -31,6 +40,7 @@
 // as many as the plan's largest wavefront has tiles, but 256 at most: so room that is not used changes no bit.
 #pragma once
 
+#include "beyond.cuh"
 #include "reduce.cuh"
 
 constexpr int kWaveThreads = 256;  // kernels.go: Threads of all entries wave_*
@@ -190,7 +200,13 @@ static __device__ __forceinline__ void product(Left left, const float* __restric
     }
 }
 
-// The arrays of one direction, as the header says, less what the cell alone has.
+// Where the arrays of a stretch lie: the parameters of the header's paragraph on stretches.
+struct Stretch {
+    int base, room, line, kept, slot, keep;
+};
+
+// The arrays of one direction, as the header says, less what the cell alone has. Rows count from the batch's first
+// everywhere; what is added to them leads to their place.
 struct Wave {
     const int* pred;
     const int* succ;
@@ -202,21 +218,36 @@ struct Wave {
     float* tanh_cell;
     float* dhp;
     float* dcp;
-    int C, H, D, stride;  // stride of h: R·H
+    int C, H, D, stride;              // stride of h: R·H
+    ptrdiff_t rows;                   // of an array of the stretch: row r of the direction is row rows + r of the whole
+    int cell_at, before_at, keep_at;  // rows of cell from a row of this wavefront, and of the one before, to its c
+    int left_at, after_at;            // the same in dhp and dcp, for this wavefront and the one after
+    int no_cell, no_left;             // the rows of zeros of cell, and of dhp and dcp
+    bool keeps;
 
     __device__ __forceinline__ int width() const { return (D + 3) * H; }
     __device__ __forceinline__ float* gate(int row) const { return gates + (size_t)row * width(); }
     // c of the predecessor along axis d.
     __device__ __forceinline__ float before(int row, int d, int k) const {
-        return cell[(size_t)pred[(size_t)d * C + row] * H + k];
+        const int p = pred[(size_t)d * C + row];
+        return cell[(size_t)(p < C ? p + before_at : no_cell) * H + k];
     }
+    __device__ __forceinline__ float* own(int row) const { return cell + (size_t)(row + cell_at) * H; }
+    // Keeps unit k's c beyond the stretch, if this wavefront is its last.
+    __device__ __forceinline__ void keep(int row, int k, float c) const {
+        if (keeps) { cell[(size_t)(row + keep_at) * H + k] = c; }
+    }
+    // What a row leaves for its predecessors' c [D, H], and h.
+    __device__ __forceinline__ float* left(int row) const { return dcp + (size_t)(row + left_at) * D * H; }
+    __device__ __forceinline__ float* left_h(int row) const { return dhp + (size_t)(row + left_at) * D * H; }
     __device__ __forceinline__ void put(int row, int k, float value) const { h[(size_t)input[row] * stride + k] = value; }
     // What arrives at unit k's h, from above and from the successors, and at its c, from the successors.
     __device__ __forceinline__ void collect(int row, int k, float* at_h, float* at_c) const {
         float sum_h = dh[(size_t)input[row] * stride + k];
         float sum_c = 0.0f;
         for (int d = 0; d < D; ++d) {
-            const size_t from = (size_t)succ[(size_t)d * C + row] * D * H + d * H + k;
+            const int after = succ[(size_t)d * C + row];
+            const size_t from = (size_t)(after < C ? after + after_at : no_left) * D * H + d * H + k;
             sum_h += dhp[from];
             sum_c += dcp[from];
         }
@@ -224,6 +255,41 @@ struct Wave {
         *at_c = sum_c;
     }
 };
+
+// The arrays of a block's direction, from those of all.
+static __device__ __forceinline__ Wave wave_of(const Stretch& x, const int* wave, int t, const int* pred, const int* succ,
+                                               const int* input, float* h, const float* dh, float* gates, float* cell,
+                                               float* tanh_cell, float* dhp, float* dcp, int C, int H, int D) {
+    const int q = blockIdx.z;
+    const int first = x.line > 0 ? wave[x.base] : 0;
+    const int cells = x.kept * x.line + x.room + 1;
+    const int lefts = x.line > 0 ? 2 * x.line + 1 : C + 1;
+    Wave w;
+    w.pred = pred;
+    w.succ = succ;
+    w.input = input + (size_t)q * (C + 1);
+    w.h = beyond(h, q * H);
+    w.dh = beyond(dh, q * H);
+    w.rows = (ptrdiff_t)q * x.room - first;
+    w.gates = gates + w.rows * (D + 3) * H;
+    w.tanh_cell = tanh_cell + w.rows * H;
+    w.cell = cell + (size_t)q * cells * H;
+    w.dhp = beyond(dhp, (size_t)q * lefts * D * H);
+    w.dcp = beyond(dcp, (size_t)q * lefts * D * H);
+    w.C = C;
+    w.H = H;
+    w.D = D;
+    w.stride = gridDim.z * H;
+    w.cell_at = x.kept * x.line - first;
+    w.before_at = x.slot >= 0 && t == x.base ? x.slot * x.line - wave[t - 1] : w.cell_at;
+    w.keeps = x.keep >= 0;
+    w.keep_at = w.keeps ? x.keep * x.line - wave[t] : 0;
+    w.no_cell = cells - 1;
+    w.left_at = x.line > 0 ? t % 2 * x.line - wave[t] : 0;
+    w.after_at = x.line > 0 ? (t + 1) % 2 * x.line - wave[t + 1] : 0;
+    w.no_left = lefts - 1;
+    return w;
+}
 
 // Which rows and units are this block's.
 struct Share {
@@ -276,7 +342,7 @@ static __device__ __forceinline__ void wave_backward(const Wave& w, const Cell& 
         if constexpr (kProduct) {
             __syncthreads();
             const Own left = {w.gate(s.row), s.rows, w.width(), 0};
-            product<TM, TN, false>(left, hhB, w.dhp + (size_t)s.row * w.D * w.H, s.rows, w.width(), w.D * w.H, w.D * w.H, 0,
+            product<TM, TN, false>(left, hhB, w.left_h(s.row), s.rows, w.width(), w.D * w.H, w.D * w.H, 0,
                                    w.D * w.H, smem + T::kSources);
         }
     }

@@ -73,7 +73,8 @@ struct Additive {
             const float o = sigmoid(zo);
             const float tc = tanhf(c);
             z[(2 + w.D) * H] = o;
-            w.cell[(size_t)row * H + k] = c;
+            w.own(row)[k] = c;
+            w.keep(row, k, c);
             w.tanh_cell[(size_t)row * H + k] = tc;
             w.put(row, k, o * tc);
         });
@@ -83,7 +84,7 @@ struct Additive {
         const int H = w.H;
         each_unit(s, [&](int row, int k) {
             float* z = w.gate(row) + k;
-            float* left = w.dcp + (size_t)row * w.D * H + k;
+            float* left = w.left(row) + k;
             float dh, dcs;
             w.collect(row, k, &dh, &dcs);
             dh = clamp(dh, clip);
@@ -130,7 +131,7 @@ struct Additive {
                     for (int d = 0; d < w.D; ++d) { seen += w.before(row, d, k); }
                     sum += z[0] * seen;
                 } else {
-                    sum += z[(2 + w.D) * H] * w.cell[(size_t)row * H + k];
+                    sum += z[(2 + w.D) * H] * w.own(row)[k];
                 }
             }
             sums[which * H + k] += sum;
@@ -165,7 +166,8 @@ struct Stable {
             z[H] = g;
             z[2 * H] = f;
             z[(2 + w.D) * H] = o;
-            w.cell[(size_t)row * H + k] = c;
+            w.own(row)[k] = c;
+            w.keep(row, k, c);
             w.tanh_cell[(size_t)row * H + k] = tc;
             w.put(row, k, o * tc);
         });
@@ -175,7 +177,7 @@ struct Stable {
         const int H = w.H;
         each_unit(s, [&](int row, int k) {
             float* z = w.gate(row) + k;
-            float* left = w.dcp + (size_t)row * w.D * H + k;
+            float* left = w.left(row) + k;
             float dh, dcs;
             w.collect(row, k, &dh, &dcs);
             dh = clamp(dh, clip);
@@ -218,7 +220,8 @@ struct LeakyLP {
             z[H] = g;
             z[2 * H] = f;
             z[(2 + w.D) * H] = o;
-            w.cell[(size_t)row * H + k] = c;
+            w.own(row)[k] = c;
+            w.keep(row, k, c);
             w.tanh_cell[(size_t)row * H + k] = h;
             w.put(row, k, h);
         });
@@ -228,7 +231,7 @@ struct LeakyLP {
         const int H = w.H;
         each_unit(s, [&](int row, int k) {
             float* z = w.gate(row) + k;
-            float* left = w.dcp + (size_t)row * w.D * H + k;
+            float* left = w.left(row) + k;
             float dh, dcs;
             w.collect(row, k, &dh, &dcs);
             const float i = z[0];
@@ -242,7 +245,7 @@ struct LeakyLP {
             z[0] = u * m * i * (1.0f - i);
             z[H] = dc * (1.0f - f) * (1.0f - g * g);
             z[2 * H] = dc * (m - g) * f * (1.0f - f);
-            z[(2 + w.D) * H] = u * w.cell[(size_t)row * H + k] * o * (1.0f - o);
+            z[(2 + w.D) * H] = u * w.own(row)[k] * o * (1.0f - o);
             mix_backward(w, z, left, row, k, dc * f + u * i);
         });
     }
@@ -255,28 +258,27 @@ struct LeakyLP {
 #define WAVE_FORWARD(name, CELL, TM, TN, PRODUCT)                                                                         \
     extern "C" __global__ void __launch_bounds__(kWaveThreads, 1)                                                         \
     name(const int* __restrict__ wave, const int* __restrict__ pred, const int* __restrict__ input,                       \
-         const float* __restrict__ hhT, float* h, float* gates, float* cell, float* __restrict__ tanh_cell, int t, int C, \
-         int H, int D, int units, float forget_bias) {                                                                    \
+         const float* __restrict__ hhT, float* h, float* gates, float* cell, float* __restrict__ tanh_cell, int t,        \
+         int base, int room, int line, int kept, int slot, int keep, int C, int H, int D, int units,                      \
+         float forget_bias) {                                                                                             \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH, cell + (rows + q) * H,    \
-                        tanh_cell + rows * H, nullptr, nullptr, C, H, D, (int)gridDim.z * H};                             \
-        wave_forward<TM, TN, PRODUCT>(w, CELL(forget_bias, 0.0f), wave, hhT + (size_t)q * D * H * GH, t, units, shared);  \
+        const Wave w = wave_of({base, room, line, kept, slot, keep}, wave, t, pred, nullptr, input, h, nullptr, gates,    \
+                               cell, tanh_cell, nullptr, nullptr, C, H, D);                                               \
+        wave_forward<TM, TN, PRODUCT>(w, CELL(forget_bias, 0.0f), wave, hhT + (size_t)q * D * H * (D + 3) * H, t, units,  \
+                                      shared);                                                                            \
     }
 
 #define WAVE_BACKWARD(name, CELL, TM, TN, PRODUCT)                                                                        \
     extern "C" __global__ void __launch_bounds__(kWaveThreads, 1)                                                         \
     name(const int* __restrict__ wave, const int* __restrict__ pred, const int* __restrict__ succ,                        \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh, float* gates,        \
-         float* cell, float* tanh_cell, float* dhp, float* dcp, int t, int C, int H, int D, int units, float clip) {      \
+         float* cell, float* tanh_cell, float* dhp, float* dcp, int t, int base, int room, int line, int kept, int slot,  \
+         int C, int H, int D, int units, float clip) {                                                                    \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH, cell + (rows + q) * H,      \
-                        tanh_cell + rows * H, dhp + (rows + q) * D * H, dcp + (rows + q) * D * H, C, H, D,                \
-                        (int)gridDim.z * H};                                                                              \
-        wave_backward<TM, TN, PRODUCT>(w, CELL(0.0f, clip), wave, hhB + (size_t)q * GH * D * H, t, units, 0, shared);     \
+        const Wave w = wave_of({base, room, line, kept, slot, -1}, wave, t, pred, succ, input, nullptr, dh, gates, cell,  \
+                               tanh_cell, dhp, dcp, C, H, D);                                                             \
+        wave_backward<TM, TN, PRODUCT>(w, CELL(0.0f, clip), wave, hhB + (size_t)q * (D + 3) * H * D * H, t, units, 0,     \
+                                       shared);                                                                           \
     }

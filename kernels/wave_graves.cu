@@ -16,16 +16,15 @@
     name(const int* __restrict__ wave, const int* __restrict__ pred, const int* __restrict__ input,                       \
          const float* __restrict__ hhT, float* h, float* gates, float* cell, float* __restrict__ tanh_cell,               \
          const float* __restrict__ peephole_f, const float* __restrict__ peephole_i,                                      \
-         const float* __restrict__ peephole_o, int t, int C, int H, int D, int units, float forget_bias) {                \
+         const float* __restrict__ peephole_o, int t, int base, int room, int line, int kept, int slot, int keep, int C,  \
+         int H, int D, int units, float forget_bias) {                                                                    \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH, cell + (rows + q) * H,    \
-                        tanh_cell + rows * H, nullptr, nullptr, C, H, D, (int)gridDim.z * H};                             \
+        const Wave w = wave_of({base, room, line, kept, slot, keep}, wave, t, pred, nullptr, input, h, nullptr, gates,    \
+                               cell, tanh_cell, nullptr, nullptr, C, H, D);                                               \
         const Additive<true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H, nullptr, forget_bias,   \
                                   0.0f};                                                                                  \
-        wave_forward<TM, TN, PRODUCT>(w, c, wave, hhT + (size_t)q * D * H * GH, t, units, shared);                        \
+        wave_forward<TM, TN, PRODUCT>(w, c, wave, hhT + (size_t)q * D * H * (D + 3) * H, t, units, shared);               \
     }
 
 #define BACKWARD(name, TM, TN, PRODUCT)                                                                                   \
@@ -33,18 +32,15 @@
     name(const int* __restrict__ wave, const int* __restrict__ pred, const int* __restrict__ succ,                        \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh, float* gates,        \
          float* cell, float* tanh_cell, float* dhp, float* dcp, const float* __restrict__ peephole_f,                     \
-         const float* __restrict__ peephole_i, const float* __restrict__ peephole_o, float* sums, int t, int C, int H,    \
-         int D, int units, float clip, int zero) {                                                                        \
+         const float* __restrict__ peephole_i, const float* __restrict__ peephole_o, float* sums, int t, int base,        \
+         int room, int line, int kept, int slot, int C, int H, int D, int units, float clip, int zero) {                  \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
-        const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH, cell + (rows + q) * H,      \
-                        tanh_cell + rows * H, dhp + (rows + q) * D * H, dcp + (rows + q) * D * H, C, H, D,                \
-                        (int)gridDim.z * H};                                                                              \
+        const Wave w = wave_of({base, room, line, kept, slot, -1}, wave, t, pred, succ, input, nullptr, dh, gates, cell,  \
+                               tanh_cell, dhp, dcp, C, H, D);                                                             \
         const Additive<true> c = {peephole_f + q * D * H, peephole_i + q * H, peephole_o + q * H,                         \
                                   sums + ((size_t)q * gridDim.x + blockIdx.x) * (D + 2) * H, 0.0f, clip};                 \
-        wave_backward<TM, TN, PRODUCT>(w, c, wave, hhB + (size_t)q * GH * D * H, t, units, zero, shared);                 \
+        wave_backward<TM, TN, PRODUCT>(w, c, wave, hhB + (size_t)q * (D + 3) * H * D * H, t, units, zero, shared);        \
     }
 
 FORWARD(wave_graves_forward, 2, 4, true)

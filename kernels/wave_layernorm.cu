@@ -98,12 +98,13 @@ struct LayerNorm {
         const int lane = threadIdx.x % 32;
         const float share = 1.0f / (float)H;
         const float* z = w.gate(row);
-        float* c = w.cell + (size_t)row * H;
+        float* c = w.own(row);
         float mean = 0.0f;
         for (int k = lane; k < H; k += 32) {
             float sum = z[k] * z[H + k];
             for (int d = 0; d < w.D; ++d) { sum += z[(2 + d) * H + k] * w.before(row, d, k); }
             c[k] = sum;
+            w.keep(row, k, sum);
             mean += sum;
         }
         mean = warp_sum(mean) * share;
@@ -138,7 +139,7 @@ struct LayerNorm {
         const int lane = threadIdx.x % 32;
         const float share = 1.0f / (float)H;
         float* z = w.gate(row);
-        float* left = w.dcp + (size_t)row * w.D * H;
+        float* left = w.left(row);
         float* tanh_cell = w.tanh_cell + (size_t)row * H;
         const float* x = cell_hat + (size_t)row * H;
         float mean = 0.0f;
@@ -250,15 +251,14 @@ struct LayerNorm {
          const float* __restrict__ hhT, float* h, float* gates, float* cell, float* __restrict__ tanh_cell,               \
          float* __restrict__ hat, float* __restrict__ cell_hat, float* __restrict__ inverse,                              \
          const float* __restrict__ gate_weight, const float* __restrict__ gate_bias,                                      \
-         const float* __restrict__ cell_weight, const float* __restrict__ cell_bias, int t, int C, int H, int D,          \
-         int units, float forget_bias) {                                                                                  \
+         const float* __restrict__ cell_weight, const float* __restrict__ cell_bias, int t, int base, int room, int line, \
+         int kept, int slot, int keep, int C, int H, int D, int units, float forget_bias) {                               \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
         const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, nullptr, input + rows + q, h + q * H, nullptr, gates + rows * GH, cell + (rows + q) * H,    \
-                        tanh_cell + rows * H, nullptr, nullptr, C, H, D, (int)gridDim.z * H};                             \
-        const LayerNorm c = {hat + rows * GH, cell_hat + rows * H, inverse + rows * (D + 4), gate_weight + q * GH,        \
+        const Wave w = wave_of({base, room, line, kept, slot, keep}, wave, t, pred, nullptr, input, h, nullptr, gates,    \
+                               cell, tanh_cell, nullptr, nullptr, C, H, D);                                               \
+        const LayerNorm c = {hat + w.rows * GH, cell_hat + w.rows * H, inverse + w.rows * (D + 4), gate_weight + q * GH,  \
                              gate_bias + q * GH, cell_weight + q * H, cell_bias + q * H, nullptr, forget_bias, 0.0f};     \
         wave_forward<TM, TN, PRODUCT>(w, c, wave, hhT + (size_t)q * D * H * GH, t, units, shared);                        \
     }
@@ -269,17 +269,15 @@ struct LayerNorm {
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh, float* gates,        \
          const float* cell, float* tanh_cell, float* dhp, float* dcp, const float* __restrict__ hat,                      \
          const float* __restrict__ cell_hat, const float* __restrict__ inverse, const float* __restrict__ gate_weight,    \
-         const float* __restrict__ cell_weight, float* sums, int t, int C, int H, int D, int units, float clip,           \
-         int zero) {                                                                                                      \
+         const float* __restrict__ cell_weight, float* sums, int t, int base, int room, int line, int kept, int slot,     \
+         int C, int H, int D, int units, float clip, int zero) {                                                          \
         extern __shared__ float shared[];                                                                                 \
         const int q = blockIdx.z;                                                                                         \
-        const size_t rows = (size_t)q * C;                                                                                \
         const int GH = (D + 3) * H;                                                                                       \
-        const Wave w = {pred, succ, input + rows + q, nullptr, dh + q * H, gates + rows * GH,                             \
-                        const_cast<float*>(cell) + (rows + q) * H, tanh_cell + rows * H, dhp + (rows + q) * D * H,        \
-                        dcp + (rows + q) * D * H, C, H, D, (int)gridDim.z * H};                                           \
-        const LayerNorm c = {const_cast<float*>(hat) + rows * GH, const_cast<float*>(cell_hat) + rows * H,                \
-                             const_cast<float*>(inverse) + rows * (D + 4), gate_weight + q * GH, nullptr,                 \
+        const Wave w = wave_of({base, room, line, kept, slot, -1}, wave, t, pred, succ, input, nullptr, dh, gates,        \
+                               const_cast<float*>(cell), tanh_cell, dhp, dcp, C, H, D);                                   \
+        const LayerNorm c = {const_cast<float*>(hat) + w.rows * GH, const_cast<float*>(cell_hat) + w.rows * H,            \
+                             const_cast<float*>(inverse) + w.rows * (D + 4), gate_weight + q * GH, nullptr,               \
                              cell_weight + q * H, nullptr, sums + ((size_t)q * gridDim.x + blockIdx.x) * 2 * (GH + H),    \
                              0.0f, clip};                                                                                 \
         wave_backward<TM, TN, PRODUCT>(w, c, wave, hhB + (size_t)q * GH * D * H, t, units, zero, shared);                 \

@@ -74,10 +74,12 @@ static __device__ __forceinline__ void wave_product(Left left, const float* __re
 template <int kTerms>
 static __device__ __forceinline__ void products(const int* __restrict__ wave, const int* __restrict__ pred,
                                                 const int* __restrict__ input, const float* __restrict__ hhT, const float* h,
-                                                float* gates, int t, int C, int H, int D, float* smem) {
+                                                float* gates, int t, int base, int room, int C, int H, int D,
+                                                float* smem) {
     using Tile = WaveTile<kTerms>;
     const int q = blockIdx.z;
     const size_t rows = (size_t)q * C;
+    const ptrdiff_t at = (ptrdiff_t)q * room - wave[base];  // of row 0 in gates
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const int stride = (int)gridDim.z * H;
@@ -109,28 +111,29 @@ static __device__ __forceinline__ void products(const int* __restrict__ wave, co
             for (j += kMmaDepth; j >= H; j -= H) { ++d; }
             return v;
         };
-        wave_product<kTerms, true>(left, hhT + (size_t)q * D * H * GH, gates + (rows + row) * GH, D * H, GH,
+        wave_product<kTerms, true>(left, hhT + (size_t)q * D * H * GH, gates + (at + row) * GH, D * H, GH,
                                    (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
     }
 }
 
 template <int kTerms>
 static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, const float* __restrict__ hhB,
-                                                 const float* __restrict__ gates, float* __restrict__ dhp, int t, int C, int H,
-                                                 int D, float* smem) {
+                                                 const float* __restrict__ gates, float* __restrict__ dhp, int t, int base,
+                                                 int room, int line, int C, int H, int D, float* smem) {
     using Tile = WaveTile<kTerms>;
     const int q = blockIdx.z;
-    const size_t rows = (size_t)q * C;
+    const ptrdiff_t at = (ptrdiff_t)q * room - wave[base];
+    const ptrdiff_t to = line > 0 ? (ptrdiff_t)q * (2 * line + 1) + t % 2 * line - wave[t] : (ptrdiff_t)q * (C + 1);
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const bool aligned = GH % 4 == 0 && aligned16(gates);
     for (int row = wave[t] + blockIdx.x * Tile::kRows; row < end; row += gridDim.x * Tile::kRows) {
         const int n = min(Tile::kRows, end - row);
-        const int line = Tile::left_line(0);
-        const float* mine = gates + (rows + row + (line < n ? line : 0)) * GH;
+        const int mine_at = Tile::left_line(0);
+        const float* mine = gates + (at + row + (mine_at < n ? mine_at : 0)) * GH;
         __syncthreads();  // the rows before have read their buffers
-        auto left = [&](int k) { return load4(mine + k, line < n ? GH - k : 0, aligned); };
-        wave_product<kTerms, false>(left, hhB + (size_t)q * GH * D * H, dhp + (rows + q + row) * D * H, GH, D * H,
+        auto left = [&](int k) { return load4(mine + k, mine_at < n ? GH - k : 0, aligned); };
+        wave_product<kTerms, false>(left, hhB + (size_t)q * GH * D * H, dhp + (to + row) * D * H, GH, D * H,
                                     (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
     }
 }
@@ -138,15 +141,16 @@ static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, c
 #define WAVE_PRODUCTS(P, TERMS, BLOCKS)                                                                                   \
     extern "C" __global__ void __launch_bounds__(kWaveThreads, BLOCKS)                                                    \
     wave_products_##P(const int* __restrict__ wave, const int* __restrict__ pred, const int* __restrict__ input,          \
-                      const float* __restrict__ hhT, const float* h, float* gates, int t, int C, int H, int D) {          \
+                      const float* __restrict__ hhT, const float* h, float* gates, int t, int base, int room, int C,      \
+                      int H, int D) {                                                                                     \
         extern __shared__ float shared[];                                                                                 \
-        products<TERMS>(wave, pred, input, hhT, h, gates, t, C, H, D, shared);                                            \
+        products<TERMS>(wave, pred, input, hhT, h, gates, t, base, room, C, H, D, shared);                                \
     }                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(kWaveThreads, BLOCKS)                                                    \
     wave_dproducts_##P(const int* __restrict__ wave, const float* __restrict__ hhB, const float* __restrict__ gates,      \
-                       float* __restrict__ dhp, int t, int C, int H, int D) {                                             \
+                       float* __restrict__ dhp, int t, int base, int room, int line, int C, int H, int D) {               \
         extern __shared__ float shared[];                                                                                 \
-        dproducts<TERMS>(wave, hhB, gates, dhp, t, C, H, D, shared);                                                      \
+        dproducts<TERMS>(wave, hhB, gates, dhp, t, base, room, line, C, H, D, shared);                                    \
     }
 // Two blocks a multiprocessor; with three terms one: in 128 registers they would spill on sm_80.
 WAVE_PRODUCTS(tf32, 1, 2)

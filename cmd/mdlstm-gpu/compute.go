@@ -53,7 +53,7 @@ func (c *computeOptions) options() []option {
 
 // recomputeOption is for the commands that train.
 func (c *computeOptions) recomputeOption() option {
-	return option{name: "recompute", group: "Machine", usage: "compute gates again in the backward pass instead of keeping them: about a fifth of the memory, a third more time (CPU)", dest: &c.Recompute}
+	return option{name: "recompute", group: "Machine", usage: "compute gates again in the backward pass instead of keeping them: about a fifth of the memory, a third more time", dest: &c.Recompute}
 }
 
 // machineFlags are the flags above.
@@ -115,9 +115,6 @@ func (c computeOptions) find(s streams) (computer, error) {
 	}
 	if err == nil && m.gpu == nil && c.lowers() {
 		return m, c.noPrecision("there is no GPU here, and the CPU computes")
-	}
-	if m.gpu != nil && c.Recompute {
-		return m, usagef("--recompute is the CPU's: give --device cpu, or smaller batches and --accumulate on the GPU")
 	}
 	return m, err
 }

@@ -50,7 +50,7 @@ func reason(err error) error {
 
 // openGPU makes the engine of the machine's GPU.
 func (m computer) openGPU(model *nn.Model) (engine.Engine, error) {
-	o := gpu.Options{Device: m.gpu.Ordinal, Precision: gpu.Precision(m.asked.Precision)}
+	o := gpu.Options{Device: m.gpu.Ordinal, Recompute: m.asked.Recompute, Precision: gpu.Precision(m.asked.Precision)}
 	if m.asked.Kernels != "auto" {
 		o.Kernels = gpu.KernelFamily(m.asked.Kernels)
 	}

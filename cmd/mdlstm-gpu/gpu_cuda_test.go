@@ -101,7 +101,7 @@ func TestGPURefused(t *testing.T) {
 		{"check", "MDLSTM_EMU_DEVICES=0", []string{"check", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"tensor cores", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "tf32"}, small[1:]...),
 			"precision tf32: the GPU has compute capability 7.5, and TF32 tensor cores are in 8.0 and newer: use float32"},
-		{"bfloat16", "MDLSTM_EMU_ARCH=80", append([]string{"train", "--precision", "bf16"}, small[1:]...), "precision bf16: gates cannot be kept in bfloat16 yet: use tf32"},
+		{"bfloat16", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "bf16"}, small[1:]...), "precision bf16: the GPU has compute capability 7.5"},
 		{"compare", "MDLSTM_EMU_DEVICES=0", []string{"compare", "--device", "gpu", "--out", "run"}, "--device gpu: no usable CUDA device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -314,6 +314,31 @@ func TestGPUPrecision(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &list); err != nil || len(list) != 1 || list[0].Settings.Precision != "tf32x3" ||
 		!strings.Contains(list[0].Kernels["layers.0 kernels"], "wave_products_tf32x3") {
 		t.Errorf("bench: %v, %+v: %s", err, list, r.err)
+	}
+}
+
+// TestGPUStretches: gates that are computed again give the same log, gates in
+// bfloat16 the same first loss.
+func TestGPUStretches(t *testing.T) {
+	emulator(t)
+	t.Chdir(t.TempDir())
+	losses := map[string][]float64{}
+	for name, more := range map[string][]string{"kept": nil, "again": {"--recompute"}, "halves": {"--precision", "bf16"}} {
+		r := onGPU([]string{"MDLSTM_EMU_ARCH=80"}, quick(append(more, "--device", "gpu", "--out", name)...)...)
+		if r.code != exitDone {
+			t.Fatalf("%s: exit code %d: %s", name, r.code, r.err)
+		}
+		log, err := readLog(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses[name] = log.Overall
+	}
+	if !slices.Equal(losses["again"], losses["kept"]) {
+		t.Errorf("--recompute: losses %v, want %v", losses["again"], losses["kept"])
+	}
+	if got, want := losses["halves"], losses["kept"]; got[0] != want[0] || slices.Equal(got, want) {
+		t.Errorf("--precision bf16: losses %v, want the first of %v, and not all", got, want)
 	}
 }
 

@@ -320,3 +320,9 @@ func (library) elapsed(start, end handle) (float32, Result) {
 	r := C.cuEventElapsedTime(&ms, event(start), event(end))
 	return float32(ms), Result(r)
 }
+
+// values lists the counters in the order of kernels/emu/counters.h.
+func (c *Counters) values() []*uint64 {
+	return []*uint64{&c.Launches, &c.Captures, &c.GraphLaunches, &c.GraphNodes, &c.Blocks, &c.Threads, &c.Barriers, &c.WarpOps,
+		&c.Waits, &c.UploadBytes, &c.DownloadBytes, &c.LoadBytes, &c.StoreBytes, &c.ClusterBarriers, &c.ClusterBytes}
+}

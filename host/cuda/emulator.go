@@ -23,12 +23,6 @@ type Counters struct {
 	ClusterBytes    uint64 // of shared memory of other blocks, by kernels
 }
 
-// values lists the counters in the order of kernels/emu/counters.h.
-func (c *Counters) values() []*uint64 {
-	return []*uint64{&c.Launches, &c.Captures, &c.GraphLaunches, &c.GraphNodes, &c.Blocks, &c.Threads, &c.Barriers, &c.WarpOps,
-		&c.Waits, &c.UploadBytes, &c.DownloadBytes, &c.LoadBytes, &c.StoreBytes, &c.ClusterBarriers, &c.ClusterBytes}
-}
-
 // Counters reads what the emulator counted; false on a real device.
 func (c *Context) Counters() (Counters, bool) {
 	var n Counters

@@ -14,14 +14,14 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-func TestConformance(t *testing.T) { conformance(t, gpu.KernelsAuto) }
+func TestConformance(t *testing.T) { conformance(t, gpu.Options{}, chosen(t)) }
 
 // TestConformanceWavefront is for the layers that take sweeps by themselves.
 func TestConformanceWavefront(t *testing.T) {
 	if testing.Short() && gputest.Open(t).Device().Emulated {
 		t.Skip("left out: the suite with a launch a wavefront everywhere; TestRecurrent has both families of every layer")
 	}
-	conformance(t, gpu.KernelsWavefront)
+	conformance(t, gpu.Options{Kernels: gpu.KernelsWavefront}, chosen(t))
 }
 
 // TestConformanceCluster runs a part of the small checks, of those models whose
@@ -37,7 +37,7 @@ func TestConformanceCluster(t *testing.T) {
 				t.Skip("no cluster kernels for this model")
 			}
 		}
-		return fitting{newEngine(t, m, gpu.KernelsCluster), t}
+		return fitting{newEngine(t, m, gpu.Options{Kernels: gpu.KernelsCluster}), t}
 	}, part(5))
 }
 
@@ -55,16 +55,32 @@ func (e fitting) Plan(samples []grid.Shape, c engine.Capacity) (engine.Plan, err
 	return p, err
 }
 
-func newEngine(t testing.TB, m *nn.Model, kernels gpu.KernelFamily) engine.Engine {
-	e, err := gpu.New(m, gpu.Options{Context: gputest.Open(t), Kernels: kernels})
+// TestConformanceRecompute is a sixth of the suite: TestRecomputeGivesTheSameBits
+// has the rest.
+func TestConformanceRecompute(t *testing.T) {
+	if testing.Short() && gputest.Open(t).Device().Emulated {
+		t.Skip("left out: layers that compute their gates again; TestRecomputeGivesTheSameBits has them")
+	}
+	var some []enginetest.Check
+	for i, c := range chosen(t) {
+		if i%6 == 0 || strings.Contains(c.Name, "non-finite") {
+			some = append(some, c)
+		}
+	}
+	conformance(t, gpu.Options{Recompute: true}, some)
+}
+
+func newEngine(t testing.TB, m *nn.Model, o gpu.Options) engine.Engine {
+	o.Context = gputest.Open(t)
+	e, err := gpu.New(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
 
-func conformance(t *testing.T, kernels gpu.KernelFamily) {
-	enginetest.RunChecks(t, func(t testing.TB, m *nn.Model) engine.Engine { return newEngine(t, m, kernels) }, chosen(t))
+func conformance(t *testing.T, o gpu.Options, checks []enginetest.Check) {
+	enginetest.RunChecks(t, func(t testing.TB, m *nn.Model) engine.Engine { return newEngine(t, m, o) }, checks)
 }
 
 // chosen is the part of the suite that runs here: all of it, but on the emulator

@@ -22,6 +22,9 @@ type Options struct {
 	Context *cuda.Context
 	// Kernels forces a family of recurrent kernels; KernelsAuto is none.
 	Kernels KernelFamily
+	// Recompute the gates of mdlstm layers in the backward pass instead of keeping
+	// them: less memory, more time; see stretches.go.
+	Recompute bool
 	// Precision is that of products; none is Float32.
 	Precision Precision
 }
@@ -134,6 +137,9 @@ func (e *Engine) start() (err error) {
 	files := []string{"arena", "gemm", "head", "loss", "optimizer", "outer", "rows"}
 	if e.options.Precision.tensor() {
 		files = append(files, "gemm_mma", "outer_mma")
+	}
+	if e.options.Precision == BF16 {
+		files = append(files, "store")
 	}
 	return e.kernels.Load(files...)
 }

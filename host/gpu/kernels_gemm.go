@@ -17,8 +17,11 @@ const (
 	Sigmoid
 )
 
-// accumulateFlag is kAccumulate in kernels/gemm.cu.
-const accumulateFlag = 4
+// Flags of kernels/gemm.cu: kAccumulate, kScatter.
+const (
+	accumulateFlag = 4
+	scatterFlag    = 8
+)
 
 // ProductArgs are the arguments of [Kernels.Product]: T rows of a gathered
 // matrix times weights.
@@ -28,8 +31,9 @@ const accumulateFlag = 4
 // Either Products = Q at once, p = q, or one product of Segments = S terms side
 // by side, p = s.
 type ProductArgs struct {
-	Rows     cuda.Address // int32 [1]: T, at most Capacity
-	Capacity int
+	Rows     cuda.Address // int32 [1]: T
+	First    cuda.Address // int32 [1]: F, the first row; 0: F = 0. Row r has row r-F of Out
+	Capacity int          // T - F is at most that
 
 	A     cuda.Address // rows of AWidth values of which K are read
 	Index cuda.Address // int32 [P, IndexRows] row of A that row r reads; 0: row r
@@ -46,6 +50,9 @@ type ProductArgs struct {
 	Products, Segments int // 0 means 1; one of them is 1
 	Activation         Activation
 	Accumulate         bool
+	// Scatter: row r reads row r-F of A and has row Index[p, r] of Out, which no
+	// other row of the product has.
+	Scatter bool
 	// Precision is that of a layer on tensor cores, else none; products too small
 	// for them are float32 all the same.
 	Precision Precision
@@ -115,6 +122,9 @@ func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
 		within("Segments", a.Segments, 1, math.MaxInt32).within("Activation", int(a.Activation), int(Linear), int(Sigmoid)).
 		product("Segments·K", a.Segments, a.K).
 		present("Rows", a.Rows).present("A", a.A).present("B", a.B).present("Out", a.Out)
+	if a.Scatter {
+		c.present("Index", a.Index)
+	}
 	if a.Index != 0 {
 		c.within("IndexRows", a.IndexRows, a.Capacity, math.MaxInt32)
 	}
@@ -145,7 +155,10 @@ func (k *Kernels) product(s *cuda.Stream, name string, a ProductArgs) error {
 	if a.Accumulate {
 		flags |= accumulateFlag
 	}
-	return k.launch(s, name, grid, shared, ptr(a.A), ptr(a.Index), ptr(a.B), ptr(a.Bias), ptr(a.Out), ptr(a.Rows),
+	if a.Scatter {
+		flags |= scatterFlag
+	}
+	return k.launch(s, name, grid, shared, ptr(a.A), ptr(a.Index), ptr(a.B), ptr(a.Bias), ptr(a.Out), ptr(a.Rows), ptr(a.First),
 		i32(a.K), i32(a.N), i32(a.AWidth), i32(a.ARows), i32(a.IndexRows), i32(a.OutRows), i32(a.Segments), i32(flags))
 }
 

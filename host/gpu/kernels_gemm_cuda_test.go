@@ -219,3 +219,68 @@ func TestProductRefused(t *testing.T) {
 		t.Errorf("257 outputs: %v", err)
 	}
 }
+
+// TestProductRange: rows F … T-1 by themselves have the bits of all rows at
+// once, gathered from A to the first rows of Out, or from the first rows of A
+// scattered over Out; other rows stay.
+func TestProductRange(t *testing.T) {
+	b := newBench(t)
+	const first, end, capacity, k, q = 70, 203, 210, 9, 2
+	for _, kernel := range productKernels {
+		for _, n := range []int{5, 84} {
+			t.Run(fmt.Sprintf("%s/N=%d", kernel, n), func(t *testing.T) {
+				b := b.with(t)
+				r := newSource(uint64(n))
+				a, weights, bias := r.floats(capacity*k), r.floats(q*k*n), r.floats(q*n)
+				var index []int32 // each row once
+				for range q {
+					for i := range capacity {
+						index = append(index, int32((i*11+3)%capacity))
+					}
+				}
+				args := ProductArgs{
+					Rows: b.ints("rows", end).Address(), Capacity: capacity, A: b.floats("A", a).Address(), B: b.floats("B", weights).Address(),
+					Index: b.ints("index", index...).Address(), Bias: b.floats("bias", bias).Address(),
+					K: k, N: n, AWidth: k, IndexRows: capacity, OutRows: capacity, Products: q,
+				}
+				run := func(name string, values []float32) []float32 {
+					out := b.floats(name, values)
+					args.Out = out.Address()
+					b.must(b.k.product(b.s, kernel, args))
+					return out.Values()
+				}
+				all := run("all", make([]float32, q*capacity*n))
+
+				args.First, args.OutRows, args.Capacity = b.ints("first", first).Address(), end-first+1, end-first
+				part := run("part", gputest.NaNs(q*args.OutRows*n))
+				for p := range q {
+					if !slices.Equal(part[p*args.OutRows*n:][:(end-first)*n], all[(p*capacity+first)*n:][:(end-first)*n]) {
+						t.Fatalf("product %d: other bits than all rows at once", p)
+					}
+					if last := part[((p+1)*args.OutRows-1)*n:][:n]; last[0] == last[0] {
+						t.Fatalf("product %d: the row behind the last was written", p)
+					}
+				}
+
+				args.Products, args.OutRows, args.Bias, args.Accumulate = 1, capacity, 0, true
+				args.Index, args.First, args.Rows = 0, 0, b.ints("few rows", end-first).Address()
+				straight := run("straight", make([]float32, capacity*n))
+				args.Index, args.First, args.Rows = b.ints("index", index...).Address(), b.ints("first", first).Address(), b.ints("rows", end).Address()
+				args.Scatter = true
+				ones := make([]float32, capacity*n)
+				for i := range ones {
+					ones[i] = 1
+				}
+				scattered, want := run("scattered", ones), slices.Clone(ones)
+				for row := first; row < end; row++ {
+					for j := range n {
+						want[int(index[row])*n+j] = straight[(row-first)*n+j] + 1
+					}
+				}
+				if !slices.Equal(scattered, want) {
+					t.Error("scattered: other values")
+				}
+			})
+		}
+	}
+}

@@ -35,6 +35,14 @@ type OuterArgs struct {
 	// Precision is that of a layer on tensor cores, else none.
 	Precision Precision
 
+	// A stretch of rows, wave[Begin] … wave[End]-1, whose first is row 0 of DZ; the
+	// stretches of a batch come one after the other, the last first. Wave = 0: all
+	// rows at once. Partial gets the bits of all rows at once.
+	// Behind DZ lie [2, Directions, CarryRows, N] more, kept between the stretches.
+	Wave       cuda.Address // int32 [wavefronts+1] first row of each
+	Begin, End int
+	Parity     int // 0 and 1 in turns
+
 	most int // slots; 0: a function of the shapes (tests have one slot of many rows)
 }
 
@@ -105,6 +113,10 @@ const (
 	outerLeast    = 64
 	outerDepth    = 16
 	outerChunk    = 128
+
+	// CarryRows is how many rows of dz a stretch may leave for the one before:
+	// kOuterChain in kernels/outer.cu.
+	CarryRows = 512
 )
 
 // mostSlots is S, into how many slots the rows of a large batch are split: a
@@ -135,10 +147,16 @@ func (k *Kernels) Outer(s *cuda.Stream, a OuterArgs) error { return k.outer(s, a
 func (k *Kernels) outer(s *cuda.Stream, tile outerTile, a OuterArgs) error {
 	c := checking(tile.kernel).positive("Capacity", a.Capacity).within("Directions", a.Directions, 1, maxGridYZ).
 		positive("K", a.K).positive("N", a.N).within("Axes", a.Axes, 0, grid.MaxAxes).
-		within("XWidth", a.XWidth, a.K, math.MaxInt32).within("DZRows", a.DZRows, a.Capacity, math.MaxInt32).
+		within("XWidth", a.XWidth, a.K, math.MaxInt32).within("DZRows", a.DZRows, 1, math.MaxInt32).within("Parity", a.Parity, 0, 1).
 		present("Rows", a.Rows).present("X", a.X).present("DZ", a.DZ).present("Partial", a.Partial)
 	if a.Index != 0 || a.Axes > 0 {
 		c.within("TableRows", a.TableRows, a.Capacity, math.MaxInt32)
+	}
+	if a.Wave == 0 {
+		c.within("DZRows", a.DZRows, a.Capacity, math.MaxInt32)
+	} else {
+		c.within("End", a.End, a.Begin, math.MaxInt32-1).
+			product("rows of dz", a.Directions, a.DZRows+2*CarryRows)
 	}
 	if a.Axes > 0 {
 		c.positive("Hidden", a.Hidden).present("H", a.H).present("Input", a.Input).present("Pred", a.Pred).
@@ -161,7 +179,8 @@ func (k *Kernels) outer(s *cuda.Stream, tile outerTile, a OuterArgs) error {
 	blocks := cuda.Dim{X: tile.count(a.N, a.columns()), Y: a.Slots(), Z: a.Directions}
 	return k.launch(s, tile.kernel, blocks, tile.shared(a.Axes), ptr(a.X), ptr(a.Index), ptr(a.H), ptr(a.Input), ptr(a.Pred), ptr(a.DZ),
 		ptr(a.Partial), ptr(a.Rows), i32(a.K), i32(a.Hidden), i32(a.Axes), i32(a.N), i32(a.XWidth), i32(a.HWidth),
-		i32(a.TableRows), i32(a.PredRows), i32(a.DZRows), i32(a.mostSlots()), i32(tail))
+		i32(a.TableRows), i32(a.PredRows), i32(a.DZRows), i32(a.mostSlots()), i32(tail),
+		ptr(a.Wave), ptr(a.DZ+cuda.Address(4*a.Directions*a.DZRows*a.N)), i32(a.Begin), i32(a.End), i32(a.Parity))
 }
 
 // ReduceJobs are the jobs that add the slots in Partial into gradients with the

@@ -89,13 +89,18 @@ func (p *plan) add(i int, at *field) (*field, error) {
 
 // newLevel adds a grid with room in proportion to the plan's capacity.
 func (p *plan) newLevel(axes int, shapes []grid.Shape) *level {
-	l := &level{axes: axes, shapes: shapes, room: room{p.capacity.Rows, p.capacity.Wavefronts, p.capacity.Samples}}
+	l := &level{axes: axes, shapes: shapes, room: room{rows: p.capacity.Rows, waves: p.capacity.Wavefronts, samples: p.capacity.Samples}}
 	if len(p.levels) > 0 {
 		first := p.levels[0]
 		l.room = roomFor(shapes).scaled(roomFor(first.shapes), first.room)
 	}
 	if i := len(p.levels); i < len(p.least) {
 		l.room = l.room.with(p.least[i])
+	}
+	if p.e.inStretches() {
+		l.limitLine()
+	} else {
+		l.line = 0
 	}
 	p.levels = append(p.levels, l)
 	return l

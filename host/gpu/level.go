@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"math"
+	"slices"
 
 	"mdlstm-gpu/host/grid"
 )
@@ -11,19 +12,29 @@ type room struct {
 	rows    int // C
 	waves   int
 	samples int
+	line    int // rows of the largest wavefront; 0: any
 }
 
 func (r room) holds(s *grid.Schedule) bool {
-	return s.Rows <= r.rows && s.Wavefronts <= r.waves && s.Samples <= r.samples
+	return s.Rows <= r.rows && s.Wavefronts <= r.waves && s.Samples <= r.samples && (r.line == 0 || waveOf(s) <= r.line)
 }
 
 // with is room for both.
 func (r room) with(o room) room {
-	return room{max(r.rows, o.rows), max(r.waves, o.waves), max(r.samples, o.samples)}
+	return room{max(r.rows, o.rows), max(r.waves, o.waves), max(r.samples, o.samples), max(r.line, o.line)}
 }
 
 // roomOf is the room that one schedule takes.
-func roomOf(s *grid.Schedule) room { return room{s.Rows, s.Wavefronts, s.Samples} }
+func roomOf(s *grid.Schedule) room { return room{s.Rows, s.Wavefronts, s.Samples, waveOf(s)} }
+
+// waveOf is the rows of a schedule's largest wavefront.
+func waveOf(s *grid.Schedule) (most int) {
+	for t := range s.Wavefronts {
+		from, to := s.Range(t, 0, s.Samples)
+		most = max(most, to-from)
+	}
+	return most
+}
 
 // roomFor is the room that samples take, without their schedule.
 func roomFor(shapes []grid.Shape) room {
@@ -39,10 +50,25 @@ func roomFor(shapes []grid.Shape) room {
 	return r
 }
 
+// waveFor bounds the rows of the largest wavefront of samples, exactly for equal
+// sizes of two axes: the product of all sides but the longest.
+func waveFor(shapes []grid.Shape) (n int) {
+	for _, s := range shapes {
+		if len(s) == 0 {
+			n++
+			continue
+		}
+		n += s.Cells() / slices.Max(s)
+	}
+	return n
+}
+
+// grow is n·to/of, rounded up.
+func grow(n, of, to int) int { return int((int64(n)*int64(to) + int64(of) - 1) / int64(of)) }
+
 // scaled is the room of a deeper grid when the first has more than a batch of
 // these samples takes.
 func (r room) scaled(first, capacity room) room {
-	grow := func(n, of, to int) int { return int((int64(n)*int64(to) + int64(of) - 1) / int64(of)) }
 	return room{
 		rows:    min(grow(r.rows, first.rows, capacity.rows), capacity.rows),
 		waves:   min(grow(r.waves, first.waves, capacity.waves), capacity.waves),
@@ -75,6 +101,16 @@ type level struct {
 	start array // int32 [waves, samples+1]
 	pred  array // int32 [D, rows]
 	succ  array
+}
+
+// limitLine gives the level room for the largest wavefront of samples like those
+// that the plan is made for.
+func (l *level) limitLine() {
+	n := l.samples // lines, behind a view
+	if l.shapes != nil {
+		n = grow(waveFor(l.shapes), roomFor(l.shapes).rows, l.rows)
+	}
+	l.line = min(max(l.line, n), l.largestWave(l.axes))
 }
 
 // walk takes the tables of an mdlstm layer.

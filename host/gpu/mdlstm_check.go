@@ -1,26 +1,48 @@
 package gpu
 
-import "mdlstm-gpu/host/engine/nonfinite"
+import (
+	"errors"
+
+	"mdlstm-gpu/host/engine/nonfinite"
+)
 
 // checkRows is how many rows are copied to the host at a time.
 const checkRows = 1 << 14
 
-// check looks at gates, cell and output, wavefront by wavefront.
+// check looks at gates, cell and output, wavefront by wavefront. A layer of
+// several stretches computes them again one by one.
 func (s *recurrentStage) check() (string, error) {
-	h, n, c := s.Hidden, s.Gates*s.Hidden, s.in.rows
-	gates, cells := make([][]float32, len(s.directions)), make([][]float32, len(s.directions))
 	outputs := make([]float32, s.in.sched.Rows*s.h.width)
 	if err := s.h.data.download(outputs, 0); err != nil {
 		return "", err
 	}
-	for from := 0; from < s.in.sched.Rows; from += checkRows {
-		rows := min(checkRows, s.in.sched.Rows-from)
-		for q := range s.directions {
-			gates[q], cells[q] = make([]float32, rows*n), make([]float32, rows*h)
-			if err := s.gates.download(gates[q], (q*c+from)*n); err != nil {
+	for i := range s.stretches() {
+		if s.stretches() > 1 {
+			if err := errors.Join(s.walk(s.p.e.stream, i, false), s.p.e.stream.Wait()); err != nil {
 				return "", err
 			}
-			if err := s.cell.download(cells[q], (q*(c+1)+from)*h); err != nil {
+		}
+		if where, err := s.checkStretch(i, outputs); where != "" || err != nil {
+			return where, err
+		}
+	}
+	return "", nil
+}
+
+// checkStretch looks at the rows of stretch i, which the arrays hold.
+func (s *recurrentStage) checkStretch(i int, outputs []float32) (string, error) {
+	h, n, room := s.Hidden, s.Gates*s.Hidden, s.shape.room()
+	kept := s.shape.Stretch.kept() * s.shape.Stretch.Line // rows of cell before those of the stretch
+	gates, cells := make([][]float32, len(s.directions)), make([][]float32, len(s.directions))
+	first, end := s.rowsOf(i)
+	for from := first; from < end; from += checkRows {
+		rows := min(checkRows, end-from)
+		for q := range s.directions {
+			gates[q], cells[q] = make([]float32, rows*n), make([]float32, rows*h)
+			if err := s.gates.download(gates[q], (q*room+from-first)*n); err != nil {
+				return "", err
+			}
+			if err := s.cell.download(cells[q], (q*(kept+room+1)+kept+from-first)*h); err != nil {
 				return "", err
 			}
 		}
@@ -34,6 +56,18 @@ func (s *recurrentStage) check() (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// rowsOf is the rows of stretch i of the batch.
+func (s *recurrentStage) rowsOf(i int) (first, end int) {
+	b := s.in.sched
+	begin, last := s.shape.stretch(i)
+	if begin >= b.Wavefronts {
+		return b.Rows, b.Rows
+	}
+	first, _ = b.Range(begin, 0, b.Samples)
+	_, end = b.Range(min(last, b.Wavefronts)-1, 0, b.Samples)
+	return first, end
 }
 
 // checkRow looks at one row of one direction.

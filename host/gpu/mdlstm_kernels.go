@@ -140,10 +140,16 @@ func largestPart(b *grid.Schedule) int {
 }
 
 // partialLength is room for the sums of any family.
-func (r *recurrentKernels) partialLength() (n int) {
+func (r *recurrentKernels) partialLength() int { return r.most((*Recurrent).PartialLength) }
+
+// sumsLength is room for the sums of any family between two stretches.
+func (r *recurrentKernels) sumsLength() int { return r.most((*Recurrent).SumsLength) }
+
+// most is the most that any family wants.
+func (r *recurrentKernels) most(length func(*Recurrent) int) (n int) {
 	for _, k := range append([]*Recurrent{r.waves, r.sweeps}, r.clusters...) {
 		if k != nil {
-			n = max(n, k.PartialLength())
+			n = max(n, length(k))
 		}
 	}
 	return n

@@ -18,8 +18,10 @@ const (
 	TF32x3 Precision = "tf32x3"
 	// TF32 rounds each factor to TF32, 11 significant bits, to nearest.
 	TF32 Precision = "tf32"
-	// BF16 is TF32 with the gates that forward keeps for backward in bfloat16, of 8
-	// significant bits: three products would be lost on what is stored so.
+	// BF16 is TF32 with what forward keeps for backward in bfloat16, of 8 significant
+	// bits, in layers of any size (kernels/store.cu): three products would be lost on
+	// what is stored so. Outputs and loss are those of TF32, and with
+	// [Options.Recompute], which keeps nothing, gradients, too.
 	BF16 Precision = "bf16"
 )
 
@@ -53,8 +55,6 @@ func (p Precision) usable(capability int) error {
 		return fmt.Errorf("precision %q: want one of %v", string(p), Precisions)
 	case capability < tensorCapability:
 		return fmt.Errorf("precision %s: the GPU has compute capability %d.%d, and TF32 tensor cores are in 8.0 and newer: use float32", p, capability/10, capability%10)
-	case p == BF16:
-		return fmt.Errorf("precision %s: gates cannot be kept in bfloat16 yet: use %s", p, TF32)
 	}
 	return nil
 }

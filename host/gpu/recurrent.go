@@ -40,6 +40,7 @@ type RecurrentShape struct {
 
 	Kernels   KernelFamily
 	Precision Precision // of products
+	Stretch   Stretch   // zero: everything is kept
 	// Blocks is how many blocks a cluster has, 2, 4 or 8; 0 is as many as the model
 	// takes for fastest. Other families have none.
 	Blocks int
@@ -58,7 +59,9 @@ type RecurrentTensors struct {
 
 // RecurrentArgs are the device arrays of one mdlstm layer: C rows of room, R
 // directions, D axes, H hidden, G = D+3 gates; float32 but for the tables. Row C
-// is the row of zeros: it is zero in H, Cell, DHPred and DCPred, and stays so.
+// is the row of zeros: it is zero in H, Cell, DHPred and DCPred, and stays so. The
+// arrays from Gates to DCPred have other rows where there are stretches: see
+// [Stretch].
 type RecurrentArgs struct {
 	// Tables of the schedule, int32.
 	Wave       cuda.Address // [Wavefronts+1] first row of each wavefront, T from the last one on
@@ -87,6 +90,7 @@ type RecurrentArgs struct {
 	Grads  RecurrentTensors // += by ReduceJobs
 
 	Partial cuda.Address // [PartialLength] scratch between Backward and ReduceJobs
+	Sums    cuda.Address // [SumsLength] scratch of Backward between two stretches
 }
 
 // Recurrent computes the wavefronts of one mdlstm layer of one plan. What comes
@@ -158,6 +162,9 @@ func (k *Kernels) newRecurrent(s RecurrentShape) (*Recurrent, error) {
 	if s.Clip > 0 {
 		r.clip = float64(s.Clip)
 	}
+	if c = s.Stretch.check(&s, c); c.err != nil {
+		return nil, c.err
+	}
 	pick, err := chooseKernels(&s, k.c.Device())
 	if err != nil {
 		return nil, err
@@ -212,7 +219,9 @@ func (r *Recurrent) family() KernelFamily {
 }
 
 // variant tells launches apart that a graph records.
-func (r *Recurrent) variant() string { return fmt.Sprintf("%s×%d", r.Kernels()[0], r.blocks) }
+func (r *Recurrent) variant() string {
+	return fmt.Sprintf("%s×%d/%d", r.Kernels()[0], r.blocks, r.shape.Stretch.Waves)
+}
 
 // files are the modules of the layer's kernels.
 func (r *Recurrent) files() []string {
@@ -227,8 +236,8 @@ func (r *Recurrent) files() []string {
 	return []string{"wave", "wave_" + r.shape.Cell}
 }
 
-// Sweeps says whether a pass is one launch. Then DHPred and DCPred are not
-// used.
+// Sweeps says whether a stretch is one launch. Then DHPred and DCPred are not
+// used, but between stretches.
 func (r *Recurrent) Sweeps() bool { return r.sweeps }
 
 // kernel is the name of a kernel of this cell and tile.
@@ -288,31 +297,45 @@ func (r *Recurrent) sumsOf() int {
 // that need none.
 func (r *Recurrent) PartialLength() int { return r.shape.Directions * r.slots * r.sumsOf() }
 
-// Forward queues all wavefronts. Gates holds the input projection when it
-// begins.
-func (r *Recurrent) Forward(s *cuda.Stream, a *RecurrentArgs) error {
+// Forward queues the wavefronts of stretch i. Gates holds their input projection
+// when it begins. With keep it leaves behind what the stretches around it need:
+// it is wanted in the first pass over them.
+func (r *Recurrent) Forward(s *cuda.Stream, a *RecurrentArgs, i int, keep bool) error {
 	if err := r.check(a, false); err != nil {
 		return err
 	}
-	if r.sweeps {
-		return r.sweepForward(s, a)
+	begin, end := r.shape.stretch(i)
+	if begin == end {
+		return nil // beyond the room of these kernels, and so of the batch
 	}
-	for t := range r.shape.Wavefronts {
-		if err := r.forward(s, a, t); err != nil {
+	keeps := -1
+	if keep && i < r.shape.Stretch.kept() {
+		keeps = i
+	}
+	if r.sweeps {
+		return r.sweepForward(s, a, begin, end, keeps)
+	}
+	for t := begin; t < end; t++ {
+		keep := -1
+		if t == end-1 {
+			keep = keeps
+		}
+		if err := r.forward(s, a, t, keep); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Recurrent) forward(s *cuda.Stream, a *RecurrentArgs, t int) error {
-	q := &r.shape
+func (r *Recurrent) forward(s *cuda.Stream, a *RecurrentArgs, t, keep int) error {
+	q, x := &r.shape, &r.shape.Stretch
+	stretch := x.arguments(q, t)
 	common := []cuda.Argument{ptr(a.Wave), ptr(a.Pred), ptr(a.Input), ptr(a.HHT), ptr(a.H), ptr(a.Gates)}
-	sizes := []cuda.Argument{i32(t), i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
+	sizes := []cuda.Argument{i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
 	grid, name, shared, units := cuda.Dim{X: r.slots, Y: blocksOf(q.Hidden, r.units), Z: q.Directions}, r.kernel("forward"), r.shared, r.units
 	if r.splitForward() {
 		products, bytes := r.productGrid(q.gates() * q.Hidden)
-		if err := r.k.launch(s, r.products("wave_products"), products, bytes, slices.Concat(common, sizes)...); err != nil {
+		if err := r.k.launch(s, r.products("wave_products"), products, bytes, slices.Concat(common, []cuda.Argument{i32(t), stretch[0], stretch[1]}, sizes)...); err != nil {
 			return err
 		}
 		name, shared, units = r.kernel("gates"), 0, r.cellUnits()
@@ -326,7 +349,7 @@ func (r *Recurrent) forward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	case nn.CellGraves:
 		common = append(common, ptr(p.PeepholeF), ptr(p.PeepholeI), ptr(p.PeepholeO))
 	}
-	return r.k.launch(s, name, grid, shared, slices.Concat(common, sizes, []cuda.Argument{i32(units), f32(float64(q.ForgetBias))})...)
+	return r.k.launch(s, name, grid, shared, slices.Concat(common, []cuda.Argument{i32(t)}, stretch, []cuda.Argument{i32(keep)}, sizes, []cuda.Argument{i32(units), f32(float64(q.ForgetBias))})...)
 }
 
 // cellUnits is how many units a block of wave_<cell>_gates and _dgates takes:
@@ -338,16 +361,21 @@ func (r *Recurrent) cellUnits() int {
 	return waveCellUnits
 }
 
-// Backward queues all wavefronts from the last to the first. DH holds the
-// gradient of H when it begins.
-func (r *Recurrent) Backward(s *cuda.Stream, a *RecurrentArgs) error {
+// Backward queues the wavefronts of stretch i from the last to the first, after
+// those of stretch i+1 and on what Forward left of them. DH holds the gradient of
+// H when it begins.
+func (r *Recurrent) Backward(s *cuda.Stream, a *RecurrentArgs, i int) error {
 	if err := r.check(a, true); err != nil {
 		return err
 	}
-	if r.sweeps {
-		return r.sweepBackward(s, a)
+	begin, end := r.shape.stretch(i)
+	if begin == end {
+		return nil
 	}
-	for t := r.shape.Wavefronts - 1; t >= 0; t-- {
+	if r.sweeps {
+		return r.sweepBackward(s, a, begin, end)
+	}
+	for t := end - 1; t >= begin; t-- {
 		if err := r.backward(s, a, t); err != nil {
 			return err
 		}
@@ -359,7 +387,8 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	q := &r.shape
 	list := []cuda.Argument{ptr(a.Wave), ptr(a.Pred), ptr(a.Succ), ptr(a.Input), ptr(a.HHB), ptr(a.DH), ptr(a.Gates), ptr(a.Cell),
 		ptr(a.TanhCell), ptr(a.DHPred), ptr(a.DCPred)}
-	sizes := []cuda.Argument{i32(t), i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
+	stretch := q.Stretch.arguments(q, t)
+	sizes := []cuda.Argument{i32(q.Rows), i32(q.Hidden), i32(q.Axes)}
 	grid, name, shared, units := cuda.Dim{X: r.slots, Y: 1, Z: q.Directions}, r.kernel("backward"), r.shared, q.Hidden
 	if r.split {
 		name, shared, units = r.kernel("dgates"), 0, r.cellUnits()
@@ -379,12 +408,12 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 		list = append(list, ptr(p.PeepholeF), ptr(p.PeepholeI), ptr(p.PeepholeO), ptr(a.Partial))
 		end = append(end, i32(zero))
 	}
-	if err := r.k.launch(s, name, grid, shared, slices.Concat(list, sizes, end)...); err != nil || !r.split {
+	if err := r.k.launch(s, name, grid, shared, slices.Concat(list, []cuda.Argument{i32(t)}, stretch, sizes, end)...); err != nil || !r.split {
 		return err
 	}
 	grid, bytes := r.productGrid(q.Axes * q.Hidden)
 	return r.k.launch(s, r.products("wave_dproducts"), grid, bytes,
-		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred)}, sizes)...)
+		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred), i32(t)}, stretch[:3], sizes)...)
 }
 
 // ReduceJobs are the jobs that end the gradients of norms and peepholes: they
@@ -418,11 +447,14 @@ func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
 	}
 	if backward {
 		c.present("Succ", a.Succ).present("DH", a.DH).present("HHB", a.HHB)
-		if !r.sweeps {
+		if !r.sweeps || r.shape.Stretch.kept() > 0 {
 			c.present("DHPred", a.DHPred).present("DCPred", a.DCPred)
 		}
 		if r.sumsOf() > 0 {
 			c.present("Partial", a.Partial)
+		}
+		if r.SumsLength() > 0 {
+			c.present("Sums", a.Sums)
 		}
 	} else {
 		c.present("H", a.H).present("HHT", a.HHT)

@@ -179,7 +179,7 @@ func TestClusterCost(t *testing.T) {
 					kernels: KernelsCluster, blocks: x.blocks,
 				}))
 				if pass == "backward" {
-					if err := r.layer.Forward(r.s, &r.args); err != nil {
+					if err := r.layer.Forward(r.s, &r.args, 0, true); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -190,8 +190,11 @@ func TestClusterCost(t *testing.T) {
 				if !ok {
 					t.Skip("only the emulator counts")
 				}
-				run := map[string]func(*cuda.Stream, *RecurrentArgs) error{"forward": r.layer.Forward, "backward": r.layer.Backward}[pass]
-				if err := errors.Join(run(r.s, &r.args), r.s.Wait()); err != nil {
+				run := map[string]func() error{
+					"forward":  func() error { return r.layer.Forward(r.s, &r.args, 0, true) },
+					"backward": func() error { return r.layer.Backward(r.s, &r.args, 0) },
+				}[pass]
+				if err := errors.Join(run(), r.s.Wait()); err != nil {
 					t.Fatal(err)
 				}
 				after, _ := c.Counters()

@@ -23,7 +23,7 @@ func costOf(t *testing.T, c *cuda.Context, k *Kernels, run recurrentCase, pass s
 	t.Helper()
 	r := newRecurrentRun(t, c, k, newTruth(t, run))
 	if pass == "backward" {
-		if err := r.layer.Forward(r.s, &r.args); err != nil {
+		if err := r.layer.Forward(r.s, &r.args, 0, true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,9 +36,9 @@ func costOf(t *testing.T, c *cuda.Context, k *Kernels, run recurrentCase, pass s
 	}
 	var err error
 	if pass == "forward" {
-		err = r.layer.Forward(r.s, &r.args)
+		err = r.layer.Forward(r.s, &r.args, 0, true)
 	} else {
-		err = r.layer.Backward(r.s, &r.args)
+		err = r.layer.Backward(r.s, &r.args, 0)
 	}
 	if err == nil {
 		err = r.s.Wait()

@@ -48,7 +48,7 @@ func sizeSweep(s *RecurrentShape) sweep {
 	}
 	weights := s.Axes * w.lanes * s.gates() * w.lanes
 	w.forward = 4 * (weights + 4*(w.line+1)*(w.lanes+4) + 2*s.Wavefronts)
-	w.backward = 4 * (weights + sweepThreads*s.gates() + 4*s.Axes*(w.line+1)*w.lanes + 2*s.Wavefronts)
+	w.backward = 4 * (weights + sweepThreads*s.gates() + 4*s.Axes*(w.line+1)*w.lanes + 2*s.Wavefronts + 4)
 	return w
 }
 
@@ -81,7 +81,13 @@ func (r *Recurrent) sweepSizes() []cuda.Argument {
 	return []cuda.Argument{i32(q.Wavefronts), i32(q.Samples), i32(q.Rows), i32(q.Hidden), i32(r.sweep.line)}
 }
 
-func (r *Recurrent) sweepForward(s *cuda.Stream, a *RecurrentArgs) error {
+// sweepStretch are the parameters of a stretch that both passes take.
+func (r *Recurrent) sweepStretch(begin, end int) []cuda.Argument {
+	x := r.shape.Stretch.arguments(&r.shape, begin)
+	return append([]cuda.Argument{x[0], i32(end)}, x[1:]...)
+}
+
+func (r *Recurrent) sweepForward(s *cuda.Stream, a *RecurrentArgs, begin, end, keep int) error {
 	q, p := &r.shape, &a.Params
 	list := []cuda.Argument{ptr(a.Start), ptr(a.Pred)}
 	if r.blocks > 1 {
@@ -94,17 +100,20 @@ func (r *Recurrent) sweepForward(s *cuda.Stream, a *RecurrentArgs) error {
 	case nn.CellGraves:
 		list = append(list, ptr(p.PeepholeF), ptr(p.PeepholeI), ptr(p.PeepholeO))
 	}
-	return r.launchSweep(s, "forward", r.sweep.forward, slices.Concat(list, r.sweepSizes(), []cuda.Argument{f32(float64(q.ForgetBias))}))
+	return r.launchSweep(s, "forward", r.sweep.forward,
+		slices.Concat(list, r.sweepStretch(begin, end), []cuda.Argument{i32(keep)}, r.sweepSizes(), []cuda.Argument{f32(float64(q.ForgetBias))}))
 }
 
-func (r *Recurrent) sweepBackward(s *cuda.Stream, a *RecurrentArgs) error {
+func (r *Recurrent) sweepBackward(s *cuda.Stream, a *RecurrentArgs, begin, end int) error {
 	q, p := &r.shape, &a.Params
-	list := []cuda.Argument{ptr(a.Start), ptr(a.Pred), ptr(a.Succ), ptr(a.Input), ptr(a.HHB), ptr(a.DH), ptr(a.Gates), ptr(a.Cell), ptr(a.TanhCell)}
+	list := []cuda.Argument{ptr(a.Start), ptr(a.Pred), ptr(a.Succ), ptr(a.Input), ptr(a.HHB), ptr(a.DH), ptr(a.Gates), ptr(a.Cell), ptr(a.TanhCell),
+		ptr(a.DHPred), ptr(a.DCPred)}
 	switch q.Cell {
 	case nn.CellLayerNorm:
-		list = append(list, ptr(a.Hat), ptr(a.CellHat), ptr(a.Inverse), ptr(p.GateWeight), ptr(p.CellWeight), ptr(a.Partial))
+		list = append(list, ptr(a.Hat), ptr(a.CellHat), ptr(a.Inverse), ptr(p.GateWeight), ptr(p.CellWeight), ptr(a.Partial), ptr(a.Sums))
 	case nn.CellGraves:
-		list = append(list, ptr(p.PeepholeF), ptr(p.PeepholeI), ptr(p.PeepholeO), ptr(a.Partial))
+		list = append(list, ptr(p.PeepholeF), ptr(p.PeepholeI), ptr(p.PeepholeO), ptr(a.Partial), ptr(a.Sums))
 	}
-	return r.launchSweep(s, "backward", r.sweep.backward, slices.Concat(list, r.sweepSizes(), []cuda.Argument{f32(r.clip)}))
+	return r.launchSweep(s, "backward", r.sweep.backward,
+		slices.Concat(list, r.sweepStretch(begin, end), r.sweepSizes(), []cuda.Argument{f32(r.clip)}))
 }
