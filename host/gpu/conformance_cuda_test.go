@@ -3,6 +3,7 @@
 package gpu_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -55,15 +56,20 @@ func (e fitting) Plan(samples []grid.Shape, c engine.Capacity) (engine.Plan, err
 	return p, err
 }
 
-// TestConformanceRecompute is a sixth of the suite: TestRecomputeGivesTheSameBits
-// has the rest.
+// TestConformanceRecompute is the checks of plans' rooms and a sixth of the suite,
+// of which a quarter unless all is asked for: TestRecomputeGivesTheSameBits has the
+// rest.
 func TestConformanceRecompute(t *testing.T) {
 	if testing.Short() && gputest.Open(t).Device().Emulated {
 		t.Skip("left out: layers that compute their gates again; TestRecomputeGivesTheSameBits has them")
 	}
+	every := 24
+	if os.Getenv("MDLSTM_CONFORMANCE") == "all" {
+		every = 6
+	}
 	var some []enginetest.Check
 	for i, c := range chosen(t) {
-		if i%6 == 0 || strings.Contains(c.Name, "non-finite") {
+		if i%every == 0 || strings.HasPrefix(c.Name, "plan/") || strings.Contains(c.Name, "non-finite") {
 			some = append(some, c)
 		}
 	}
