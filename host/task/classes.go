@@ -57,9 +57,9 @@ func ParseClasses(text string) (Classes, error) {
 		case c.Name == "":
 			return nil, fmt.Errorf("%.40q: class %d has no name", text, i)
 		case names[c.Name]:
-			return nil, fmt.Errorf("%.40q: the class %s comes twice", text, c.Name)
+			return nil, fmt.Errorf("%.40q: the class %.40q comes twice", text, c.Name)
 		case taken:
-			return nil, fmt.Errorf("%.40q: the classes %s and %s have the same value %d", text, other, c.Name, c.Value)
+			return nil, fmt.Errorf("%.40q: the classes %.40q and %.40q have the same value %d", text, other, c.Name, c.Value)
 		}
 		names[c.Name], values[c.Value] = true, c.Name
 		list[i] = c

@@ -39,8 +39,9 @@ func TestParseClasses(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"1": "want 2 to", "-4": "want 2 to", "99999999": "want 2 to", "": "has no name", "road": "1 classes",
-		"a,,b": "class 1 has no name", "a,a": "the class a comes twice", "a=1,b": "a and b have the same value 1",
-		"a=x,b": "want a name, or name=value", "a,b=99999999999": "name=value", "=3,b": "class 0 has no name",
+		"a,,b": "class 1 has no name", "a,a": `the class "a" comes twice`, "a=1,b": `"a" and "b" have the same value 1`,
+		"\r\xff,\r\xff": `the class "\xff" comes twice`,
+		"a=x,b":         "want a name, or name=value", "a,b=99999999999": "name=value", "=3,b": "class 0 has no name",
 	} {
 		_, err := ParseClasses(text)
 		checkError(t, err, want)
