@@ -122,6 +122,26 @@ func TestPartsTakeLittleMemory(t *testing.T) {
 	}
 }
 
+// TestPartsOfManyWorkers: more workers than runs of parts, more parts than workers.
+func TestPartsOfManyWorkers(t *testing.T) {
+	c, samples := oneLayer("plain", 1, 3, 2, 2), slices.Repeat([]grid.Shape{{5, 6}, {3, 2}}, 40)
+	b := makeBatch(1, 1, samples...)
+	one := open(t, c, Options{Threads: 1, part: 1})
+	_, want := gradients(t, one, b)
+	wantOut := outputs(t, one, b, engine.Capacity{Predict: true})
+	for _, threads := range []int{31, 33, 48, 64, 65} {
+		e := open(t, c, Options{Threads: threads, part: 1})
+		if _, got := gradients(t, e, b); !slices.Equal(got, want) {
+			t.Errorf("%d threads: other gradients", threads)
+		}
+		for _, predict := range []bool{false, true} {
+			if got := outputs(t, e, b, engine.Capacity{Predict: predict}); !slices.Equal(got, wantOut) {
+				t.Errorf("%d threads, predict only %v: other outputs", threads, predict)
+			}
+		}
+	}
+}
+
 // TestPartsWhereMemoryIsShort: one stack, whose work is shared, in the place of one
 // for each worker, with the same bits.
 func TestPartsWhereMemoryIsShort(t *testing.T) {

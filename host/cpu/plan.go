@@ -88,7 +88,7 @@ func roomFor(samples []grid.Shape, need, want engine.Capacity) []grid.Shape {
 func (e *Engine) newPlan(capacity engine.Capacity, predict bool, where place) *plan {
 	p := &plan{e: e, capacity: capacity, predict: predict, place: where}
 	p.scheduleJob, p.loadJob, p.inputJob = p.schedulePart, p.loadPart, p.loadChunk
-	p.runJob, p.addJob, p.predictJob = p.computeRun, p.addRuns, p.predictPart
+	p.runJob, p.addJob, p.predictJob = p.computeRun, p.addRuns, p.predictRun
 	return p
 }
 
@@ -393,12 +393,14 @@ func (p *plan) Gradients(a engine.Pass) (engine.Loss, error) {
 
 // computeRun adds up the gradients of a run of parts.
 func (p *plan) computeRun(run, worker int) {
-	k, n, runs := p.stacks[worker], len(p.parts), runsOf(len(p.parts))
+	k := p.stacks[worker]
 	sums := p.runSums(run)
 	clear(sums)
 	k.setSums(sums)
-	for i := run * n / runs; i < (run+1)*n/runs; i++ {
-		p.parts[i].err = k.gradients(&p.parts[i], p.pass, p.scale)
+	parts := p.run(run)
+	for i := range parts {
+		t := &parts[i]
+		t.err = k.gradients(t, p.pass, p.scale)
 	}
 }
 
@@ -438,24 +440,34 @@ func (p *plan) Predict(out []float32) (engine.Loss, error) {
 	}
 	p.pass.train = false
 	p.result = out
-	if p.apart() {
-		p.e.pool.run(len(p.parts), p.predictJob)
+	if runs := runsOf(len(p.parts)); p.apart() {
+		p.e.pool.run(runs, p.predictJob)
 	} else {
-		for i := range p.parts {
-			p.predictPart(i, 0)
+		for run := range runs {
+			p.predictRun(run, 0)
 		}
 	}
 	p.result = nil
 	return p.pooled()
 }
 
-func (p *plan) predictPart(task, worker int) {
-	t, out := &p.parts[task], p.result
-	if out != nil {
-		units := p.e.model.Units()
-		out = out[t.outCell*units : (t.outCell+t.out.Rows)*units]
+// predictRun computes the outputs of a run of parts.
+func (p *plan) predictRun(run, worker int) {
+	units := p.e.model.Units()
+	parts := p.run(run)
+	for i := range parts {
+		t, out := &parts[i], p.result
+		if out != nil {
+			out = out[t.outCell*units : (t.outCell+t.out.Rows)*units]
+		}
+		t.err = p.stacks[worker].outputs(t, p.pass, out)
 	}
-	t.err = p.stacks[worker].outputs(t, p.pass, out)
+}
+
+// run is the parts of a run.
+func (p *plan) run(run int) []part {
+	n, runs := len(p.parts), runsOf(len(p.parts))
+	return p.parts[run*n/runs : (run+1)*n/runs]
 }
 
 // FindNonFinite computes the loaded batch once more, because gradients have
