@@ -5,7 +5,6 @@ package cuda_test
 import (
 	"errors"
 	"math"
-	"os"
 	"strings"
 	"testing"
 
@@ -22,18 +21,7 @@ func mmaBench(t *testing.T) *bench {
 	if c.Device().Capability < 80 {
 		t.Skipf("%s has no TF32 tensor cores", c.Device().Name)
 	}
-	ptx, err := os.ReadFile("../../kernels/testdata/mma.80.ptx")
-	must(t, err)
-	m, err := c.Load("mma", string(ptx))
-	must(t, err)
-	s, err := c.NewStream()
-	must(t, err)
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), m.Close()); err != nil && c.Lost() == nil {
-			t.Error(err)
-		}
-	})
-	return &bench{c, t, m, s}
+	return newBenchOf(t, c, "mma.80.ptx")
 }
 
 // TestRoundTF32: to nearest, ties away from zero, and nothing is left of the

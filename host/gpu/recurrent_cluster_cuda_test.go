@@ -178,26 +178,7 @@ func TestClusterCost(t *testing.T) {
 					cell: nn.CellStable, shapes: []grid.Shape{x.shape}, directions: directions, inputs: 1, hidden: x.hidden, clip: 1,
 					kernels: KernelsCluster, blocks: x.blocks,
 				}))
-				if pass == "backward" {
-					if err := r.layer.Forward(r.s, &r.args, 0, true); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := r.s.Wait(); err != nil {
-					t.Fatal(err)
-				}
-				before, ok := c.Counters()
-				if !ok {
-					t.Skip("only the emulator counts")
-				}
-				run := map[string]func() error{
-					"forward":  func() error { return r.layer.Forward(r.s, &r.args, 0, true) },
-					"backward": func() error { return r.layer.Backward(r.s, &r.args, 0) },
-				}[pass]
-				if err := errors.Join(run(), r.s.Wait()); err != nil {
-					t.Fatal(err)
-				}
-				after, _ := c.Counters()
+				before, after := countersOf(t, c, r, pass)
 				forward, backward := crossings(r.sched, x.hidden, r.layer.sweep.lanes, x.blocks)
 				want := forward
 				if pass == "backward" {

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,15 +18,27 @@ import (
 // recurrentCost is what one pass over a layer takes.
 type recurrentCost struct{ launches, barriers, loaded, stored int }
 
-// costOf counts a pass, "forward" or "backward". Backward runs on what forward
-// left. counted is false where the emulator's build does not count bytes.
+// costOf counts a pass, "forward" or "backward". counted is false where the
+// emulator's build does not count bytes.
 func costOf(t *testing.T, c *cuda.Context, k *Kernels, run recurrentCase, pass string) (cost recurrentCost, counted bool) {
 	t.Helper()
-	r := newRecurrentRun(t, c, k, newTruth(t, run))
+	before, after := countersOf(t, c, newRecurrentRun(t, c, k, newTruth(t, run)), pass)
+	return recurrentCost{
+		launches: int(after.Launches - before.Launches), barriers: int(after.Barriers - before.Barriers),
+		loaded: int(after.LoadBytes - before.LoadBytes), stored: int(after.StoreBytes - before.StoreBytes),
+	}, after.StoreBytes > 0
+}
+
+// countersOf are the emulator's counters before and after a pass, "forward" or
+// "backward". Backward runs on what forward left.
+func countersOf(t *testing.T, c *cuda.Context, r *recurrentRun, pass string) (before, after cuda.Counters) {
+	t.Helper()
+	run := func() error { return r.layer.Forward(r.s, &r.args, 0, true) }
 	if pass == "backward" {
-		if err := r.layer.Forward(r.s, &r.args, 0, true); err != nil {
+		if err := run(); err != nil {
 			t.Fatal(err)
 		}
+		run = func() error { return r.layer.Backward(r.s, &r.args, 0) }
 	}
 	if err := r.s.Wait(); err != nil {
 		t.Fatal(err)
@@ -34,23 +47,11 @@ func costOf(t *testing.T, c *cuda.Context, k *Kernels, run recurrentCase, pass s
 	if !ok {
 		t.Skip("only the emulator counts")
 	}
-	var err error
-	if pass == "forward" {
-		err = r.layer.Forward(r.s, &r.args, 0, true)
-	} else {
-		err = r.layer.Backward(r.s, &r.args, 0)
-	}
-	if err == nil {
-		err = r.s.Wait()
-	}
-	if err != nil {
+	if err := errors.Join(run(), r.s.Wait()); err != nil {
 		t.Fatal(err)
 	}
-	after, _ := c.Counters()
-	return recurrentCost{
-		launches: int(after.Launches - before.Launches), barriers: int(after.Barriers - before.Barriers),
-		loaded: int(after.LoadBytes - before.LoadBytes), stored: int(after.StoreBytes - before.StoreBytes),
-	}, after.StoreBytes > 0
+	after, _ = c.Counters()
+	return before, after
 }
 
 // sweepCosts and waveCosts are the bytes of kernels/README.md's model, as what a
