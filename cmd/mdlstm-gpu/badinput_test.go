@@ -127,7 +127,7 @@ func TestBadInput(t *testing.T) {
 		{"train --images . --masks .", failed, "--images: load .: no picture in the folder"},
 		{"train --volumes . --masks absent", failed, "--masks: load absent: no such file"},
 		{"train --images . --masks . --classes 1", usage, "--classes 1 classes, want 2 to"},
-		{"train --images . --masks . --classes a,a", usage, "the class a comes twice"},
+		{"train --images . --masks . --classes a,a", usage, "the class \"a\" comes twice"},
 		{"train --images . --masks . --crop 64", usage, "--crop 64: images have 2 axes: give a length for each, such as 64x64"},
 		{"train --images . --masks . --crop 0x4", usage, "--crop: bad shape"},
 		{"train --images . --masks . --flip up", usage, `--flip "up": want all, or axes`},
