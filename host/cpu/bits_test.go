@@ -36,6 +36,7 @@ func TestSameBitsAtAnyThreads(t *testing.T) {
 	}{
 		{"strands", oneLayer("layernorm", 1, 16, 2, 4), slices.Repeat([]grid.Shape{{9, 12}, {5, 7}}, 20)},
 		{"lanes", oneLayer("graves", 1, 6, 2, 1), []grid.Shape{{100, 140}}},
+		{"large weights", oneLayer("graves", 1, 90, 2, 2), []grid.Shape{{40, 50}, {7, 12}}},
 		{"one small sample", oneLayer("stable", 1, 3, 3, 2), []grid.Shape{{3, 4, 5}}},
 		{"layernorm lanes", oneLayer("layernorm", 1, 6, 2, 1), []grid.Shape{{150, 150}}},
 	} {

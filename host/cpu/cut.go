@@ -10,7 +10,6 @@ const (
 	minStrands = 8 // with fewer, wavefronts are cut into lanes
 	maxSlots   = 8 // partial sums of weight gradients of a direction
 
-	fusedWeights = 1 << 16 // largest weights of a direction whose gradients stay in cache beside a tile
 )
 
 // cut is a layer's strands, and how many lanes each has.

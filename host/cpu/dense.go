@@ -96,7 +96,7 @@ func (s *denseStage) forwardChunk(task, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		out := s.out.data[from*n : end*n]
-		w.rows(w.rowsOf(s.in, from), end-from, s.transposed, n, n, out)
+		w.rows(w.rowsOf(s.in, from), end-from, rowMajor(s.transposed, n), n, out)
 		s.activate(out, end-from)
 	}
 }
@@ -188,7 +188,7 @@ func (s *denseStage) inputGradient(task, worker int) {
 	for ; from < to; from += tileRows {
 		end := min(to, from+tileRows)
 		w.segments[0] = segment{data: s.out.grad, stride: n, width: n, first: from}
-		w.rows(w.segments[:], end-from, s.weight, k, k, s.in.grad[from*k:end*k])
+		w.rows(w.segments[:], end-from, rowMajor(s.weight, k), k, s.in.grad[from*k:end*k])
 	}
 }
 
@@ -196,7 +196,7 @@ func (s *denseStage) inputGradient(task, worker int) {
 func (s *denseStage) gradientOf(index []int32, offset, width int, dst []float32, worker int) {
 	w := &s.scratch[worker]
 	w.segments[0] = segment{data: s.out.grad, stride: s.Out, width: s.Out, index: index}
-	w.rows(w.segments[:], len(index), s.weight[offset:], s.In, width, dst)
+	w.rows(w.segments[:], len(index), rowMajor(s.weight[offset:], s.In), width, dst)
 }
 
 func (s *denseStage) bytes() int64 { return s.out.bytes() + s.slots.bytes() }

@@ -133,7 +133,7 @@ func (e *Engine) newProducts() products {
 		return newTiledProducts(e.options.set)
 	}
 	_, isGonum := e.options.BLAS.(gonum.Implementation)
-	return &blasProducts{blas: e.options.BLAS, panels: isGonum}
+	return &blasProducts{blas: e.options.BLAS, serial: isGonum}
 }
 
 // Info names the processor, the BLAS and the vector unit.

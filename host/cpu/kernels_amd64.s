@@ -4,51 +4,54 @@
 
 #include "textflag.h"
 
-// func rows1x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows1x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows1x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows1x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y2
-	VBROADCASTSS (DI)(SI*1), Y3
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y2
+	VBROADCASTSS (R8)(DI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+4, AX
 	DECQ         8(SP)
 	JNZ          block
@@ -89,226 +92,236 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func rows2x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows2x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows2x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows2x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y3
-	VBROADCASTSS (DI)(SI*1), Y4
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y3
+	VBROADCASTSS (R8)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
-	VBROADCASTSS (R8)(SI*1), Y4
+	VBROADCASTSS (R9)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y2, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+8, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows3x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows3x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows3x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows3x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y4
-	VBROADCASTSS (DI)(SI*1), Y5
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y4
+	VBROADCASTSS (R8)(DI*1), Y5
 	VFMADD231PS  Y5, Y4, Y1
-	VBROADCASTSS (R8)(SI*1), Y5
+	VBROADCASTSS (R9)(DI*1), Y5
 	VFMADD231PS  Y5, Y4, Y2
-	VBROADCASTSS (R9)(SI*1), Y5
+	VBROADCASTSS (R10)(DI*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y2, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y3, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+12, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows4x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows4x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows4x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows4x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y5
-	VBROADCASTSS (DI)(SI*1), Y6
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y5
+	VBROADCASTSS (R8)(DI*1), Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (R8)(SI*1), Y6
+	VBROADCASTSS (R9)(DI*1), Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS (R9)(SI*1), Y6
+	VBROADCASTSS (R10)(DI*1), Y6
 	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS (R10)(SI*1), Y6
+	VBROADCASTSS (R11)(DI*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y2, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y3, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y4, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+16, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows5x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows5x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows5x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows5x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
@@ -316,86 +329,89 @@ block:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y6
-	VBROADCASTSS (DI)(SI*1), Y7
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y6
+	VBROADCASTSS (R8)(DI*1), Y7
 	VFMADD231PS  Y7, Y6, Y1
-	VBROADCASTSS (R8)(SI*1), Y7
+	VBROADCASTSS (R9)(DI*1), Y7
 	VFMADD231PS  Y7, Y6, Y2
-	VBROADCASTSS (R9)(SI*1), Y7
+	VBROADCASTSS (R10)(DI*1), Y7
 	VFMADD231PS  Y7, Y6, Y3
-	VBROADCASTSS (R10)(SI*1), Y7
+	VBROADCASTSS (R11)(DI*1), Y7
 	VFMADD231PS  Y7, Y6, Y4
-	VBROADCASTSS (R11)(SI*1), Y7
+	VBROADCASTSS (R12)(DI*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y2, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y3, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y4, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y5, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y5, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+20, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows6x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows6x1AVX2(SB), NOSPLIT, $16-64
-	MOVQ    columns+56(FP), AX
+// func rows6x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows6x1AVX2(SB), NOSPLIT, $16-72
+	MOVQ    columns+64(FP), AX
 	LEAQ    masks<>+0(SB), CX
 	NEGQ    AX
 	VMOVUPS 64(CX)(AX*4), Y0
 	XORQ    AX, AX
-	MOVQ    out+40(FP), CX
+	MOVQ    out+48(FP), CX
 	MOVQ    CX, (SP)
 	MOVQ    blocks+16(FP), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    ldb+32(FP), CX
+	MOVQ    ahead+40(FP), DX
 
 block:
 	VXORPS Y1, Y1, Y1
@@ -404,204 +420,213 @@ block:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	NEGQ    DI
 
 column:
-	VMASKMOVPS   (DX), Y0, Y7
-	VBROADCASTSS (DI)(SI*1), Y8
+	PREFETCHT1   (DX)
+	VMASKMOVPS   (BX), Y0, Y7
+	VBROADCASTSS (R8)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (R8)(SI*1), Y8
+	VBROADCASTSS (R9)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y2
-	VBROADCASTSS (R9)(SI*1), Y8
+	VBROADCASTSS (R10)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (R10)(SI*1), Y8
+	VBROADCASTSS (R11)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y4
-	VBROADCASTSS (R11)(SI*1), Y8
+	VBROADCASTSS (R12)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y5
-	VBROADCASTSS (R12)(SI*1), Y8
+	VBROADCASTSS (R13)(DI*1), Y8
 	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+4, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMASKMOVPS   Y1, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y2, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y3, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y4, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y5, Y0, (DX)
-	ADDQ         BX, DX
-	VMASKMOVPS   Y6, Y0, (DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y5, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+24, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows1x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows1x2AVX2(SB), NOSPLIT, $16-64
+// func rows1x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows1x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	VBROADCASTSS (DI)(SI*1), Y4
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	VBROADCASTSS (R8)(DI*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+4, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows2x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows2x2AVX2(SB), NOSPLIT, $16-64
+// func rows2x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows2x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y4
-	VMOVUPS      32(DX), Y5
-	VBROADCASTSS (DI)(SI*1), Y6
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (R8)(DI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (R8)(SI*1), Y6
+	VBROADCASTSS (R9)(DI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y3, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+8, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows3x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows3x2AVX2(SB), NOSPLIT, $16-64
+// func rows3x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows3x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
@@ -610,73 +635,76 @@ block:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y6
-	VMOVUPS      32(DX), Y7
-	VBROADCASTSS (DI)(SI*1), Y8
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VBROADCASTSS (R8)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (R8)(SI*1), Y8
+	VBROADCASTSS (R9)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y2
 	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (R9)(SI*1), Y8
+	VBROADCASTSS (R10)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y3, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y5, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+12, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows4x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows4x2AVX2(SB), NOSPLIT, $16-64
+// func rows4x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows4x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
@@ -687,83 +715,86 @@ block:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX), Y9
-	VBROADCASTSS (DI)(SI*1), Y10
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	VBROADCASTSS (R8)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS (R8)(SI*1), Y10
+	VBROADCASTSS (R9)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS (R9)(SI*1), Y10
+	VBROADCASTSS (R10)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y4
 	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS (R10)(SI*1), Y10
+	VBROADCASTSS (R11)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y3, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y5, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y6, (DX)
-	VMOVUPS      Y7, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+16, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows5x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows5x2AVX2(SB), NOSPLIT, $16-64
+// func rows5x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows5x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
@@ -776,93 +807,96 @@ block:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX), Y11
-	VBROADCASTSS (DI)(SI*1), Y12
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	VBROADCASTSS (R8)(DI*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
-	VBROADCASTSS (R8)(SI*1), Y12
+	VBROADCASTSS (R9)(DI*1), Y12
 	VFMADD231PS  Y12, Y10, Y2
 	VFMADD231PS  Y12, Y11, Y3
-	VBROADCASTSS (R9)(SI*1), Y12
+	VBROADCASTSS (R10)(DI*1), Y12
 	VFMADD231PS  Y12, Y10, Y4
 	VFMADD231PS  Y12, Y11, Y5
-	VBROADCASTSS (R10)(SI*1), Y12
+	VBROADCASTSS (R11)(DI*1), Y12
 	VFMADD231PS  Y12, Y10, Y6
 	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS (R11)(SI*1), Y12
+	VBROADCASTSS (R12)(DI*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y3, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y5, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y6, (DX)
-	VMOVUPS      Y7, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+20, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows6x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, FMA3
-TEXT ·rows6x2AVX2(SB), NOSPLIT, $16-64
+// func rows6x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows6x2AVX2(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VXORPS Y0, Y0, Y0
@@ -877,88 +911,90 @@ block:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	VBROADCASTSS (DI)(SI*1), Y14
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	VBROADCASTSS (R8)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS (R8)(SI*1), Y14
+	VBROADCASTSS (R9)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS (R9)(SI*1), Y14
+	VBROADCASTSS (R10)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (R10)(SI*1), Y14
+	VBROADCASTSS (R11)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (R11)(SI*1), Y14
+	VBROADCASTSS (R12)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (R12)(SI*1), Y14
+	VBROADCASTSS (R13)(DI*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+8, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y3, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y5, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y6, (DX)
-	VMOVUPS      Y7, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y8, (DX)
-	VMOVUPS      Y9, 32(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Y10, (DX)
-	VMOVUPS      Y11, 32(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, 32(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y10, (BX)
+	VMOVUPS      Y11, 32(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+24, AX
 	DECQ         8(SP)
 	JNZ          block
@@ -4248,267 +4284,280 @@ GLOBL float3a83126f<>(SB), RODATA|NOPTR, $4
 DATA float322bcc77<>+0(SB)/4, $0x322bcc77
 GLOBL float322bcc77<>(SB), RODATA|NOPTR, $4
 
-// func rows1x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows1x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows1x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows1x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z1
-	VFMADD231PS.BCST (DI)(SI*1), Z1, Z0
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z1
+	VFMADD231PS.BCST (R8)(DI*1), Z1, Z0
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+4, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows2x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows2x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows2x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows2x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z2
-	VFMADD231PS.BCST (DI)(SI*1), Z2, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z2, Z1
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z2
+	VFMADD231PS.BCST (R8)(DI*1), Z2, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z2, Z1
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+8, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows3x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows3x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows3x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows3x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z3
-	VFMADD231PS.BCST (DI)(SI*1), Z3, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z3, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z3, Z2
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z3
+	VFMADD231PS.BCST (R8)(DI*1), Z3, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z3, Z2
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+12, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows4x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows4x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows4x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows4x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z4
-	VFMADD231PS.BCST (DI)(SI*1), Z4, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z4, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z4, Z2
-	VFMADD231PS.BCST (R10)(SI*1), Z4, Z3
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z4
+	VFMADD231PS.BCST (R8)(DI*1), Z4, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z4, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z4, Z2
+	VFMADD231PS.BCST (R11)(DI*1), Z4, Z3
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z3, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+16, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows5x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows5x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows5x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows5x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -4516,81 +4565,84 @@ block:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z5
-	VFMADD231PS.BCST (DI)(SI*1), Z5, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z5, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z5, Z2
-	VFMADD231PS.BCST (R10)(SI*1), Z5, Z3
-	VFMADD231PS.BCST (R11)(SI*1), Z5, Z4
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z5
+	VFMADD231PS.BCST (R8)(DI*1), Z5, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z5, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z5, Z2
+	VFMADD231PS.BCST (R11)(DI*1), Z5, Z3
+	VFMADD231PS.BCST (R12)(DI*1), Z5, Z4
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z3, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z4, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+20, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows6x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows6x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows6x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows6x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -4599,88 +4651,91 @@ block:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z6
-	VFMADD231PS.BCST (DI)(SI*1), Z6, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z6, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z6, Z2
-	VFMADD231PS.BCST (R10)(SI*1), Z6, Z3
-	VFMADD231PS.BCST (R11)(SI*1), Z6, Z4
-	VFMADD231PS.BCST (R12)(SI*1), Z6, Z5
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z6
+	VFMADD231PS.BCST (R8)(DI*1), Z6, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z6, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z6, Z2
+	VFMADD231PS.BCST (R11)(DI*1), Z6, Z3
+	VFMADD231PS.BCST (R12)(DI*1), Z6, Z4
+	VFMADD231PS.BCST (R13)(DI*1), Z6, Z5
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z3, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z4, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z5, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+24, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows7x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows7x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows7x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows7x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -4690,95 +4745,98 @@ block:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVLQSX 24(SI), R13
-	IMULQ   16(BX), R13
-	ADDQ    (BX), R13
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	ADDQ    SI, R13
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVLQSX 24(DI), R14
+	IMULQ   16(SI), R14
+	ADDQ    (SI), R14
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	ADDQ    DI, R14
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z7
-	VFMADD231PS.BCST (DI)(SI*1), Z7, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z7, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z7, Z2
-	VFMADD231PS.BCST (R10)(SI*1), Z7, Z3
-	VFMADD231PS.BCST (R11)(SI*1), Z7, Z4
-	VFMADD231PS.BCST (R12)(SI*1), Z7, Z5
-	VFMADD231PS.BCST (R13)(SI*1), Z7, Z6
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z7
+	VFMADD231PS.BCST (R8)(DI*1), Z7, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z7, Z2
+	VFMADD231PS.BCST (R11)(DI*1), Z7, Z3
+	VFMADD231PS.BCST (R12)(DI*1), Z7, Z4
+	VFMADD231PS.BCST (R13)(DI*1), Z7, Z5
+	VFMADD231PS.BCST (R14)(DI*1), Z7, Z6
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z3, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z4, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z5, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z6, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z6, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+28, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows8x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rows8x1AVX512(SB), NOSPLIT, $16-64
-	MOVQ  columns+56(FP), AX
+// func rows8x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rows8x1AVX512(SB), NOSPLIT, $16-72
+	MOVQ  columns+64(FP), AX
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
 	XORQ  AX, AX
-	MOVQ  out+40(FP), CX
+	MOVQ  out+48(FP), CX
 	MOVQ  CX, (SP)
 	MOVQ  blocks+16(FP), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  ldb+32(FP), CX
+	MOVQ  ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -4789,212 +4847,221 @@ block:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVLQSX 24(SI), R13
-	IMULQ   16(BX), R13
-	ADDQ    (BX), R13
-	MOVLQSX 28(SI), R14
-	IMULQ   16(BX), R14
-	ADDQ    (BX), R14
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	ADDQ    SI, R13
-	ADDQ    SI, R14
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVLQSX 24(DI), R14
+	IMULQ   16(SI), R14
+	ADDQ    (SI), R14
+	MOVLQSX 28(DI), R15
+	IMULQ   16(SI), R15
+	ADDQ    (SI), R15
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	ADDQ    DI, R14
+	ADDQ    DI, R15
+	NEGQ    DI
 
 column:
-	VMOVUPS.Z        (DX), K1, Z8
-	VFMADD231PS.BCST (DI)(SI*1), Z8, Z0
-	VFMADD231PS.BCST (R8)(SI*1), Z8, Z1
-	VFMADD231PS.BCST (R9)(SI*1), Z8, Z2
-	VFMADD231PS.BCST (R10)(SI*1), Z8, Z3
-	VFMADD231PS.BCST (R11)(SI*1), Z8, Z4
-	VFMADD231PS.BCST (R12)(SI*1), Z8, Z5
-	VFMADD231PS.BCST (R13)(SI*1), Z8, Z6
-	VFMADD231PS.BCST (R14)(SI*1), Z8, Z7
-	ADDQ             CX, DX
-	ADDQ             $+4, SI
+	PREFETCHT1       (DX)
+	VMOVUPS.Z        (BX), K1, Z8
+	VFMADD231PS.BCST (R8)(DI*1), Z8, Z0
+	VFMADD231PS.BCST (R9)(DI*1), Z8, Z1
+	VFMADD231PS.BCST (R10)(DI*1), Z8, Z2
+	VFMADD231PS.BCST (R11)(DI*1), Z8, Z3
+	VFMADD231PS.BCST (R12)(DI*1), Z8, Z4
+	VFMADD231PS.BCST (R13)(DI*1), Z8, Z5
+	VFMADD231PS.BCST (R14)(DI*1), Z8, Z6
+	VFMADD231PS.BCST (R15)(DI*1), Z8, Z7
+	ADDQ             $+8, DX
+	ADDQ             CX, BX
+	ADDQ             $+4, DI
 	JNZ              column
-	ADDQ             $+32, BX
-	CMPQ             BX, to+8(FP)
+	ADDQ             $+32, SI
+	CMPQ             SI, to+8(FP)
 	JNE              operand
-	MOVQ             (SP), DX
-	MOVQ             ldo+48(FP), BX
-	VMOVUPS          Z0, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z1, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z2, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z3, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z4, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z5, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z6, K1, (DX)
-	ADDQ             BX, DX
-	VMOVUPS          Z7, K1, (DX)
-	ADDQ             BX, DX
-	MOVQ             DX, (SP)
+	MOVQ             (SP), BX
+	MOVQ             ldo+56(FP), SI
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z6, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z7, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             BX, (SP)
 	ADDQ             $+32, AX
 	DECQ             8(SP)
 	JNZ              block
 	VZEROUPPER
 	RET
 
-// func rows1x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows1x2AVX512(SB), NOSPLIT, $16-64
+// func rows1x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows1x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
-	VBROADCASTSS (DI)(SI*1), Z4
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	VBROADCASTSS (R8)(DI*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+4, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows2x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows2x2AVX512(SB), NOSPLIT, $16-64
+// func rows2x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows2x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	VBROADCASTSS (DI)(SI*1), Z6
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (R8)(DI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
-	VBROADCASTSS (R8)(SI*1), Z6
+	VBROADCASTSS (R9)(DI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+8, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows3x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows3x2AVX512(SB), NOSPLIT, $16-64
+// func rows3x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows3x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5003,73 +5070,76 @@ block:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z6
-	VMOVUPS      64(DX), Z7
-	VBROADCASTSS (DI)(SI*1), Z8
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VBROADCASTSS (R8)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
-	VBROADCASTSS (R8)(SI*1), Z8
+	VBROADCASTSS (R9)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS (R9)(SI*1), Z8
+	VBROADCASTSS (R10)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+12, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows4x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows4x2AVX512(SB), NOSPLIT, $16-64
+// func rows4x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows4x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5080,83 +5150,86 @@ block:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z8
-	VMOVUPS      64(DX), Z9
-	VBROADCASTSS (DI)(SI*1), Z10
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	VBROADCASTSS (R8)(DI*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (R8)(SI*1), Z10
+	VBROADCASTSS (R9)(DI*1), Z10
 	VFMADD231PS  Z10, Z8, Z2
 	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (R9)(SI*1), Z10
+	VBROADCASTSS (R10)(DI*1), Z10
 	VFMADD231PS  Z10, Z8, Z4
 	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (R10)(SI*1), Z10
+	VBROADCASTSS (R11)(DI*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z6, (DX)
-	VMOVUPS      Z7, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+16, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows5x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows5x2AVX512(SB), NOSPLIT, $16-64
+// func rows5x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows5x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5169,93 +5242,96 @@ block:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z10
-	VMOVUPS      64(DX), Z11
-	VBROADCASTSS (DI)(SI*1), Z12
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	VBROADCASTSS (R8)(DI*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
-	VBROADCASTSS (R8)(SI*1), Z12
+	VBROADCASTSS (R9)(DI*1), Z12
 	VFMADD231PS  Z12, Z10, Z2
 	VFMADD231PS  Z12, Z11, Z3
-	VBROADCASTSS (R9)(SI*1), Z12
+	VBROADCASTSS (R10)(DI*1), Z12
 	VFMADD231PS  Z12, Z10, Z4
 	VFMADD231PS  Z12, Z11, Z5
-	VBROADCASTSS (R10)(SI*1), Z12
+	VBROADCASTSS (R11)(DI*1), Z12
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS (R11)(SI*1), Z12
+	VBROADCASTSS (R12)(DI*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z6, (DX)
-	VMOVUPS      Z7, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z8, (DX)
-	VMOVUPS      Z9, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+20, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows6x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows6x2AVX512(SB), NOSPLIT, $16-64
+// func rows6x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows6x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5270,103 +5346,106 @@ block:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z12
-	VMOVUPS      64(DX), Z13
-	VBROADCASTSS (DI)(SI*1), Z14
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VBROADCASTSS (R8)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
-	VBROADCASTSS (R8)(SI*1), Z14
+	VBROADCASTSS (R9)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z2
 	VFMADD231PS  Z14, Z13, Z3
-	VBROADCASTSS (R9)(SI*1), Z14
+	VBROADCASTSS (R10)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z4
 	VFMADD231PS  Z14, Z13, Z5
-	VBROADCASTSS (R10)(SI*1), Z14
+	VBROADCASTSS (R11)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z6
 	VFMADD231PS  Z14, Z13, Z7
-	VBROADCASTSS (R11)(SI*1), Z14
+	VBROADCASTSS (R12)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z8
 	VFMADD231PS  Z14, Z13, Z9
-	VBROADCASTSS (R12)(SI*1), Z14
+	VBROADCASTSS (R13)(DI*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z6, (DX)
-	VMOVUPS      Z7, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z8, (DX)
-	VMOVUPS      Z9, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z10, (DX)
-	VMOVUPS      Z11, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+24, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows7x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows7x2AVX512(SB), NOSPLIT, $16-64
+// func rows7x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows7x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5383,113 +5462,116 @@ block:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVLQSX 24(SI), R13
-	IMULQ   16(BX), R13
-	ADDQ    (BX), R13
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	ADDQ    SI, R13
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVLQSX 24(DI), R14
+	IMULQ   16(SI), R14
+	ADDQ    (SI), R14
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	ADDQ    DI, R14
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z14
-	VMOVUPS      64(DX), Z15
-	VBROADCASTSS (DI)(SI*1), Z16
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	VBROADCASTSS (R8)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
-	VBROADCASTSS (R8)(SI*1), Z16
+	VBROADCASTSS (R9)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z2
 	VFMADD231PS  Z16, Z15, Z3
-	VBROADCASTSS (R9)(SI*1), Z16
+	VBROADCASTSS (R10)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z4
 	VFMADD231PS  Z16, Z15, Z5
-	VBROADCASTSS (R10)(SI*1), Z16
+	VBROADCASTSS (R11)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z6
 	VFMADD231PS  Z16, Z15, Z7
-	VBROADCASTSS (R11)(SI*1), Z16
+	VBROADCASTSS (R12)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z8
 	VFMADD231PS  Z16, Z15, Z9
-	VBROADCASTSS (R12)(SI*1), Z16
+	VBROADCASTSS (R13)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	VBROADCASTSS (R13)(SI*1), Z16
+	VBROADCASTSS (R14)(DI*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z6, (DX)
-	VMOVUPS      Z7, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z8, (DX)
-	VMOVUPS      Z9, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z10, (DX)
-	VMOVUPS      Z11, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z12, (DX)
-	VMOVUPS      Z13, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+28, AX
 	DECQ         8(SP)
 	JNZ          block
 	VZEROUPPER
 	RET
 
-// func rows8x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
-// Requires: AVX, AVX512F
-TEXT ·rows8x2AVX512(SB), NOSPLIT, $16-64
+// func rows8x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows8x2AVX512(SB), NOSPLIT, $16-72
 	XORQ AX, AX
-	MOVQ out+40(FP), CX
+	MOVQ out+48(FP), CX
 	MOVQ CX, (SP)
 	MOVQ blocks+16(FP), CX
 	MOVQ CX, 8(SP)
 	MOVQ ldb+32(FP), CX
+	MOVQ ahead+40(FP), DX
 
 block:
 	VPXORD Z0, Z0, Z0
@@ -5508,108 +5590,110 @@ block:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   b+24(FP), DX
-	MOVQ   from+0(FP), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   from+0(FP), SI
 
 operand:
-	MOVQ    8(BX), SI
-	ADDQ    AX, SI
-	MOVLQSX (SI), DI
-	IMULQ   16(BX), DI
-	ADDQ    (BX), DI
-	MOVLQSX 4(SI), R8
-	IMULQ   16(BX), R8
-	ADDQ    (BX), R8
-	MOVLQSX 8(SI), R9
-	IMULQ   16(BX), R9
-	ADDQ    (BX), R9
-	MOVLQSX 12(SI), R10
-	IMULQ   16(BX), R10
-	ADDQ    (BX), R10
-	MOVLQSX 16(SI), R11
-	IMULQ   16(BX), R11
-	ADDQ    (BX), R11
-	MOVLQSX 20(SI), R12
-	IMULQ   16(BX), R12
-	ADDQ    (BX), R12
-	MOVLQSX 24(SI), R13
-	IMULQ   16(BX), R13
-	ADDQ    (BX), R13
-	MOVLQSX 28(SI), R14
-	IMULQ   16(BX), R14
-	ADDQ    (BX), R14
-	MOVQ    24(BX), SI
-	SHLQ    $+2, SI
-	ADDQ    SI, DI
-	ADDQ    SI, R8
-	ADDQ    SI, R9
-	ADDQ    SI, R10
-	ADDQ    SI, R11
-	ADDQ    SI, R12
-	ADDQ    SI, R13
-	ADDQ    SI, R14
-	NEGQ    SI
+	MOVQ    8(SI), DI
+	ADDQ    AX, DI
+	MOVLQSX (DI), R8
+	IMULQ   16(SI), R8
+	ADDQ    (SI), R8
+	MOVLQSX 4(DI), R9
+	IMULQ   16(SI), R9
+	ADDQ    (SI), R9
+	MOVLQSX 8(DI), R10
+	IMULQ   16(SI), R10
+	ADDQ    (SI), R10
+	MOVLQSX 12(DI), R11
+	IMULQ   16(SI), R11
+	ADDQ    (SI), R11
+	MOVLQSX 16(DI), R12
+	IMULQ   16(SI), R12
+	ADDQ    (SI), R12
+	MOVLQSX 20(DI), R13
+	IMULQ   16(SI), R13
+	ADDQ    (SI), R13
+	MOVLQSX 24(DI), R14
+	IMULQ   16(SI), R14
+	ADDQ    (SI), R14
+	MOVLQSX 28(DI), R15
+	IMULQ   16(SI), R15
+	ADDQ    (SI), R15
+	MOVQ    24(SI), DI
+	SHLQ    $+2, DI
+	ADDQ    DI, R8
+	ADDQ    DI, R9
+	ADDQ    DI, R10
+	ADDQ    DI, R11
+	ADDQ    DI, R12
+	ADDQ    DI, R13
+	ADDQ    DI, R14
+	ADDQ    DI, R15
+	NEGQ    DI
 
 column:
-	VMOVUPS      (DX), Z16
-	VMOVUPS      64(DX), Z17
-	VBROADCASTSS (DI)(SI*1), Z18
+	PREFETCHT1   (DX)
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	VBROADCASTSS (R8)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
-	VBROADCASTSS (R8)(SI*1), Z18
+	VBROADCASTSS (R9)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z2
 	VFMADD231PS  Z18, Z17, Z3
-	VBROADCASTSS (R9)(SI*1), Z18
+	VBROADCASTSS (R10)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z4
 	VFMADD231PS  Z18, Z17, Z5
-	VBROADCASTSS (R10)(SI*1), Z18
+	VBROADCASTSS (R11)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z6
 	VFMADD231PS  Z18, Z17, Z7
-	VBROADCASTSS (R11)(SI*1), Z18
+	VBROADCASTSS (R12)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z8
 	VFMADD231PS  Z18, Z17, Z9
-	VBROADCASTSS (R12)(SI*1), Z18
+	VBROADCASTSS (R13)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z10
 	VFMADD231PS  Z18, Z17, Z11
-	VBROADCASTSS (R13)(SI*1), Z18
+	VBROADCASTSS (R14)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z12
 	VFMADD231PS  Z18, Z17, Z13
-	VBROADCASTSS (R14)(SI*1), Z18
+	VBROADCASTSS (R15)(DI*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         CX, DX
-	ADDQ         $+4, SI
+	ADDQ         $+16, DX
+	ADDQ         CX, BX
+	ADDQ         $+4, DI
 	JNZ          column
-	ADDQ         $+32, BX
-	CMPQ         BX, to+8(FP)
+	ADDQ         $+32, SI
+	CMPQ         SI, to+8(FP)
 	JNE          operand
-	MOVQ         (SP), DX
-	MOVQ         ldo+48(FP), BX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z2, (DX)
-	VMOVUPS      Z3, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z4, (DX)
-	VMOVUPS      Z5, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z6, (DX)
-	VMOVUPS      Z7, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z8, (DX)
-	VMOVUPS      Z9, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z10, (DX)
-	VMOVUPS      Z11, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z12, (DX)
-	VMOVUPS      Z13, 64(DX)
-	ADDQ         BX, DX
-	VMOVUPS      Z14, (DX)
-	VMOVUPS      Z15, 64(DX)
-	ADDQ         BX, DX
-	MOVQ         DX, (SP)
+	MOVQ         (SP), BX
+	MOVQ         ldo+56(FP), SI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	ADDQ         SI, BX
+	VMOVUPS      Z14, (BX)
+	VMOVUPS      Z15, 64(BX)
+	ADDQ         SI, BX
+	MOVQ         BX, (SP)
 	ADDQ         $+32, AX
 	DECQ         8(SP)
 	JNZ          block

@@ -7,62 +7,62 @@ package cpu
 // rows1x1AVX2 computes blocks × 1 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows1x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows1x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows2x1AVX2 computes blocks × 2 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows2x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows2x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows3x1AVX2 computes blocks × 3 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows3x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows3x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows4x1AVX2 computes blocks × 4 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows4x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows4x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows5x1AVX2 computes blocks × 5 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows5x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows5x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows6x1AVX2 computes blocks × 6 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows6x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows6x1AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows1x2AVX2 computes blocks × 1 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows1x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows1x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows2x2AVX2 computes blocks × 2 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows2x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows2x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows3x2AVX2 computes blocks × 3 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows3x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows3x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows4x2AVX2 computes blocks × 4 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows4x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows4x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows5x2AVX2 computes blocks × 5 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows5x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows5x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows6x2AVX2 computes blocks × 6 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows6x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows6x2AVX2(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // outer1x1AVX2 adds to 1 rows of a product, 1 vectors wide: see microKernels.
 //
@@ -232,82 +232,82 @@ func adamAVX2(w []float32, g []float32, m []float32, v []float32, s *adamStep)
 // rows1x1AVX512 computes blocks × 1 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows1x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows1x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows2x1AVX512 computes blocks × 2 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows2x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows2x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows3x1AVX512 computes blocks × 3 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows3x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows3x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows4x1AVX512 computes blocks × 4 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows4x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows4x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows5x1AVX512 computes blocks × 5 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows5x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows5x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows6x1AVX512 computes blocks × 6 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows6x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows6x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows7x1AVX512 computes blocks × 7 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows7x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows7x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows8x1AVX512 computes blocks × 8 rows of a product, 1 vectors wide: see microKernels.
 //
 //go:noescape
-func rows8x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows8x1AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows1x2AVX512 computes blocks × 1 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows1x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows1x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows2x2AVX512 computes blocks × 2 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows2x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows2x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows3x2AVX512 computes blocks × 3 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows3x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows3x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows4x2AVX512 computes blocks × 4 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows4x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows4x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows5x2AVX512 computes blocks × 5 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows5x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows5x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows6x2AVX512 computes blocks × 6 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows6x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows6x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows7x2AVX512 computes blocks × 7 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows7x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows7x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // rows8x2AVX512 computes blocks × 8 rows of a product, 2 vectors wide: see microKernels.
 //
 //go:noescape
-func rows8x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+func rows8x2AVX512(from *operand, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 
 // outer1x1AVX512 adds to 1 rows of a product, 1 vectors wide: see microKernels.
 //

@@ -23,7 +23,8 @@ type microKernels struct {
 
 	// rows[v][r-1] computes blocks·r rows of left·b, the rows of left beginning
 	// with the first indices of the operands from … to, exclusive. ldb and ldo are
-	// the bytes of a row of b and out.
+	// the bytes of a row of b and out. From ahead on memory is fetched, an eighth as
+	// much as is read of b: the next panel, so that eight blocks have it near.
 	rows [2][]rowsKernel
 
 	// outer[v][k-1] adds, for all rows, k columns of left at base + index[m]·stride,
@@ -32,7 +33,7 @@ type microKernels struct {
 }
 
 type (
-	rowsKernel  = func(from, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)
+	rowsKernel  = func(from, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)
 	outerKernel = func(base *float32, index *int32, stride uintptr, rows int, z *float32, ldz uintptr, out *float32, ldo uintptr, columns int)
 )
 
@@ -128,23 +129,30 @@ func (k *microKernels) panels(n int, tile func(j, v, columns int)) {
 	}
 }
 
-func (p *tiledProducts) rows(segments []segment, m int, b []float32, stride, n int, out []float32) {
+func (p *tiledProducts) factor(rows, columns int) panels {
+	return newPanels(rows, columns, 2*p.kernels.lanes)
+}
+
+func (p *tiledProducts) rows(segments []segment, m int, b panels, n int, out []float32) {
 	if m == 0 {
 		return
 	}
 	p.gather(segments, m)
 	k := &p.kernels
-	from, ldb, ldo := &p.operands[0], uintptr(stride)*4, uintptr(n)*4
+	from, ldo := &p.operands[0], uintptr(n)*4
 	to := (*operand)(unsafe.Add(unsafe.Pointer(from), uintptr(len(p.operands))*unsafe.Sizeof(operand{})))
 	k.panels(n, func(j, v, columns int) {
 		most := len(k.rows[v])
+		at, stride := b.column(j)
+		right, ldb := &b.data[at], uintptr(stride)*4
+		ahead := &b.data[min(at+b.rows*stride, len(b.data)-1)]
 		blocks := m / most
 		if blocks > 0 {
-			k.rows[v][most-1](from, to, blocks, &b[j], ldb, &out[j], ldo, columns)
+			k.rows[v][most-1](from, to, blocks, right, ldb, ahead, &out[j], ldo, columns)
 		}
 		if rest := m % most; rest > 0 {
 			p.skip(blocks * most)
-			k.rows[v][rest-1](from, to, 1, &b[j], ldb, &out[blocks*most*n+j], ldo, columns)
+			k.rows[v][rest-1](from, to, 1, right, ldb, ahead, &out[blocks*most*n+j], ldo, columns)
 			p.skip(-blocks * most)
 		}
 	})

@@ -11,12 +11,12 @@ import (
 // rows as in the forward pass, back as in the backward pass, outer as for the
 // weight gradients.
 func BenchmarkProducts(b *testing.B) {
-	sets := map[string]products{"gonum": &blasProducts{blas: gonum.Implementation{}, panels: true}}
+	sets := map[string]products{"gonum": &blasProducts{blas: gonum.Implementation{}, serial: true}}
 	for _, set := range instructionSets() {
 		sets[set] = newTiledProducts(set)
 	}
 	const m = tileRows
-	for _, hidden := range []int{8, 16, 32, 128} {
+	for _, hidden := range []int{8, 16, 32, 128, 512} {
 		n := 5 * hidden
 		x, h, z := make([]float32, 4*m), make([]float32, m*hidden), make([]float32, m*n)
 		w, out := make([]float32, (1+2*hidden)*n), make([]float32, max(m, 2+2*hidden)*n)
@@ -39,9 +39,12 @@ func BenchmarkProducts(b *testing.B) {
 			})
 		}
 		for set, p := range sets {
-			run("rows", set, 2*m*n*(1+2*hidden), func() { p.rows(left, m, w, n, n, out[:m*n]) })
+			forward, backward := p.factor(1+2*hidden, n), p.factor(n, 2*hidden)
+			copy(forward.data, w)
+			copy(backward.data, w)
+			run("rows", set, 2*m*n*(1+2*hidden), func() { p.rows(left, m, forward, n, out[:m*n]) })
 			run("back", set, 2*m*n*2*hidden, func() {
-				p.rows([]segment{{data: z, stride: n, width: n}}, m, w, 2*hidden, 2*hidden, out)
+				p.rows([]segment{{data: z, stride: n, width: n}}, m, backward, 2*hidden, out)
 			})
 			run("outer", set, 2*m*n*(1+2*hidden), func() { clear(out); p.outer(left, m, z, n, n, out) })
 		}

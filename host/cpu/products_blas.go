@@ -30,7 +30,7 @@ const (
 // rest to a BLAS.
 type blasProducts struct {
 	blas   BLAS
-	panels bool      // cut every product to gonum's serial size
+	serial bool      // cut every product to gonum's serial size
 	left   []float32 // [m, k]
 	sums   []float32 // [k, n]
 }
@@ -74,10 +74,13 @@ func gatherRows(dst []float32, stride int, s *segment, m int) {
 	}
 }
 
-func (p *blasProducts) rows(segments []segment, m int, b []float32, stride, n int, out []float32) {
+func (p *blasProducts) factor(rows, columns int) panels { return newPanels(rows, columns, columns) }
+
+func (p *blasProducts) rows(segments []segment, m int, b panels, n int, out []float32) {
 	k := width(segments)
 	left, lda := p.gather(segments, m, k)
-	p.multiply(blas.NoTrans, m, n, k, left, lda, b, stride, out, n)
+	at, stride := b.column(0)
+	p.multiply(blas.NoTrans, m, n, k, left, lda, b.data[at:], stride, out, n)
 }
 
 func (p *blasProducts) outer(segments []segment, m int, z []float32, stride, n int, out []float32) {
@@ -92,7 +95,7 @@ func (p *blasProducts) outer(segments []segment, m int, z []float32, stride, n i
 
 func (p *blasProducts) multiply(ta blas.Transpose, m, n, k int, a []float32, lda int, b []float32, ldb int,
 	c []float32, ldc int) {
-	if !p.panels {
+	if !p.serial {
 		p.blas.Sgemm(ta, blas.NoTrans, m, n, k, 1, a, lda, b, ldb, 0, c, ldc)
 		return
 	}

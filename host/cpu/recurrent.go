@@ -47,7 +47,7 @@ type recurrentStage struct {
 	weightSlots slots     // of [R] directions: [K+D·H (+1), G·P]
 	sums        []float32 // of the parts so far: see sumsLength
 	fused       bool      // weight gradients are made tile by tile, a slot for each lane
-	inputWeight []float32 // [R·G·P, K], weight_ih with padded rows
+	inputWeight panels    // [R·G·P, K], weight_ih with padded rows
 	scratch     []recurrentScratch
 }
 
@@ -62,10 +62,10 @@ type direction struct {
 	c       []float32 // [T+1, P]
 	inverse []float32 // [T, G+1] 1/deviation of each norm
 
-	forward  []float32 // [K+D·H, G·P] stacked weights
-	backward []float32 // [G·P, D·P] recurrent weights
-	gate     table     // [G·P]
-	cell     table     // [P]
+	forward  panels // [K+D·H, G·P] stacked weights
+	backward panels // [G·P, D·P] recurrent weights
+	gate     table  // [G·P]
+	cell     table  // [P]
 
 	normGate, normCell []float32 // [G·P], [P] weights of the norms
 	peepI, peepO       []float32 // [P]
@@ -84,6 +84,7 @@ type recurrentScratch struct {
 	before        [][]int32 // [D][tileRows] rows in h of the predecessors' outputs
 	own           tileScratch
 	dx            []float32 // [tileRows, K]
+	block         []float32 // of weight gradients
 	above         []float32 // [tileRows, H] ∂/∂h from above, where the field does not keep it
 	count         []int32   // 0 … tileRows-1
 }
@@ -109,7 +110,7 @@ func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) 
 	default:
 		s.h, s.out = k.field(r*st.Hidden), k.field(st.Hidden)
 	}
-	p, g, d := s.padded, st.Gates, st.Axes
+	p, g, d, factor := s.padded, st.Gates, st.Axes, e.newProducts().factor
 	for q, signs := range st.Directions {
 		mask, err := grid.ParseDirection(signs, d)
 		if err != nil {
@@ -119,12 +120,12 @@ func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) 
 			mask:    mask,
 			offset:  q * st.Hidden,
 			pred:    make([][]int32, d), // of our own unless the direction is all +
-			forward: make([]float32, (st.In+d*st.Hidden)*g*p),
+			forward: factor(st.In+d*st.Hidden, g*p),
 			gate:    newTable(g * p),
 			cell:    newTable(p),
 		}
 		if !s.predict {
-			dir.backward = make([]float32, g*p*d*p)
+			dir.backward = factor(g*p, d*p)
 		}
 		if st.Cell == cellLayerNorm {
 			dir.normGate, dir.normCell = make([]float32, g*p), make([]float32, p)
@@ -135,7 +136,7 @@ func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) 
 		s.dirs = append(s.dirs, dir)
 	}
 	if in.back {
-		s.inputWeight = make([]float32, r*g*p*st.In)
+		s.inputWeight = factor(r*g*p, st.In)
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
@@ -216,8 +217,6 @@ func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	s.route()
 	if s.fused {
 		s.weightSlots.make(len(s.dirs), s.cut.groups*s.cut.lanes)
-	} else {
-		s.weightSlots.set(len(s.dirs), t)
 	}
 	return in, nil
 }
@@ -260,19 +259,15 @@ func (s *recurrentStage) refresh(params []float32) {
 			for j := range h {
 				column, row := gate*p+j, gate*h+j
 				w := ih[(q*g*h+row)*k:][:k]
-				for i, v := range w {
-					d.forward[i*g*p+column] = v
-				}
-				if s.inputWeight != nil {
-					copy(s.inputWeight[(q*g*p+column)*k:][:k], w)
+				d.forward.setColumn(column, 0, w)
+				if s.in.back {
+					s.inputWeight.setRow(q*g*p+column, 0, w)
 				}
 				for a := range axes {
 					w := hh[((q*axes+a)*g*h+row)*h:][:h]
-					for i, v := range w {
-						d.forward[(k+a*h+i)*g*p+column] = v
-					}
-					if d.backward != nil {
-						copy(d.backward[column*axes*p+a*p:][:h], w)
+					d.forward.setColumn(column, k+a*h, w)
+					if !s.predict {
+						d.backward.setRow(column, a*p, w)
 					}
 				}
 			}

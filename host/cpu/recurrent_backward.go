@@ -7,10 +7,12 @@ func (s *recurrentStage) backward(*pass) {
 		s.stack.pool.run(chunks(s.sched.Rows), s.splitJob)
 	}
 	s.walkHome()
-	if !s.fused {
-		s.stack.pool.run(len(s.dirs)*s.weightSlots.n, s.gradientJob)
+	if s.fused {
+		s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
+	} else {
+		_, _, down, across := s.blocks()
+		s.stack.pool.run(len(s.dirs)*down*across, s.gradientJob)
 	}
-	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.reduceJob)
 	for q := range s.dirs {
 		s.reduceLanes(q)
 	}
@@ -123,7 +125,7 @@ func (s *recurrentStage) backwardTile(st *strand, sums *laneSums, from, to, here
 	default:
 		k.additiveBack(t)
 	}
-	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, d.backward, dp, dp, left)
+	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, d.backward, dp, left)
 }
 
 // keepsDz says that dz takes the place of the gates, to be multiplied later.
@@ -170,148 +172,6 @@ func (s *recurrentStage) laneSize() int {
 	return 0
 }
 
-// slot is where a lane of a strand adds up its weight gradients.
-func (s *recurrentStage) slot(st *strand, lane int) []float32 {
-	return s.weightSlots.slot(st.direction, st.group*s.cut.lanes+lane)
-}
-
-// weightGradient adds up one slot: leftᵀ·dz over its chunks of rows. Weights
-// that are too large for the cache beside a tile take it, because many rows then
-// share one pass over them.
-func (s *recurrentStage) weightGradient(task, worker int) {
-	q, k := task/s.weightSlots.n, task%s.weightSlots.n
-	d, w := &s.dirs[q], &s.scratch[worker]
-	gp := s.Gates * s.padded
-	slot := s.weightSlots.slot(q, k)
-	clear(slot)
-	first, last := s.weightSlots.share(k)
-	for c := first; c < last; c++ {
-		from, to := chunk(c, s.sched.Rows)
-		s.before(w, d, from, to)
-		w.outer(s.inputs(w, d, q, from, to, true), to-from, d.gates[from*gp:], gp, gp, slot)
-	}
-}
-
-// sumsLength is of the stacked weights' gradients of all directions, then of what
-// lanes add up.
-func (s *recurrentStage) sumsLength() int { return len(s.dirs) * (s.weightSlots.size + s.laneSize()) }
-
-func (s *recurrentStage) setSums(sums []float32) { s.sums = sums }
-
-// finish adds the sums to the arena, which has the model file's layout.
-func (s *recurrentStage) finish() {
-	s.stack.pool.run(len(s.dirs)*chunksOf(s.weightRows(), reduceRows), s.finishJob)
-	for q := range s.dirs {
-		s.finishLanes(q)
-	}
-}
-
-// weightSums are the sums of direction q's weights, laneSums those of its lanes.
-func (s *recurrentStage) weightSums(q int) []float32 {
-	return s.sums[q*s.weightSlots.size : (q+1)*s.weightSlots.size]
-}
-
-func (s *recurrentStage) laneSums(q int) []float32 {
-	n := s.laneSize()
-	return s.sums[len(s.dirs)*s.weightSlots.size+q*n:][:n]
-}
-
-// reduceRows is how many rows of the stacked weights one task reduces.
-const reduceRows = 16
-
-func chunksOf(n, size int) int { return (n + size - 1) / size }
-
-// weightRange is a task's direction and rows of its stacked weights.
-func (s *recurrentStage) weightRange(task int) (q, from, to int) {
-	blocks := chunksOf(s.weightRows(), reduceRows)
-	q, block := task/blocks, task%blocks
-	return q, block * reduceRows, min((block+1)*reduceRows, s.weightRows())
-}
-
-// reduceWeights adds a direction's slots, in their order, to the sums of all
-// parts.
-func (s *recurrentStage) reduceWeights(task, _ int) {
-	q, from, to := s.weightRange(task)
-	gp := s.Gates * s.padded
-	sums := s.weightSums(q)[from*gp : to*gp]
-	if s.weightSlots.n == 1 {
-		s.e.kernels.add(sums, s.weightSlots.slot(q, 0)[from*gp:to*gp])
-		return
-	}
-	for i := range sums {
-		var sum float64
-		for n := range s.weightSlots.n {
-			sum += float64(s.weightSlots.slot(q, n)[from*gp+i])
-		}
-		sums[i] += float32(sum)
-	}
-}
-
-// finishWeights hands rows of a direction's weights to the arena.
-func (s *recurrentStage) finishWeights(task, _ int) {
-	q, from, to := s.weightRange(task)
-	k, h, p, g := s.In, s.Hidden, s.padded, s.Gates
-	grads := s.e.grads
-	ih, hh, bias := s.param(grads, "weight_ih"), s.param(grads, "weight_hh"), s.param(grads, "bias")
-	for row := from; row < to; row++ {
-		var dst []float32
-		stride := 1 // from one unit's weight to the next one's
-		switch a := (row - k) / h; {
-		case row < k:
-			dst, stride = ih[q*g*h*k+row:], k
-		case a < s.Axes:
-			dst, stride = hh[(q*s.Axes+a)*g*h*h+(row-k)%h:], h
-		default:
-			dst = bias[q*g*h:]
-		}
-		sums := s.weightSums(q)[row*g*p:]
-		for gate := range g {
-			for j := range h {
-				dst[(gate*h+j)*stride] += sums[gate*p+j]
-			}
-		}
-	}
-}
-
-// reduceLanes adds up what the lanes of direction q summed.
-func (s *recurrentStage) reduceLanes(q int) {
-	sums := s.laneSums(q)
-	for j := range sums {
-		var sum float64
-		for i := range s.cut.strands {
-			if st := &s.cut.strands[i]; st.direction == q {
-				for l := range st.sums {
-					sum += st.sums[l].wide[j]
-				}
-			}
-		}
-		sums[j] += float32(sum)
-	}
-}
-
-// finishLanes hands direction q's gradients of norms or peepholes to the arena.
-func (s *recurrentStage) finishLanes(q int) {
-	h, p, g, sums := s.Hidden, s.padded, s.Gates, s.laneSums(q)
-	add := func(tensor string, row, at int) { // to row of [rows, H]
-		s.e.kernels.add(s.param(s.e.grads, tensor)[row*h:(row+1)*h], sums[at:at+h])
-	}
-	switch s.Cell {
-	case cellLayerNorm:
-		for gate := range g {
-			add("ln_gate.weight", q*g+gate, gate*p)
-			add("ln_gate.bias", q*g+gate, (g+gate)*p)
-		}
-		add("ln_cell.weight", q, 2*g*p)
-		add("ln_cell.bias", q, (2*g+1)*p)
-	case cellGraves:
-		add("peephole_i", q, 0)
-		add("peephole_o", q, p)
-		for a := range s.Axes {
-			add("peephole_f", q*s.Axes+a, (2+a)*p)
-		}
-	}
-}
-
 // inputGradient computes ∂/∂x for a chunk of rows: dz of all directions, side
 // by side, times weight_ih.
 func (s *recurrentStage) inputGradient(task, worker int) {
@@ -323,6 +183,6 @@ func (s *recurrentStage) inputGradient(task, worker int) {
 		for q := range s.dirs {
 			list = append(list, segment{data: s.dirs[q].gates, stride: gp, width: gp, index: s.dirs[q].input[from:end]})
 		}
-		w.rows(list, end-from, s.inputWeight, s.In, s.In, s.in.grad[from*s.In:end*s.In])
+		w.rows(list, end-from, s.inputWeight, s.In, s.in.grad[from*s.In:end*s.In])
 	}
 }

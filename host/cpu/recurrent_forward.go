@@ -86,7 +86,7 @@ func (s *recurrentStage) forwardTile(d *direction, q, from, to int, w *recurrent
 	gp := g * p
 	t := &w.tile
 	t.x, t.weight, t.shift = t.c, d.cell.weight, d.cell.shift
-	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, gp, w.kept)
+	w.rows(s.inputs(w, d, q, from, to, false), t.n, d.forward, gp, w.kept)
 
 	switch s.Cell {
 	case cellLayerNorm:

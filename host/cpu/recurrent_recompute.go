@@ -117,7 +117,7 @@ func (s *recurrentStage) gatesOfStore(w *recurrentScratch, st *strand, t, from i
 func (s *recurrentStage) addInputGradient(w *recurrentScratch, d *direction, q, from int) {
 	t, gp, k := &w.tile, s.Gates*s.padded, s.In
 	w.dx = grow(w.dx, tileRows*k)
-	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, s.inputWeight[q*gp*k:(q+1)*gp*k], k, k, w.dx)
+	w.rows(append(w.segments[:0], segment{data: t.gates, stride: gp, width: gp}), t.n, s.inputWeight.from(q*gp), k, w.dx)
 	for i, row := range d.input[from : from+t.n] {
 		s.e.kernels.add(s.in.grad[int(row)*k:][:k], w.dx[i*k:(i+1)*k])
 	}

@@ -109,6 +109,8 @@ func TestAgainstReference(t *testing.T) {
 		{"stable", oneLayer("stable", 1, 9, 2, 1), []grid.Shape{{150, 150}}, 2e-5},
 		{"6 axes", oneLayer("leakylp", 1, 5, 6, 40), []grid.Shape{{2, 3, 2, 2, 3, 2}}, 2e-5},
 		{"8 axes", oneLayer("graves", 1, 2, 8, 1), []grid.Shape{{2, 1, 2, 2, 3, 2, 2, 2}, {1, 2, 1, 2, 1, 2, 1, 2}}, 2e-5},
+		{"large weights", oneLayer("layernorm", 2, 130, 2, 2), []grid.Shape{{9, 11}, {8, 21}}, 2e-5},
+		{"large weights, 3-D", oneLayer("graves", 1, 66, 3, 1), []grid.Shape{{5, 6, 4}, {2, 3, 7}}, 2e-5},
 		{"unequal groups", oneLayer("plain", 1, 4, 2, 1), []grid.Shape{{130, 130}, {1, 1}, {2, 300}, {3, 4}, {100, 101}}, 2e-5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,11 +118,34 @@ func TestAgainstReference(t *testing.T) {
 			b := makeBatch(c.config.Input, 1, c.samples...)
 			loss, grads := gradients(t, e, b)
 			s := e.plans[0].stacks[0].stages[0].(*recurrentStage)
-			if s.cut.lanes < 2 && len(s.cut.strands) < 2 && s.Axes <= 4 {
+			if s.cut.lanes < 2 && len(s.cut.strands) < 2 && s.Axes <= 4 && s.fused {
 				t.Fatalf("%d strands of %d lanes: this case covers nothing", len(s.cut.strands), s.cut.lanes)
 			}
 			compareWithReference(t, e, b, loss, grads, c.within)
 		})
+	}
+}
+
+// TestManyRowsOfLargeWeights: blocks of weight gradients add up more tiles than
+// meet the sums at once, and give what tile by tile gives.
+func TestManyRowsOfLargeWeights(t *testing.T) {
+	c := oneLayer("stable", 1, 90, 2, 1)
+	b := makeBatch(1, 1, grid.Shape{67, 70})
+	_, want := gradients(t, open(t, c, Options{Threads: 2, Recompute: true}), b)
+	e := open(t, c, Options{Threads: 2})
+	_, got := gradients(t, e, b)
+	if s := e.plans[0].stacks[0].stages[0].(*recurrentStage); s.fused || s.sched.Rows <= blockTiles*tileRows {
+		t.Fatalf("fused: %v, %d rows: this covers nothing", s.fused, s.sched.Rows)
+	}
+	for _, p := range e.model.Params {
+		of := func(g []float32) []float32 { return g[p.Offset : p.Offset+p.Size()] }
+		var wide []float64
+		for _, v := range of(want) {
+			wide = append(wide, float64(v))
+		}
+		if err := near(p.Name, of(got), wide, 2e-5); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (s isa) columnsOf(vectors int) columns {
 // wide.
 func (s isa) rowsKernel(rows, vectors int) {
 	TEXT(fmt.Sprintf("rows%dx%d%s", rows, vectors, s.name), 4, // NOSPLIT
-		"func(from, to *operand, blocks int, b *float32, ldb uintptr, out *float32, ldo uintptr, columns int)")
+		"func(from, to *operand, blocks int, b *float32, ldb uintptr, ahead *float32, out *float32, ldo uintptr, columns int)")
 	Doc(fmt.Sprintf("rows%dx%d%s computes blocks × %d rows of a product, %d vectors wide: see microKernels.", rows, vectors, s.name, rows, vectors))
 	Pragma("noescape")
 	c := s.columnsOf(vectors)
@@ -59,7 +59,7 @@ func (s isa) rowsKernel(rows, vectors int) {
 	MOVQ(t, out)
 	t = Load(Param("blocks"), GP64())
 	MOVQ(t, left)
-	ldb := Load(Param("ldb"), GP64())
+	ldb, ahead := Load(Param("ldb"), GP64()), Load(Param("ahead"), GP64())
 
 	Label("block")
 	sum := s.vectors(rows * vectors)
@@ -91,7 +91,9 @@ func (s isa) rowsKernel(rows, vectors int) {
 	right := s.vectors(vectors)
 
 	Label("column")
+	PREFETCHT1(Mem{Base: ahead})
 	c.multiply(rows, func(r int) Mem { return Mem{Base: row[r], Index: k, Scale: 1} }, b, right, sum)
+	ADDQ(I8(vectors*s.bytes()/8), ahead)
 	ADDQ(ldb, b)
 	ADDQ(I8(4), k)
 	JNZ(LabelRef("column"))
