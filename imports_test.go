@@ -45,7 +45,8 @@ var mayImport = map[string][]string{
 	"host/gpu":                          {"host/cuda", "host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/nn", "kernels"},
 	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/mapped", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
-	"host/mdlstm":                       {"host/cpu", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
+	"host/compute":                      {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/nn"},
+	"host/mdlstm":                       {"host/compute", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
 	"host/dist":                         {},
 	"host/task":                         {"host/engine", "host/grid", "host/imagefile", "host/machine", "host/nn", "host/nn/tensorfile", "host/npy"},
 	"host/train":                        {"host/dist", "host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/tensorboard"},
@@ -59,7 +60,7 @@ var mayImport = map[string][]string{
 	"scripts/plot":                      {"host/palette"},
 	"scripts/unequal":                   {},
 	"cmd/mdlstm-gpu/internal/selfcheck": {"host/engine", "host/engine/enginetest/approx", "host/grid", "host/nn", "host/ref"},
-	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/cpu", "host/cpu/openblas", "host/cuda", "host/dist", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine", "host/mapped",
+	"cmd/mdlstm-gpu": {"cmd/mdlstm-gpu/internal/selfcheck", "configs", "host/compute", "host/cpu", "host/cpu/openblas", "host/cuda", "host/dist", "host/engine", "host/gpu", "host/grid", "host/imagefile", "host/machine", "host/mapped",
 		"kernels", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/serve", "host/task", "host/train"},
 }
 

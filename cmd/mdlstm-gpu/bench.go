@@ -142,7 +142,7 @@ func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Mode
 	layer, size := m.Config.Layers[0], batch.Samples[0]
 	i := e.Info()
 	r = benchResult{
-		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.threads(), Parameters: m.Size(),
+		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.EngineThreads(), Parameters: m.Size(),
 		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions, o.predict, o.Precision},
 	}
 	var out []float32 // of a prediction that somebody waits for

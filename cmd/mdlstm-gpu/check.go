@@ -28,8 +28,8 @@ than %g.`, selfcheck.MaxAxes, selfcheck.OutputTolerance, selfcheck.GradientToler
 		var all []subject
 		for _, m := range machines {
 			one := subject{open: m.open, advice: "try --blas gonum"}
-			if m.gpu != nil {
-				one = subject{open: m.open, peer: computer{asked: o, s: s}.open, advice: "try --device cpu, and report it with the output of info"}
+			if m.GPU != nil {
+				one = subject{open: m.open, peer: m.onCPU().open, advice: "try --device cpu, and report it with the output of info"}
 			}
 			all = append(all, one)
 		}

@@ -1,26 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"runtime"
+	"fmt"
 	"strings"
 
-	"mdlstm-gpu/host/cpu"
+	"mdlstm-gpu/host/compute"
 	"mdlstm-gpu/host/cpu/openblas"
-	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/dist"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/gpu"
-	"mdlstm-gpu/host/nn"
 	"mdlstm-gpu/host/train"
 )
-
-// maxThreads bounds --threads: beyond it a typing error is likelier than a
-// machine.
-const maxThreads = 4096
-
-// kernelFamilies are the values of --kernels.
-var kernelFamilies = []string{"auto", string(gpu.KernelsWavefront), string(gpu.KernelsSweep), string(gpu.KernelsCluster)}
 
 // computeOptions say what shall compute.
 type computeOptions struct {
@@ -59,72 +51,92 @@ func (c *computeOptions) recomputeOption() option {
 // machineFlags are the flags above.
 var machineFlags = []string{"device", "kernels", "precision", "threads", "blas"}
 
+// flagWords are the values of an option as the command line has them; auto is the one
+// that is none.
+func flagWords[T ~string](values []T) []string {
+	var names []string
+	for _, v := range values {
+		names = append(names, cmp.Or(string(v), "auto"))
+	}
+	return names
+}
+
+// chosen is the value of a word.
+func chosen[T ~string](word string) T {
+	if word == "auto" {
+		return ""
+	}
+	return T(word)
+}
+
+// asked are the options as the machine has them.
+func (c computeOptions) asked() compute.Options {
+	return compute.Options{
+		Device: chosen[compute.Device](c.Device), Threads: c.Threads, BLAS: chosen[compute.BLAS](c.BLAS),
+		Kernels: chosen[gpu.KernelFamily](c.Kernels), Precision: gpu.Precision(c.Precision), Recompute: c.Recompute,
+	}
+}
+
 // check refuses values that no build knows.
 func (c computeOptions) check() error {
-	if err := oneOf("device", c.Device, []string{"auto", "cpu", "gpu"}); err != nil {
-		return err
+	for _, o := range []struct {
+		flag, value string
+		words       []string
+	}{
+		{"device", c.Device, flagWords(compute.Devices)},
+		{"kernels", c.Kernels, flagWords(compute.Kernels)},
+		{"blas", c.BLAS, flagWords(compute.BLASes)},
+		{"precision", c.Precision, flagWords(gpu.Precisions)},
+	} {
+		if err := oneOf(o.flag, o.value, o.words); err != nil {
+			return err
+		}
 	}
-	if err := oneOf("kernels", c.Kernels, kernelFamilies); err != nil {
-		return err
-	}
-	if err := oneOf("blas", c.BLAS, []string{"auto", "builtin", "gonum", "openblas"}); err != nil {
-		return err
-	}
-	if c.Kernels != "auto" && c.Device == "cpu" {
-		return usagef("--kernels %s goes with a GPU, not with --device cpu: leave one out", c.Kernels)
-	}
-	if err := oneOf("precision", c.Precision, precisions()); err != nil {
-		return err
-	}
-	if c.lowers() && c.Device == "cpu" {
-		return c.noPrecision("--device cpu computes")
-	}
-	if c.Threads < 0 || c.Threads > maxThreads {
-		return usagef("--threads %d: want 0 (all cores) to %d", c.Threads, maxThreads)
+	if err := c.asked().Check(); err != nil {
+		return &usageError{err: byFlag(err)}
 	}
 	return nil
 }
 
+// byFlag names an option by its flag.
+func byFlag(err error) error {
+	var e *compute.OptionError
+	if !errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("--%s %v: %w", strings.ToLower(e.Option), e.Value, e.Err)
+}
+
 // computer is what computes, once it is found.
 type computer struct {
+	compute.Machine
 	asked computeOptions
-	gpu   *cuda.Device // nil: the CPU
-	temp  string       // folder of what the CPU's memory does not hold; "" = TMPDIR
 	s     streams
 }
 
 // find checks what was asked for and looks for the GPU. It says, once, when and
-// why --device auto takes the CPU.
+// why --device auto takes the CPU. Ranks on one node take its GPUs in turn.
 func (c computeOptions) find(s streams) (computer, error) {
 	m := computer{asked: c, s: s}
 	if err := c.check(); err != nil {
 		return m, err
 	}
-	if _, _, ok := openblas.Implementation(); c.BLAS == "openblas" && !ok {
-		return m, errors.New("--blas openblas: this build has no OpenBLAS: leave the flag out, or build with -tags openblas (needs a C compiler and libopenblas)")
-	}
-	if c.BLAS == "builtin" && cpu.BuiltIn() == "" {
-		return m, errors.New("--blas builtin: this processor has no AVX2 and FMA: use --blas gonum")
-	}
+	o := c.asked()
+	o.Turn = c.place.Turn
 	if c.place.Ranks > 1 && c.Threads == 0 {
-		m.asked.Threads = c.place.Threads // which changes no bit of the results
+		o.Threads = c.place.Threads // which changes no bit of the results
 	}
 	var err error
-	if c.Device != "cpu" {
-		m.gpu, err = findGPU(c.Device, c.place.Turn, s)
+	if m.Machine, err = compute.Find(o); err != nil {
+		return m, byFlag(err)
 	}
-	if err == nil && m.gpu == nil && c.lowers() {
-		return m, c.noPrecision("there is no GPU here, and the CPU computes")
+	switch {
+	case m.Passed != nil:
+		s.note("note: computing on the CPU: %s\n", oneLine(reason(m.Passed)))
+	case m.GPU != nil && m.GPU.Emulated:
+		s.note("note: the GPU is emulated on the processor: good for tests, and slow\n")
 	}
-	return m, err
-}
-
-// precisions are the values of --precision.
-func precisions() (names []string) {
-	for _, p := range gpu.Precisions {
-		names = append(names, string(p))
-	}
-	return names
+	return m, nil
 }
 
 // lowers says whether a precision was asked for that only GPUs have.
@@ -139,11 +151,6 @@ func (c computeOptions) recordedPrecision() string {
 	return ""
 }
 
-// noPrecision refuses the precision for want of a GPU.
-func (c computeOptions) noPrecision(why string) error {
-	return usagef("--precision %s: %s in float32: give --device gpu, or --precision float32", c.Precision, why)
-}
-
 // findAll is find for commands that compare: with --device auto the CPU, unless
 // the precision is only the GPU's, and, where there is one, the GPU.
 func (c computeOptions) findAll(s streams) ([]computer, error) {
@@ -151,61 +158,24 @@ func (c computeOptions) findAll(s streams) ([]computer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.gpu != nil && c.Device == "auto" && !c.lowers() {
-		return []computer{{asked: c, s: s}, m}, nil
+	if m.GPU != nil && c.Device == "auto" && !c.lowers() {
+		return []computer{m.onCPU(), m}, nil
 	}
 	return []computer{m}, nil
 }
 
-// open makes the engine for a model, its parameters zero.
-func (m computer) open(model *nn.Model) (engine.Engine, error) {
-	if m.gpu != nil {
-		return m.openGPU(model)
-	}
-	o := cpu.Options{Threads: m.asked.Threads, Temp: m.temp, Recompute: m.asked.Recompute}
-	switch blas, name, ok := openblas.Implementation(); {
-	case m.asked.BLAS == "gonum":
-		o.BLAS, o.BLASName = cpu.Gonum()
-	case m.asked.BLAS == "openblas", m.asked.BLAS == "auto" && cpu.BuiltIn() == "" && ok:
-		o.BLAS, o.BLASName = blas, name
-	}
-	return cpu.New(model, o)
-}
-
-// threads is how many cores compute; 0 when it is not the cores that do.
-func (m computer) threads() int {
-	switch {
-	case m.gpu != nil:
-		return 0
-	case m.asked.Threads == 0:
-		return runtime.GOMAXPROCS(0)
-	}
-	return m.asked.Threads
-}
-
-// mostWorkers bounds the batches that are made at once: each takes memory.
-const mostWorkers = 16
-
-// dataWorkers is how many batches are made at once while a step is under way:
-// beside a GPU one on each core but that of the step; where the cores compute the
-// step, one.
-func (m computer) dataWorkers() int {
-	if m.gpu == nil {
-		return 1
-	}
-	cores := m.asked.Threads
-	if cores == 0 {
-		cores = runtime.GOMAXPROCS(0)
-	}
-	return min(max(cores-1, 1), mostWorkers)
+// onCPU is the processor beside the machine's GPU.
+func (m computer) onCPU() computer {
+	m.GPU = nil
+	return m
 }
 
 // describe says in a line what an engine computes on.
 func (m computer) describe(i engine.Info) string {
-	if m.gpu != nil {
-		return i.Engine + ": " + strings.Join(append([]string{deviceText(m.gpu)}, kernelsText(i)...), ", ")
+	if m.GPU != nil {
+		return i.Engine + ": " + strings.Join(append([]string{deviceText(m.GPU)}, kernelsText(i)...), ", ")
 	}
-	parts := []string{i.Device, count(m.threads(), "thread")}
+	parts := []string{i.Device, count(m.EngineThreads(), "thread")}
 	if blas := i.Settings["blas"]; blas != "" {
 		parts = append(parts, "products by "+shortBLAS(blas))
 	}

@@ -16,51 +16,20 @@ import (
 	"mdlstm-gpu/host/train"
 )
 
-// findGPU is a GPU that can compute, the first one for turn 0; ranks on one node
-// take them in turn. For --device auto it is nil where
-// there is none, and a note says why; the emulator is never taken without being
-// asked for. A library of MDLSTM_CUDA_LIBRARY that is no driver is always an
-// error: somebody wants it.
-func findGPU(asked string, turn int, s streams) (*cuda.Device, error) {
-	d, err := cuda.UsableAt(turn)
-	switch {
-	case asked == "gpu" && err != nil:
-		return nil, fmt.Errorf("--device gpu: %w", err)
-	case asked == "gpu":
-		if d.Emulated {
-			s.note("note: the GPU is emulated on the processor: good for tests, and slow\n")
-		}
-		return d, nil
-	case errors.Is(err, cuda.ErrNoDevice):
-		s.note("note: computing on the CPU: %s\n", oneLine(reason(err)))
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case d.Emulated:
-		s.note("note: computing on the CPU: the only GPU is emulated; --device gpu takes it\n")
-		return nil, nil
-	}
-	return d, nil
-}
-
 // reason is why there is no GPU, without saying again that there is none.
 func reason(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), cuda.ErrNoDevice.Error()+": "))
 }
 
-// openGPU makes the engine of the machine's GPU.
-func (m computer) openGPU(model *nn.Model) (engine.Engine, error) {
-	o := gpu.Options{Device: m.gpu.Ordinal, Recompute: m.asked.Recompute, Precision: gpu.Precision(m.asked.Precision)}
-	if m.asked.Kernels != "auto" {
-		o.Kernels = gpu.KernelFamily(m.asked.Kernels)
-	}
+// open makes the engine for a model, its parameters zero.
+func (m computer) open(model *nn.Model) (engine.Engine, error) {
 	began := time.Now()
-	e, err := gpu.New(model, o)
-	if err != nil {
-		return nil, err
+	e, err := m.Open(model)
+	if err != nil || m.GPU == nil {
+		return e, err
 	}
 	return &starting{Engine: e, took: time.Since(began), say: func(took time.Duration) {
-		if took >= slowStart && !m.gpu.Emulated {
+		if took >= slowStart && !m.GPU.Emulated {
 			m.s.note("note: the GPU was ready after %.1f s: its driver compiles the kernels at their first use and keeps them, so the next start is faster\n", took.Seconds())
 		}
 	}}, nil
@@ -132,12 +101,12 @@ func kernelsUsed(settings map[string]string) []string {
 // sameKernels is the choice that continues a run to the same bits: the family
 // that the run had on a GPU, if it had only one. Clusters give the bits of
 // sweeps, which a GPU without them takes by itself where it can.
-func sameKernels(i train.EngineInfo, d *cuda.Device) string {
+func sameKernels(i train.EngineInfo, d *cuda.Device) gpu.KernelFamily {
 	used := kernelsUsed(i.Settings)
 	if len(used) != 1 || d == nil || used[0] == string(gpu.KernelsCluster) && !d.Clusters {
-		return "auto"
+		return gpu.KernelsAuto
 	}
-	return used[0]
+	return gpu.KernelFamily(used[0])
 }
 
 // kernelChoices says in a line a layer which kernels an engine's newest plan

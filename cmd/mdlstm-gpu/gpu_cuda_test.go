@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"mdlstm-gpu/host/compute"
 	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
 	"mdlstm-gpu/host/gpu"
@@ -100,8 +101,8 @@ func TestGPURefused(t *testing.T) {
 		{"bench", "MDLSTM_EMU_DEVICES=0", []string{"bench", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"check", "MDLSTM_EMU_DEVICES=0", []string{"check", "--device", "gpu"}, "--device gpu: no usable CUDA device"},
 		{"tensor cores", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "tf32"}, small[1:]...),
-			"precision tf32: the GPU has compute capability 7.5, and TF32 tensor cores are in 8.0 and newer: use float32"},
-		{"bfloat16", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "bf16"}, small[1:]...), "precision bf16: the GPU has compute capability 7.5"},
+			"--precision tf32: the GPU has compute capability 7.5, and TF32 tensor cores are in 8.0 and newer: use float32"},
+		{"bfloat16", "MDLSTM_EMU_ARCH=75", append([]string{"train", "--precision", "bf16"}, small[1:]...), "--precision bf16: the GPU has compute capability 7.5"},
 		{"compare", "MDLSTM_EMU_DEVICES=0", []string{"compare", "--device", "gpu", "--out", "run"}, "--device gpu: no usable CUDA device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,7 +129,7 @@ func TestGPUAuto(t *testing.T) {
 	emulator(t)
 	t.Chdir(t.TempDir())
 	for _, c := range []struct{ name, env, why string }{
-		{"emulator", "A=", "the only GPU is emulated; --device gpu takes it"},
+		{"emulator", "A=", "the only GPU is emulated, and taken only when device gpu is asked for"},
 		{"no device", "MDLSTM_EMU_DEVICES=0", "finds no GPU"},
 		{"old driver", "MDLSTM_EMU_DRIVER=11080", "the kernels need driver R525"},
 		{"old device", "MDLSTM_EMU_ARCH=70", "compute capability 7.0"},
@@ -253,7 +254,7 @@ func TestGPUFaults(t *testing.T) {
 // kernels warns of nothing.
 func TestGPURecord(t *testing.T) {
 	t.Setenv("MDLSTM_EMU_ARCH", "90")
-	families, d := kernelFamilies[1:], device(t)
+	families, d := flagWords(compute.Kernels)[1:], device(t)
 	if !d.Clusters {
 		families = slices.DeleteFunc(slices.Clone(families), func(f string) bool { return f == string(gpu.KernelsCluster) })
 	}
@@ -295,7 +296,7 @@ func TestGPUPrecision(t *testing.T) {
 		fragment string // of what is said; "" = no word of a change
 	}{
 		{"as it was", nil, exitDone, ""},
-		{"on the CPU", []string{"--device", "cpu"}, exitUsage, "--precision tf32: --device cpu computes in float32"},
+		{"on the CPU", []string{"--device", "cpu"}, exitUsage, "--precision tf32: device cpu computes in float32"},
 		{"another", []string{"--precision", "float32"}, exitDone, "the engine changed"},
 	} {
 		r := onGPU(newer, append([]string{"train", "--resume", "run", "--steps", strconv.Itoa(9 + i)}, c.args...)...)

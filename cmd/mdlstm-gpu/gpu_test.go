@@ -7,6 +7,7 @@ import (
 
 	"mdlstm-gpu/host/cuda"
 	"mdlstm-gpu/host/engine"
+	"mdlstm-gpu/host/gpu"
 	"mdlstm-gpu/host/grid"
 	"mdlstm-gpu/host/train"
 )
@@ -62,15 +63,15 @@ func TestSameKernels(t *testing.T) {
 	for _, k := range []struct {
 		ran    train.EngineInfo
 		device *cuda.Device
-		want   string
+		want   gpu.KernelFamily
 	}{
 		{of("wave_plain_forward"), ada, "wavefront"},
 		{of("sweep_plain_forward_2_16", "sweep_plain_forward_1_16"), ada, "sweep"},
-		{of("sweep_plain_forward_2_16", "wave_plain_forward"), ada, "auto"},
+		{of("sweep_plain_forward_2_16", "wave_plain_forward"), ada, gpu.KernelsAuto},
 		{of("cluster_plain_forward_2_16"), hopper, "cluster"},
-		{of("cluster_plain_forward_2_16"), ada, "auto"},
-		{of("cluster_plain_forward_2_16"), nil, "auto"},
-		{of(), hopper, "auto"},
+		{of("cluster_plain_forward_2_16"), ada, gpu.KernelsAuto},
+		{of("cluster_plain_forward_2_16"), nil, gpu.KernelsAuto},
+		{of(), hopper, gpu.KernelsAuto},
 	} {
 		if got := sameKernels(k.ran, k.device); got != k.want {
 			t.Errorf("%v on %+v: got %q, want %q", k.ran.Settings, k.device, got, k.want)

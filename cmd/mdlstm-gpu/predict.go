@@ -312,7 +312,7 @@ func (j *prediction) open() (*predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.temp = j.temp
+	c.Temp = j.temp
 	e, err := c.open(j.m)
 	if err != nil {
 		return nil, err
@@ -331,7 +331,7 @@ func (p *predictor) close() { _ = p.e.Close() }
 // run computes packed samples.
 func (p *predictor) run(samples []grid.Shape, x, out []float32) error {
 	var free int64
-	if p.computer.gpu == nil {
+	if p.computer.GPU == nil {
 		free = machine.FreeMemory()
 	}
 	plan, err := p.e.Plan(samples, engine.Capacity{Predict: true})

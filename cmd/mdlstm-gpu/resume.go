@@ -145,7 +145,7 @@ func (t *training) reopen(o trainOptions, set given) error {
 		return err
 	}
 	if !set["kernels"] {
-		t.compute.asked.Kernels = sameKernels(run.Engine(), t.compute.gpu)
+		t.compute.Kernels = sameKernels(run.Engine(), t.compute.GPU)
 	}
 	if t.engine, err = t.compute.open(run.Model()); err != nil {
 		return err

@@ -104,7 +104,7 @@ func (t *training) train(ctx context.Context) error {
 			return err
 		}
 	}
-	t.run.Workers = t.compute.dataWorkers()
+	t.run.Workers = t.compute.BatchWorkers()
 	began := time.Now()
 	err := t.run.Train(ctx, t.engine, t.data, train.Observer{
 		Step: func(p train.Progress) {
@@ -163,7 +163,7 @@ func (t *training) report(warning string) (report.Run, error) {
 		waited = t.waited
 	}
 	v := runView{
-		dir: t.run.Dir(), settings: t.run.Settings(), engine: t.engine.Info(), threads: t.compute.threads(),
+		dir: t.run.Dir(), settings: t.run.Settings(), engine: t.engine.Info(), threads: t.compute.EngineThreads(),
 		model: t.run.Model(), params: t.run.Params(), initial: t.initial,
 		step: t.run.Step(), longer: longerFlags(t.run.Settings(), t.run.Step(), t.run.StoppedEarly()), waited: waited, wall: t.wall, warning: warning,
 	}

@@ -1,11 +1,6 @@
 package main
 
-import (
-	"runtime"
-	"testing"
-
-	"mdlstm-gpu/host/cuda"
-)
+import "testing"
 
 func TestWaitedText(t *testing.T) {
 	for _, test := range []struct {
@@ -19,29 +14,6 @@ func TestWaitedText(t *testing.T) {
 	} {
 		if got := (&training{waited: test.waited, stepping: test.stepping}).waitedText(); got != test.want {
 			t.Errorf("%v of %v s: got %q, want %q", test.waited, test.stepping, got, test.want)
-		}
-	}
-}
-
-// TestDataWorkers: what makes data leaves the step a core, and a CPU engine its
-// cores.
-func TestDataWorkers(t *testing.T) {
-	all := min(max(runtime.GOMAXPROCS(0)-1, 1), mostWorkers)
-	for _, test := range []struct {
-		name    string
-		gpu     *cuda.Device
-		threads int
-		want    int
-	}{
-		{"CPU", nil, 0, 1},
-		{"CPU with threads", nil, 8, 1},
-		{"GPU", &cuda.Device{}, 0, all},
-		{"GPU, one core", &cuda.Device{}, 1, 1},
-		{"GPU, a rank's cores", &cuda.Device{}, 5, 4},
-		{"GPU, large machine", &cuda.Device{}, 192, mostWorkers},
-	} {
-		if got := (computer{gpu: test.gpu, asked: computeOptions{Threads: test.threads}}).dataWorkers(); got != test.want {
-			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
 		}
 	}
 }

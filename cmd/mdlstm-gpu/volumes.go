@@ -94,7 +94,7 @@ func (p *predictor) room(values int64) (data []float32, release func(), err erro
 	if tooLarge == nil {
 		return make([]float32, values), func() {}, nil
 	}
-	file, err := mapped.Temp(p.computer.temp, values)
+	file, err := mapped.Temp(p.computer.Temp, values)
 	if errors.Is(err, mapped.ErrUnsupported) {
 		return nil, nil, tooLarge
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mdlstm-gpu/host/compute"
 	"mdlstm-gpu/host/machine"
 	"mdlstm-gpu/host/nn"
 )
@@ -134,7 +135,7 @@ func TestRoomBeyondEverything(t *testing.T) {
 	if machine.FreeMemory() == 0 {
 		t.Skip("this system does not say how much memory is free")
 	}
-	p := &predictor{computer: computer{temp: t.TempDir()}}
+	p := &predictor{computer: computer{Machine: compute.Machine{Options: compute.Options{Temp: t.TempDir()}}}}
 	if _, _, err := p.room(1 << 50); err == nil {
 		t.Error("there is room for 4 PiB")
 	}

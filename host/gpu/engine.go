@@ -95,8 +95,8 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 // start loads the kernels and takes the arrays that live as long as the engine.
 func (e *Engine) start() (err error) {
 	e.kernels = NewKernels(e.c)
-	if err := e.options.Precision.usable(e.c.Device().Capability); err != nil {
-		return err
+	if err := e.options.Precision.Usable(e.c.Device().Capability); err != nil {
+		return fmt.Errorf("precision %q: %w", e.options.Precision, err)
 	}
 	if e.stream, err = e.c.NewStream(); err != nil {
 		return err

@@ -46,15 +46,16 @@ func (p Precision) of(hidden int) Precision {
 	return Float32
 }
 
-// usable refuses a precision that is unknown or that a device does not have.
-func (p Precision) usable(capability int) error {
+// Usable says why a device of a compute capability, 75 for 7.5, does not have the
+// precision, or that it is unknown.
+func (p Precision) Usable(capability int) error {
 	switch {
 	case p == "" || p == Float32:
 		return nil
 	case !slices.Contains(Precisions, p):
-		return fmt.Errorf("precision %q: want one of %v", string(p), Precisions)
+		return fmt.Errorf("want one of %v", Precisions)
 	case capability < tensorCapability:
-		return fmt.Errorf("precision %s: the GPU has compute capability %d.%d, and TF32 tensor cores are in 8.0 and newer: use float32", p, capability/10, capability%10)
+		return fmt.Errorf("the GPU has compute capability %d.%d, and TF32 tensor cores are in 8.0 and newer: use float32", capability/10, capability%10)
 	}
 	return nil
 }

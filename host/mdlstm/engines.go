@@ -3,13 +3,12 @@ package mdlstm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 
-	"mdlstm-gpu/host/cpu"
-	"mdlstm-gpu/host/cuda"
+	"mdlstm-gpu/host/compute"
 	"mdlstm-gpu/host/engine"
-	"mdlstm-gpu/host/gpu"
 	"mdlstm-gpu/host/nn"
 )
 
@@ -18,10 +17,11 @@ import (
 // optimizer's state; the others, made when they are first needed, have one
 // thread each. All give the same bits.
 type engines struct {
-	first  chan *worker // room for one
-	others chan *worker
-	unmade chan struct{} // a token for each of the others that does not exist yet
-	open   func(threads int) (engine.Engine, error)
+	first   chan *worker // room for one
+	others  chan *worker
+	unmade  chan struct{} // a token for each of the others that does not exist yet
+	machine compute.Machine
+	model   *nn.Model
 
 	closing chan struct{}
 	close   sync.Once
@@ -37,26 +37,37 @@ type worker struct {
 
 func (w *worker) release() { w.home <- w }
 
-// newEngines opens the first engine.
+// maxEngines bounds Options.Engines: beyond it a typing error is likelier than
+// a machine.
+const maxEngines = compute.MaxThreads
+
+// newEngines finds what computes and opens the first engine.
 func newEngines(net *nn.Model, o Options) (*engines, error) {
-	open, most, err := opener(net, o.Device)
+	if o.Engines < 0 || o.Engines > maxEngines {
+		return nil, fmt.Errorf("options: Engines %d: want 1 to %d, or 0 for the default", o.Engines, maxEngines)
+	}
+	machine, err := compute.Find(compute.Options{
+		Device: o.Device, Threads: o.Threads, BLAS: o.BLAS,
+		Kernels: o.Kernels, Precision: o.Precision, Recompute: o.Recompute, Temp: o.Temp,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if o.Engines > 0 {
-		most = o.Engines
+	most := o.Engines
+	switch {
+	case most > 0:
+	case machine.GPU != nil:
+		most = 1
+	default:
+		most = runtime.GOMAXPROCS(0)
 	}
-	threads := o.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	first, err := open(threads)
+	first, err := machine.Open(net)
 	if err != nil {
 		return nil, err
 	}
 	p := &engines{
 		first: make(chan *worker, 1), others: make(chan *worker, most-1), unmade: make(chan struct{}, most-1),
-		open: open, closing: make(chan struct{}),
+		machine: machine, model: net, closing: make(chan struct{}),
 	}
 	p.first <- &worker{Engine: first, version: noVersion, home: p.first}
 	for range most - 1 {
@@ -65,35 +76,15 @@ func newEngines(net *nn.Model, o Options) (*engines, error) {
 	return p, nil
 }
 
+// another opens one more engine, of one thread.
+func (p *engines) another() (engine.Engine, error) {
+	m := p.machine
+	m.Threads = 1
+	return m.Open(p.model)
+}
+
 // noVersion is that of an engine which has no parameters yet.
 const noVersion = -1
-
-// opener finds the device. It returns what opens engines on it, and how many
-// there should be.
-func opener(net *nn.Model, device Device) (open func(threads int) (engine.Engine, error), most int, err error) {
-	if device != CPU {
-		d, err := cuda.FirstUsable()
-		if err != nil && (device == GPU || !errors.Is(err, cuda.ErrNoDevice)) {
-			return nil, 0, err
-		}
-		if err == nil && (device == GPU || !d.Emulated) {
-			return func(int) (engine.Engine, error) {
-				return opened(gpu.New(net, gpu.Options{Device: d.Ordinal}))
-			}, 1, nil
-		}
-	}
-	return func(threads int) (engine.Engine, error) {
-		return opened(cpu.New(net, cpu.Options{Threads: threads}))
-	}, runtime.GOMAXPROCS(0), nil
-}
-
-// opened makes the nil of a failed New one of the interface's.
-func opened[E engine.Engine](e E, err error) (engine.Engine, error) {
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
 
 // usable says why no engine may be taken any more.
 func (p *engines) usable(ctx context.Context) error {
@@ -142,7 +133,7 @@ func (p *engines) take(ctx context.Context) (*worker, error) {
 	case w := <-p.others:
 		return w, nil
 	case <-p.unmade:
-		e, err := p.open(1)
+		e, err := p.another()
 		if err != nil {
 			p.unmade <- struct{}{}
 			return nil, err

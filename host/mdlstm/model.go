@@ -9,33 +9,6 @@ import (
 	"mdlstm-gpu/host/nn"
 )
 
-// Device says what shall compute.
-type Device string
-
-// The devices. Auto is the first NVIDIA GPU that can, in programs built with the
-// tag cuda, else the CPU; [Model.Info] says which it is. GPU is the GPU or an
-// error, never the CPU. CUDA_VISIBLE_DEVICES chooses among GPUs.
-const (
-	Auto Device = ""
-	CPU  Device = "cpu"
-	GPU  Device = "gpu"
-)
-
-// Options are those of [New] and [Load]. The zero value is fine.
-type Options struct {
-	// Seed decides the first parameters of New. Load does not use it.
-	Seed uint64
-	// Device computes: Auto, CPU or GPU.
-	Device Device
-	// Threads are the cores that one call uses, on the CPU; 0 = GOMAXPROCS. The
-	// results do not depend on it.
-	Threads int
-	// Engines bounds how many calls compute at once, others wait; 0 = GOMAXPROCS
-	// on the CPU, 1 on a GPU. Each takes memory: 24 bytes a parameter, and what a
-	// batch needs.
-	Engines int
-}
-
 // Model is a network with its parameters. See the package's table for what may
 // run at the same time.
 type Model struct {
@@ -53,8 +26,8 @@ type Model struct {
 }
 
 // New makes a model with parameters that follow from o.Seed. Errors are one
-// line: of the configuration, they name the key; of the machine, they wrap
-// [ErrMemory] or [ErrNoDevice]. The model should be closed after use.
+// line: of the configuration, they name the key; of the options, the field; of the
+// machine, they wrap [ErrMemory] or [ErrNoDevice]. The model should be closed after use.
 func New(c Config, o Options) (*Model, error) {
 	net, err := nn.New(c)
 	if err != nil {
@@ -76,14 +49,6 @@ func Load(path string, o Options) (*Model, error) {
 
 // newModel asks for the parameters when it is known that they fit into memory.
 func newModel(net *nn.Model, params func() []float32, o Options) (*Model, error) {
-	switch {
-	case !slices.Contains([]Device{Auto, CPU, GPU}, o.Device):
-		return nil, fmt.Errorf("options: Device %q: want %q, %q or none (auto)", o.Device, CPU, GPU)
-	case o.Threads < 0:
-		return nil, fmt.Errorf("options: Threads %d: want 1 or more, or 0 for all cores", o.Threads)
-	case o.Engines < 0:
-		return nil, fmt.Errorf("options: Engines %d: want 1 or more, or 0 for the default", o.Engines)
-	}
 	e, err := newEngines(net, o)
 	if err != nil {
 		return nil, err

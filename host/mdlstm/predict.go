@@ -49,7 +49,7 @@ func (m *Model) predict(ctx context.Context, samples []Sample) ([]Output, error)
 			return nil, err
 		}
 		y := make([]float32, values)
-		if _, err := compute(w, &b, y); err != nil {
+		if _, err := forward(w, &b, y); err != nil {
 			return nil, err
 		}
 		for _, shape := range shapes {
@@ -117,7 +117,7 @@ func (m *Model) evaluate(ctx context.Context, src Source, first, n int64) (Score
 			}
 			y = y[:values]
 		}
-		loss, err := compute(w, &b, y)
+		loss, err := forward(w, &b, y)
 		if err != nil {
 			return Score{}, fmt.Errorf("batch %d: %w", t, err)
 		}
@@ -165,8 +165,8 @@ func outputsOf(net *nn.Model, b *Batch) (shapes []Shape, values int, err error) 
 	return shapes, values, nil
 }
 
-// compute runs a batch forward. y takes the outputs; nil takes none.
-func compute(w *worker, b *Batch, y []float32) (engine.Loss, error) {
+// forward computes a batch without dropout. y takes the outputs; nil takes none.
+func forward(w *worker, b *Batch, y []float32) (engine.Loss, error) {
 	plan, err := w.Plan(b.Samples, engine.Capacity{Predict: true})
 	if err != nil {
 		return engine.Loss{}, err
