@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"host/cpu":                          {"host/engine", "host/engine/batch", "host/engine/nonfinite", "host/grid", "host/machine", "host/mapped", "host/nn"},
 	"host/cpu/openblas":                 {"host/cpu"},
 	"host/compute":                      {"host/cpu", "host/cpu/openblas", "host/cuda", "host/engine", "host/gpu", "host/nn"},
-	"host/mdlstm":                       {"host/compute", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn"},
+	"host/mdlstm":                       {"host/compute", "host/cuda", "host/engine", "host/gpu", "host/grid", "host/nn", "host/task"},
 	"host/dist":                         {},
 	"host/task":                         {"host/engine", "host/grid", "host/imagefile", "host/machine", "host/nn", "host/nn/tensorfile", "host/npy"},
 	"host/train":                        {"host/dist", "host/engine", "host/grid", "host/nn", "host/nn/tensorfile", "host/npy", "host/report", "host/task", "host/tensorboard"},

@@ -81,7 +81,8 @@ func (m *Model) Evaluate(ctx context.Context, samples []Sample) (Score, error) {
 	return m.EvaluateSource(ctx, src, 0, src.batches())
 }
 
-// EvaluateSource measures the model on batches first … first+n-1 of a source.
+// EvaluateSource measures the model on batches first … first+n-1 of a source,
+// which are made ahead as in [Model.TrainSource].
 func (m *Model) EvaluateSource(ctx context.Context, src Source, first, n int64) (Score, error) {
 	s, err := m.evaluate(ctx, src, first, n)
 	if err != nil {
@@ -96,19 +97,18 @@ func (m *Model) evaluate(ctx context.Context, src Source, first, n int64) (Score
 		return Score{}, err
 	}
 	defer w.release()
-	var b Batch
+	data := newFeed(ctx, src, first, n, m.engines.machine.BatchWorkers())
+	defer data.close()
 	var total engine.Loss
 	var y []float32 // outputs, where the accuracy asks for them
 	var right, cells float64
 	for t := first; t < first+n; t++ {
-		if err := ctx.Err(); err != nil {
+		b, _, err := data.batch()
+		if err != nil {
 			return Score{}, err
 		}
-		if err := src.Batch(t, &b); err != nil {
-			return Score{}, fmt.Errorf("batch %d: %w", t, err)
-		}
 		if m.net.Config.Loss == nn.CrossEntropy {
-			_, values, err := outputsOf(m.net, &b)
+			_, values, err := outputsOf(m.net, b)
 			if err != nil {
 				return Score{}, fmt.Errorf("batch %d: %w", t, err)
 			}
@@ -117,7 +117,7 @@ func (m *Model) evaluate(ctx context.Context, src Source, first, n int64) (Score
 			}
 			y = y[:values]
 		}
-		loss, err := forward(w, &b, y)
+		loss, err := forward(w, b, y)
 		if err != nil {
 			return Score{}, fmt.Errorf("batch %d: %w", t, err)
 		}

@@ -62,10 +62,36 @@ type Batch = engine.Batch
 // Source makes batches: generated data, or data too large for memory. Package
 // task has some.
 type Source interface {
-	// Batch overwrites all of b with batch t; it may reuse the slices that it
-	// left there before. It should be a function of t alone: then training can be
-	// repeated. It is called by one goroutine at a time.
+	// Batch overwrites all of b with batch t. It may reuse the slices that it left
+	// in the same b before, and leaves them alone from then on until it gets this b
+	// again: several batches wait at once, so they cannot share memory that the
+	// next call writes to.
+	//
+	// It should be a function of t alone: then training can be repeated, and
+	// continued after it was cancelled. Batches are made ahead of the steps that use
+	// them, in the order of t, and some of a training that ends early are never
+	// used.
+	//
+	// A call (TrainSource, EvaluateSource) has goroutines of its own for it, of which
+	// one at a time calls Batch, and none while Progress runs, nor before the call
+	// began or after it returned. Give a source to one call at a time, unless Batch
+	// may run several times at once. Beside a GPU one goroutine may be too slow: see
+	// [Forker].
 	Batch(t int64, b *Batch) error
+}
+
+// Forker is a source whose batches several goroutines can make at once, so that a
+// GPU need not wait for them: one on each core but one, at most 16, or
+// Options.Threads - 1; where the CPU computes, it is one goroutine. The sources of
+// package task that are [task.Divisible] need no Forker.
+type Forker interface {
+	Source
+	// Fork returns a source that makes the same batches to the bit and may be used
+	// beside this one and its other forks: with memory of its own for all that Batch
+	// changes. A source that changes nothing may return itself. A call forks its
+	// source when it begins, and from then on uses the forks alone; a fork is called
+	// by one goroutine.
+	Fork() Source
 }
 
 // checkSamples refuses what the model cannot take, by the number of the sample.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"mdlstm-gpu/host/engine"
 )
@@ -31,10 +32,10 @@ type TrainOptions struct {
 	Momentum  float64   // SGD only
 	Clip      float64   // largest L2 norm of all gradients together; 0 = no clipping
 
-	// Progress, if not nil, is called after every step, on the goroutine that
-	// trains. It may use the model (Evaluate, Save, …), but not train it. The error
-	// that it returns ends the training and comes back wrapped; [ErrStop] ends it
-	// without an error.
+	// Progress, if not nil, is called after every step, on the goroutine that called
+	// Train. It may use the model (Evaluate, Save, …), but not train it, and the
+	// source, which makes no batch meanwhile. The error that it returns ends the
+	// training and comes back wrapped; [ErrStop] ends it without an error.
 	Progress func(Progress) error
 }
 
@@ -44,6 +45,12 @@ type Progress struct {
 	Steps int64   // of the call
 	Loss  float64 // mean of the batch, before the update; NaN when no target counted
 	Norm  float64 // L2 norm of all gradients, before clipping
+
+	// Waited is how long the step waited for its batch, Took how long it took from
+	// then on, with what it waited for calls that had the engine. A large share
+	// Waited/(Waited+Took) says that the source is too slow for the device: see
+	// [Forker].
+	Waited, Took time.Duration
 }
 
 const (
@@ -136,7 +143,11 @@ func (m *Model) Train(ctx context.Context, samples []Sample, o TrainOptions) err
 }
 
 // TrainSource is Train on the batches of a source: batch t is that of step t,
-// counted from New or Load.
+// counted from New or Load. They are made while earlier steps are computed, on
+// other goroutines; [Source] says what that asks of it. All that are being made
+// when the training ends are waited for. An error of the source ends the training
+// when its step comes, not before; so does a panic, which becomes one of
+// TrainSource, with the source's stack, as a *[task.Panic].
 func (m *Model) TrainSource(ctx context.Context, src Source, o TrainOptions) error {
 	o, err := o.withDefaults(-1)
 	if err != nil {
@@ -157,16 +168,17 @@ func (m *Model) train(ctx context.Context, src Source, largest []Shape, o TrainO
 	if err := m.prepare(ctx, largest, o.Optimizer); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	var b Batch
+	data := newFeed(ctx, src, m.Steps(), o.Steps, m.engines.machine.BatchWorkers())
+	defer data.close()
 	for i := range o.Steps {
-		p, err := m.step(ctx, src, &b, o)
+		p, err := m.timedStep(ctx, data, o)
 		p.Step, p.Steps = i, o.Steps
 		var diverged *NonFiniteError
 		if errors.As(err, &diverged) {
 			diverged.Step = i
 		}
 		if err == nil && o.Progress != nil {
-			err = o.Progress(p)
+			err = data.resting(func() error { return o.Progress(p) })
 			if errors.Is(err, ErrStop) {
 				return nil
 			}
@@ -176,6 +188,18 @@ func (m *Model) train(ctx context.Context, src Source, largest []Shape, o TrainO
 		}
 	}
 	return nil
+}
+
+// timedStep waits for the next batch and makes one update with it.
+func (m *Model) timedStep(ctx context.Context, data *feed, o TrainOptions) (p Progress, err error) {
+	b, waited, err := data.batch()
+	if err != nil {
+		return p, err
+	}
+	began := time.Now()
+	p, err = m.step(ctx, b, o)
+	p.Waited, p.Took = waited, time.Since(began)
+	return p, err
 }
 
 // prepare takes all memory before the first step, and clears the moments of
@@ -203,14 +227,8 @@ func (m *Model) prepare(ctx context.Context, largest []Shape, optimizer Optimize
 // step makes one update and publishes the parameters. The engine is free between
 // steps, so that others may compute on it. A batch of which no target counts
 // changes nothing.
-func (m *Model) step(ctx context.Context, src Source, b *Batch, o TrainOptions) (p Progress, err error) {
-	if err := ctx.Err(); err != nil {
-		return p, err
-	}
+func (m *Model) step(ctx context.Context, b *Batch, o TrainOptions) (p Progress, err error) {
 	number := m.Steps()
-	if err := src.Batch(number, b); err != nil {
-		return p, fmt.Errorf("batch %d: %w", number, err)
-	}
 	w, err := m.engines.takeFirst(ctx)
 	if err != nil {
 		return p, err
