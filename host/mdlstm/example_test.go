@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"time"
 
 	"mdlstm-gpu/host/mdlstm"
 )
@@ -268,4 +269,51 @@ func ExampleModel_TrainSource() {
 	}
 	fmt.Println("loss below 0.06:", score.Loss < 0.06)
 	// Output: loss below 0.06: true
+}
+
+// forked is noise for several goroutines: Batch changes nothing of it.
+type forked struct{ noise }
+
+// Fork returns the source itself, which has nothing of its own to keep apart.
+func (f forked) Fork() mdlstm.Source { return f }
+
+// A source with a method Fork has its batches made by several goroutines beside a
+// GPU, and the time that steps waited for them says whether that was enough.
+func ExampleForker() {
+	model, err := mdlstm.New(mdlstm.OneLayer(2, 1, 4, 1, "mse"), mdlstm.Options{Seed: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	src := forked{noise{size: mdlstm.Shape{2, 3}, seed: 7}}
+	var waited, all time.Duration
+	err = model.TrainSource(context.Background(), src, mdlstm.TrainOptions{Steps: 50, Progress: func(p mdlstm.Progress) error {
+		waited += p.Waited
+		all += p.Waited + p.Took
+		return nil
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("waited for less than all the time:", waited < all)
+	// Output: waited for less than all the time: true
+}
+
+// What computes, and how, are options. What this machine does not have is an
+// error.
+func ExampleOptions() {
+	config := mdlstm.OneLayer(2, 1, 64, 1, "mse")
+	exact := mdlstm.Options{Device: mdlstm.CPU, BLAS: mdlstm.BLASGonum, Recompute: true}
+	model, err := mdlstm.New(config, exact)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	fmt.Println(model.Info().Engine, model.Info().Settings["blas"])
+
+	_, err = mdlstm.New(config, mdlstm.Options{Device: mdlstm.CPU, Precision: mdlstm.TF32})
+	fmt.Println(err)
+	// Output:
+	// cpu gonum
+	// options: Precision "tf32": device cpu computes in float32: ask for device gpu, or for float32
 }
