@@ -26,6 +26,22 @@
 //
 // Data that are generated or do not fit into memory come from a [Source].
 //
+// # What computes
+//
+// [Options] choose the device and how it computes. The zero value takes the first
+// GPU that can, in programs built with the tag cuda, else the CPU with its fastest
+// products; [Model.Info] says what it is. What was asked for and cannot be had is
+// an error, never something else instead:
+//
+//	Device                  both
+//	Threads, BLAS, Temp     the CPU's; beside a GPU Threads make batches
+//	Kernels, Precision      a GPU's
+//	Recompute, Engines      both
+//
+// Batches are made while the device computes earlier ones, on the CPU by one
+// goroutine, beside a GPU by several where the source allows it ([Forker]).
+// [Progress] says how long each step waited for its data.
+//
 // # Units
 //
 // Values have no unit of their own: inputs are used as they are, so bring
@@ -39,6 +55,7 @@
 //	Train, TrainSource, SetParameters   one at a time; others wait for their turn
 //	Close                               waits for all that run; calls after it get ErrClosed
 //	Sample, Output, Config              plain data: not to be changed while a call reads them
+//	Source                              for one call at a time, which calls it on other goroutines
 //
 // Calls compute at the same time on engines of their own, each with a copy of
 // the parameters: the first has all threads, further ones have one thread each,
@@ -48,6 +65,6 @@
 // # The same bits
 //
 // On one machine and build, results do not depend on threads, on the number of
-// engines, or on what else runs: equal models, samples and options give equal
-// bits.
+// engines, on how far ahead batches are made, or on what else runs: equal models,
+// samples and options give equal bits. BLAS, Kernels and Precision do decide them.
 package mdlstm

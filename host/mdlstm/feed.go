@@ -21,6 +21,19 @@ type feed struct {
 	waited time.Duration // for the token since the last batch
 }
 
+// fit refuses a source of package task that the model does not fit, and says what
+// its largest batch is; of others neither is known.
+func (m *Model) fit(src Source) (largest []Shape, err error) {
+	s, ok := src.(task.Source)
+	if !ok {
+		return nil, nil
+	}
+	if err := s.Check(m.net); err != nil {
+		return nil, err
+	}
+	return s.Largest(), nil
+}
+
 // newFeed begins to make batches first … first+n-1 of a source, several at once
 // where there are forks of it. It must be closed.
 func newFeed(ctx context.Context, src Source, first, n int64, workers int) *feed {

@@ -314,3 +314,26 @@ func TestFeedRange(t *testing.T) {
 		t.Errorf("of no batches: got %v", fmt.Sprint(b.First))
 	}
 }
+
+// TestFit: sources of package task are checked before the first batch.
+func TestFit(t *testing.T) {
+	m := newSmall(t)
+	defer m.Close()
+	wide, err := task.NewDiagonal(task.Options{Size: Shape{3, 3}, Channels: 2, Batch: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.TrainSource(t.Context(), wide, TrainOptions{Steps: 1})
+	if err == nil || !strings.HasPrefix(err.Error(), "train: task diagonal") || !strings.Contains(err.Error(), "2 channels") || m.Steps() != 0 {
+		t.Errorf("train: error %v after %d steps, want one about its channels", err, m.Steps())
+	}
+	if _, err := m.EvaluateSource(t.Context(), wide, 0, 1); err == nil || !strings.HasPrefix(err.Error(), "evaluate: task diagonal") {
+		t.Errorf("evaluate: error %v, want one about its channels", err)
+	}
+	if _, err := m.EvaluateSource(t.Context(), &counting{}, 0, -1); err == nil || err.Error() != "evaluate: -1 batches: want 0 or more" {
+		t.Errorf("-1 batches: error %v", err)
+	}
+	if got, err := m.EvaluateSource(t.Context(), &counting{}, math.MaxInt64, 0); err != nil || !math.IsNaN(got.Loss) {
+		t.Errorf("no batches: got %v (error %v), want NaN", got, err)
+	}
+}

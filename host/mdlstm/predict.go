@@ -82,8 +82,14 @@ func (m *Model) Evaluate(ctx context.Context, samples []Sample) (Score, error) {
 }
 
 // EvaluateSource measures the model on batches first … first+n-1 of a source,
-// which are made ahead as in [Model.TrainSource].
+// which are made ahead as in [Model.TrainSource]. Of n = 0 batches nothing counts.
 func (m *Model) EvaluateSource(ctx context.Context, src Source, first, n int64) (Score, error) {
+	if n < 0 {
+		return Score{}, fmt.Errorf("evaluate: %d batches: want 0 or more", n)
+	}
+	if _, err := m.fit(src); err != nil {
+		return Score{}, fmt.Errorf("evaluate: %w", err)
+	}
 	s, err := m.evaluate(ctx, src, first, n)
 	if err != nil {
 		return Score{}, fmt.Errorf("evaluate: %w", err)
@@ -102,7 +108,7 @@ func (m *Model) evaluate(ctx context.Context, src Source, first, n int64) (Score
 	var total engine.Loss
 	var y []float32 // outputs, where the accuracy asks for them
 	var right, cells float64
-	for t := first; t < first+n; t++ {
+	for t := first; t-first < n; t++ {
 		b, _, err := data.batch()
 		if err != nil {
 			return Score{}, err

@@ -60,7 +60,7 @@ func largest(values []float32) int32 {
 type Batch = engine.Batch
 
 // Source makes batches: generated data, or data too large for memory. Package
-// task has some.
+// task has some; whether they fit the model is checked before the first batch.
 type Source interface {
 	// Batch overwrites all of b with batch t. It may reuse the slices that it left
 	// in the same b before, and leaves them alone from then on until it gets this b

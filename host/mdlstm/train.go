@@ -33,8 +33,9 @@ type TrainOptions struct {
 	Clip      float64   // largest L2 norm of all gradients together; 0 = no clipping
 
 	// Progress, if not nil, is called after every step, on the goroutine that called
-	// Train. It may use the model (Evaluate, Save, …), but not train it, and the
-	// source, which makes no batch meanwhile. The error that it returns ends the
+	// Train. It may use the source, which makes no batch meanwhile, and the model
+	// (Evaluate, Save, …), but not train it or set its parameters, which would wait
+	// for this training. The error that it returns ends the
 	// training and comes back wrapped; [ErrStop] ends it without an error.
 	Progress func(Progress) error
 }
@@ -153,7 +154,11 @@ func (m *Model) TrainSource(ctx context.Context, src Source, o TrainOptions) err
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	return m.train(ctx, src, nil, o)
+	largest, err := m.fit(src)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return m.train(ctx, src, largest, o)
 }
 
 // train waits for its turn and runs o.Steps steps. Largest are the shapes of a

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -232,6 +235,72 @@ func TestPrefetchError(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPrefetchPanic: a panic of the source is one of Next when its batch is due,
+// with the source's stack, and no goroutine is left.
+func TestPrefetchPanic(t *testing.T) {
+	for _, workers := range []int{1, 5} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate(t)
+				g.fails = func(at int64) error {
+					if at >= 2 {
+						panic(errGate)
+					}
+					return nil
+				}
+				go g.open()
+				p := Prefetch(t.Context(), g, Ahead{To: math.MaxInt64, Workers: workers})
+				for range 2 {
+					if _, err := p.Next(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				func() {
+					defer func() {
+						got, ok := recover().(*Panic)
+						if !ok || got.Value != errGate || !errors.Is(got, errGate) || !strings.Contains(got.Error(), "disk gone\n\n") ||
+							!strings.Contains(got.Error(), "prefetch_test.go") {
+							t.Errorf("got %v, want a panic with the source's stack", got)
+						}
+					}()
+					p.Next()
+				}()
+				if _, err := p.Next(); !errors.Is(err, errGate) {
+					t.Errorf("afterwards: got %v, want the same", err)
+				}
+				p.Close()
+				close(g.enter)
+			})
+		})
+	}
+	text := &Panic{Value: "no error"}
+	if errors.Unwrap(text) != nil {
+		t.Error("a text is an error")
+	}
+}
+
+// TestPrefetchExit: where the source ends its goroutine Next ends its own.
+func TestPrefetchExit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t)
+		g.fails = func(int64) error { runtime.Goexit(); return nil }
+		go g.open()
+		p := Prefetch(t.Context(), g, Ahead{To: 9})
+		var back bool
+		var group sync.WaitGroup
+		group.Go(func() {
+			p.Next()
+			back = true
+		})
+		group.Wait()
+		if _, err := p.Next(); back || err == nil {
+			t.Errorf("Next came back: %v; afterwards: %v, want an error", back, err)
+		}
+		p.Close()
+		close(g.enter)
+	})
 }
 
 // TestPrefetchCancel: while batches are being made Next ends with the context,
