@@ -30,8 +30,8 @@
 //
 // [Options] choose the device and how it computes. The zero value takes the first
 // GPU that can, in programs built with the tag cuda, else the CPU with its fastest
-// products; [Model.Info] says what it is. What was asked for and cannot be had is
-// an error, never something else instead:
+// products; [Model.Info] says what it is. A device, products or a precision that
+// were asked for and cannot be had are an error, never something else instead:
 //
 //	Device                  both
 //	Threads, BLAS, Temp     the CPU's; beside a GPU Threads make batches

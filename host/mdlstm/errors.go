@@ -16,7 +16,7 @@ var (
 	ErrShape    = engine.ErrShape  // lengths that do not fit: axes, x, y, classes
 	ErrData     = engine.ErrData   // values that cannot be used: NaN in x, a class outside the model's
 	ErrMemory   = engine.ErrMemory // not enough memory; nothing was computed
-	ErrNoDevice = cuda.ErrNoDevice // Options.Device is GPU and there is none that can compute
+	ErrNoDevice = cuda.ErrNoDevice // Options ask for a GPU, and there is none that can compute
 	ErrClosed   = errors.New("the model is closed")
 )
 

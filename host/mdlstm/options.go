@@ -6,9 +6,9 @@ import (
 )
 
 // Options are those of [New] and [Load]: what computes, and how. The zero value is
-// fine. Options that go with a GPU are refused where Device is CPU; what this
-// machine or build does not have is refused too. Such errors begin with "options:"
-// and the field, and wrap [ErrNoDevice] where it is a GPU that is missing.
+// fine. What makes no sense, and what this machine or build does not have, is
+// refused by errors that begin with "options:" and the field, and wrap
+// [ErrNoDevice] where it is a GPU that is missing.
 type Options struct {
 	// Seed decides the first parameters of New. Load does not use it.
 	Seed uint64
@@ -30,11 +30,12 @@ type Options struct {
 
 	// Kernels compute the mdlstm layers on a GPU; "" = those that suit shapes and
 	// device. Kernels that cannot run a layer are refused, with an error that wraps
-	// [ErrShape], by the first call that computes it. They decide the last bits.
+	// [ErrShape], by the first call that computes it. They are refused where Device
+	// is CPU, and not used where Auto finds no GPU.
 	Kernels Kernels
 	// Precision is that of the products of mdlstm layers of 64 hidden units and more
 	// on a GPU; "" = Float32. The others need compute capability 8.0 (Ampere), and
-	// are refused where the CPU computes, also when that is what Auto found.
+	// are refused where the CPU computes, also where that is what Auto finds.
 	Precision Precision
 
 	// Recompute makes training compute gates again in the backward pass instead of

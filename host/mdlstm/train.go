@@ -120,7 +120,8 @@ func (o TrainOptions) withDefaults(n int) (TrainOptions, error) {
 //
 // Whatever ends it, the parameters are those after the last step that was
 // finished. Errors:
-//   - the context's, wrapped, when ctx ends: it is looked at between steps
+//   - the context's, wrapped, when ctx ends: it is looked at between steps, and
+//     while a step waits for its batch
 //   - that of Progress, wrapped, unless it is [ErrStop]
 //   - *[NonFiniteError] when a step met NaN or infinity
 //   - [ErrShape] and [ErrData] wrapped, with the number of the sample at fault
