@@ -107,7 +107,7 @@ seed_run() { # MODEL
 }
 # bench_run FLAGS… prints the JSON alone; kernels that the shape or the GPU does not allow are no failure.
 bench_run() {
-  "$program" bench --json --seconds 1 --device gpu "$@" 2>"$work/errors" || {
+  "$program" bench --json --profile --seconds 1 --device gpu "$@" 2>"$work/errors" || {
     cat "$work/errors"
     grep -q 'bad shape: \(sweep\|cluster\) kernels' "$work/errors"
   }

@@ -115,6 +115,7 @@ func TestBadInput(t *testing.T) {
 		{"bench --size 10000x10000 --device cpu", failed, "out of memory"},
 		{"bench --size 3y3", usage, "--size"},
 		{"bench --seconds 0", usage, "--seconds 0"},
+		{"bench --profile --device cpu", usage, "--profile: it times the kernels of a GPU: device cpu was asked for"},
 		{"bench --batch 0", usage, "--batch 0"},
 
 		// Names.
@@ -153,6 +154,7 @@ func TestBadInput(t *testing.T) {
 		{"train --precision tf32 --device cpu", usage, "--precision tf32: device cpu computes in float32: ask for device gpu, or for float32"},
 		{"train --precision double", usage, "--precision"},
 		{"bench --device gpu", failed, "no usable CUDA device"},
+		{"bench --profile", failed, "--profile: it times the kernels of a GPU: no usable CUDA device"},
 		{"check --device gpu", failed, "no usable CUDA device"},
 		{"train --blas mkl", usage, "want auto, builtin, gonum, openblas"},
 

@@ -38,6 +38,7 @@ func benchCommand(s streams) *cli.Command {
 	options = append(options,
 		option{name: "seconds", arg: "T", group: "Measuring", usage: "time for each of the two figures; at least 5 repetitions", dest: &o.seconds},
 		option{name: "predict", group: "Measuring", usage: "time predictions alone, as predict makes them; --batch 1 is the latency of one sample", dest: &o.predict},
+		option{name: "profile", group: "Measuring", usage: "also time each kernel of a step on the GPU, one launch after the other: their sum is more than a step, which is launched as one", dest: &o.profile},
 		option{name: "json", group: "Measuring", usage: "print a list with an object for each engine", dest: &o.json},
 	)
 	options = append(options, o.computeOptions.options()...)
@@ -79,6 +80,8 @@ type benchResult struct {
 	Parameters     int     `json:"parameters"`
 	Bytes          int64   `json:"bytes"` // of the batch's buffers
 	BytesPerCell   float64 `json:"bytes_per_cell"`
+
+	Profile []kernelTime `json:"profile,omitempty"` // of a step, or of a prediction, in order
 }
 
 type benchSettings struct {
@@ -105,6 +108,9 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 	var all []benchResult
 	for _, computer := range machines {
 		r, text, err := o.measure(ctx, computer, m, batch)
+		if err == nil && o.profile {
+			r.Profile, err = o.profileKernels(ctx, computer, m, batch)
+		}
 		if err != nil {
 			return err
 		}
@@ -126,52 +132,31 @@ func runBench(ctx context.Context, o benchOptions, s streams) error {
 
 // measure times one machine, and describes its engine.
 func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Model, batch *engine.Batch) (r benchResult, text string, err error) {
+	computer.Profile = false
 	e, err := computer.open(m)
 	if err != nil {
 		return r, "", err
 	}
 	defer e.Close()
-	if err := e.SetParameters(m.Init(1)); err != nil {
-		return r, "", err
-	}
-	plan, err := e.Plan(batch.Samples, engine.Capacity{Predict: o.predict})
+	plan, err := o.prepare(e, m, batch)
 	if err != nil {
 		return r, "", err
 	}
-	draw(batch, m)
 	layer, size := m.Config.Layers[0], batch.Samples[0]
 	i := e.Info()
 	r = benchResult{
 		Engine: i.Engine, Device: i.Device, Kernels: i.Settings, Threads: computer.EngineThreads(), Parameters: m.Size(),
 		Settings: benchSettings{layer.Cell, size, o.batch, o.channels, layer.Hidden, layer.Directions, o.predict, o.Precision},
 	}
-	var out []float32 // of a prediction that somebody waits for
-	if o.predict {
-		batch.Y, out = nil, make([]float32, len(batch.Y))
-	} else {
-		step, err := repeat(ctx, o.seconds, func() error {
-			if _, err := plan.Load(batch); err != nil {
-				return err
-			}
-			if _, err := plan.Gradients(engine.Pass{}); err != nil {
-				return err
-			}
-			_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 1e-3})
-			return err
-		})
+	if !o.predict {
+		step, err := repeat(ctx, o.seconds, func() error { return learn(e, plan, batch) })
 		if err != nil {
 			return r, "", err
 		}
 		r.StepMS, r.StepMinMS, r.StepMaxMS = median(step), slices.Min(step), slices.Max(step)
 		r.StepP95MS, r.StepRepeats = quantile(step, 0.95), len(step)
 	}
-	forward, err := repeat(ctx, o.seconds, func() error {
-		if _, err := plan.Load(batch); err != nil {
-			return err
-		}
-		_, err := plan.Predict(out)
-		return err
-	})
+	forward, err := repeat(ctx, o.seconds, o.forward(plan, batch))
 	if err != nil {
 		return r, "", err
 	}
@@ -186,6 +171,50 @@ func (o benchOptions) measure(ctx context.Context, computer computer, m *nn.Mode
 	return r, computer.describe(i), nil
 }
 
+// prepare makes an engine's plan for the batch, and draws that.
+func (o benchOptions) prepare(e engine.Engine, m *nn.Model, batch *engine.Batch) (engine.Plan, error) {
+	if err := e.SetParameters(m.Init(1)); err != nil {
+		return nil, err
+	}
+	plan, err := e.Plan(batch.Samples, engine.Capacity{Predict: o.predict})
+	if err != nil {
+		return nil, err
+	}
+	draw(batch, m)
+	if o.predict {
+		batch.Y = nil
+	}
+	return plan, nil
+}
+
+// learn is a training step.
+func learn(e engine.Engine, plan engine.Plan, batch *engine.Batch) error {
+	if _, err := plan.Load(batch); err != nil {
+		return err
+	}
+	if _, err := plan.Gradients(engine.Pass{}); err != nil {
+		return err
+	}
+	_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 1e-3})
+	return err
+}
+
+// forward computes the batch's outputs, and fetches them where somebody would wait
+// for a prediction.
+func (o benchOptions) forward(plan engine.Plan, batch *engine.Batch) func() error {
+	var out []float32
+	if o.predict {
+		out = make([]float32, batch.Samples[0].Cells()*len(batch.Samples))
+	}
+	return func() error {
+		if _, err := plan.Load(batch); err != nil {
+			return err
+		}
+		_, err := plan.Predict(out)
+		return err
+	}
+}
+
 func (o benchOptions) print(r benchResult, text string, s streams) error {
 	p := &printer{w: s.out}
 	p.line("%s, %d hidden, %s, size %s, %s of %s", r.Settings.Cell, r.Settings.Hidden, count(len(r.Settings.Directions), "direction"),
@@ -197,6 +226,7 @@ func (o benchOptions) print(r benchResult, text string, s streams) error {
 	p.line("forward  %8.3f ms  (%.3f to %.3f, 95 %% below %.3f, %d repetitions)", r.ForwardMS, r.ForwardMinMS, r.ForwardMaxMS, r.ForwardP95MS, r.Repeats)
 	p.line("cells    %.3g a second", r.CellsPerSecond)
 	p.line("memory   %s, %.0f bytes a cell; %s", formatBytes(r.Bytes), r.BytesPerCell, count(r.Parameters, "parameter"))
+	printProfile(p, r.Profile)
 	return p.err
 }
 

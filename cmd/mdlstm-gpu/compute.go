@@ -24,6 +24,7 @@ type computeOptions struct {
 	Precision string `toml:"precision"`
 
 	Recompute bool `toml:"recompute"` // of train and bench
+	profile   bool // of bench
 
 	ranks dist.Comm  // of the training that this process is part of
 	place dist.Place // of this one among them
@@ -74,6 +75,7 @@ func (c computeOptions) asked() compute.Options {
 	return compute.Options{
 		Device: chosen[compute.Device](c.Device), Threads: c.Threads, BLAS: chosen[compute.BLAS](c.BLAS),
 		Kernels: chosen[gpu.KernelFamily](c.Kernels), Precision: gpu.Precision(c.Precision), Recompute: c.Recompute,
+		Profile: c.profile,
 	}
 }
 
@@ -103,6 +105,9 @@ func byFlag(err error) error {
 	var e *compute.OptionError
 	if !errors.As(err, &e) {
 		return err
+	}
+	if e.Value == nil {
+		return fmt.Errorf("--%s: %w", strings.ToLower(e.Option), e.Err)
 	}
 	return fmt.Errorf("--%s %v: %w", strings.ToLower(e.Option), e.Value, e.Err)
 }
@@ -152,13 +157,13 @@ func (c computeOptions) recordedPrecision() string {
 }
 
 // findAll is find for commands that compare: with --device auto the CPU, unless
-// the precision is only the GPU's, and, where there is one, the GPU.
+// what was asked for is only the GPU's, and, where there is one, the GPU.
 func (c computeOptions) findAll(s streams) ([]computer, error) {
 	m, err := c.find(s)
 	if err != nil {
 		return nil, err
 	}
-	if m.GPU != nil && c.Device == "auto" && !c.lowers() {
+	if m.GPU != nil && c.Device == "auto" && !c.lowers() && !c.profile {
 		return []computer{m.onCPU(), m}, nil
 	}
 	return []computer{m}, nil

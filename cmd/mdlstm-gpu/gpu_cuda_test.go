@@ -376,6 +376,14 @@ func TestGPUCommands(t *testing.T) {
 	if r := list[0]; r.Engine != "gpu" || r.Device != d.Name || len(kernelsUsed(r.Kernels)) != 1 || r.Threads != 0 || r.StepMS <= 0 {
 		t.Errorf("bench: got %+v", r)
 	}
+	for _, predict := range []string{"--predict=false", "--predict"} {
+		out = works(t, "bench", "--device", "gpu", "--profile", predict, "--seconds", "0.01", "--size", "4x3", "--batch", "2", "--hidden", "3")
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if all := strings.Fields(lines[len(lines)-1]); len(all) != 5 || all[0] != "all" || all[4] != "100%" ||
+			!strings.Contains(out, "sweep_layernorm_forward") || strings.Contains(out, "sweep_layernorm_backward") != (predict != "--predict") {
+			t.Errorf("bench --profile %s: got\n%s", predict, out)
+		}
+	}
 	works(t, "predict", "--model", "run", "--in", "x.npy", "--out", "gpu.npy", "--device", "gpu")
 	if works(t, "predict", "--model", "run", "--in", "x.npy", "--out", "cpu.npy", "--device", "cpu"); len(read(t, "gpu.npy")) != len(read(t, "cpu.npy")) {
 		t.Error("predict: the shapes differ")

@@ -32,6 +32,7 @@ func TestCheck(t *testing.T) {
 		{"threads above", Options{Threads: MaxThreads + 1}, "Threads", "options: Threads 4097: "},
 		{"kernels of the CPU", Options{Device: CPU, Kernels: gpu.KernelsSweep}, "Kernels", `options: Kernels "sweep": it goes with a GPU, and device cpu was asked for`},
 		{"precision of the CPU", Options{Device: CPU, Precision: gpu.TF32}, "Precision", `options: Precision "tf32": device cpu computes in float32: ask for device gpu, or for float32`},
+		{"profile of the CPU", Options{Device: CPU, Profile: true}, "Profile", "options: Profile: it times the kernels of a GPU: device cpu was asked for"},
 		{"a long value", Options{Device: Device(strings.Repeat("x", 1000))}, "Device", `xxx": want`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -111,6 +112,9 @@ func TestNoGPU(t *testing.T) {
 	var e *OptionError
 	if _, err := Find(Options{Device: GPU}); !errors.Is(err, cuda.ErrNoDevice) || !errors.As(err, &e) || e.Option != "Device" {
 		t.Errorf("a GPU: error %v, want an OptionError of Device that wraps ErrNoDevice", err)
+	}
+	if _, err := Find(Options{Profile: true}); !errors.As(err, &e) || e.Option != "Profile" || !errors.Is(err, cuda.ErrNoDevice) {
+		t.Errorf("a profile: error %v, want an OptionError of Profile that wraps ErrNoDevice", err)
 	}
 	_, err = Find(Options{Precision: gpu.TF32x3})
 	if !errors.As(err, &e) || e.Option != "Precision" || !errors.Is(err, cuda.ErrNoDevice) || !strings.Contains(err.Error(), "and the CPU computes in float32") {

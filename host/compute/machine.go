@@ -57,6 +57,9 @@ func Find(o Options) (Machine, error) {
 		if o.lowers() {
 			return m, o.noPrecision(fmt.Errorf("%w, and the CPU computes", err))
 		}
+		if o.Profile {
+			return m, noProfile(err)
+		}
 		return m, nil
 	}
 	if err := o.Precision.Usable(d.Capability); err != nil {
@@ -71,7 +74,7 @@ func Find(o Options) (Machine, error) {
 func (m Machine) Open(model *nn.Model) (engine.Engine, error) {
 	if m.GPU != nil {
 		return opened(gpu.New(model, gpu.Options{
-			Device: m.GPU.Ordinal, Kernels: m.Kernels, Precision: m.Precision, Recompute: m.Recompute,
+			Device: m.GPU.Ordinal, Kernels: m.Kernels, Precision: m.Precision, Recompute: m.Recompute, Profile: m.Profile,
 		}))
 	}
 	o := cpu.Options{Threads: m.Options.Threads, Temp: m.Temp, Recompute: m.Recompute}

@@ -62,6 +62,10 @@ type Options struct {
 	// not hold when it predicts; "" = os.TempDir().
 	Temp string
 
+	// Profile times the kernels of a GPU, see [gpu.Engine.KernelTimes]; the CPU refuses
+	// it.
+	Profile bool
+
 	// Turn is that of this process among those of the machine, from 0: each takes
 	// another GPU, see [cuda.UsableAt].
 	Turn int
@@ -70,13 +74,16 @@ type Options struct {
 // OptionError says that an option cannot be had.
 type OptionError struct {
 	Option string // a field of Options: "Precision"
-	Value  any    // of that field
+	Value  any    // of that field; nil where it is yes or no
 	Err    error  // why, and what to do
 }
 
 // Error names the option and its value, says why it cannot be had, and what can.
 func (e *OptionError) Error() string {
-	if _, number := e.Value.(int); number {
+	switch e.Value.(type) {
+	case nil:
+		return fmt.Sprintf("options: %s: %v", e.Option, e.Err)
+	case int:
 		return fmt.Sprintf("options: %s %d: %v", e.Option, e.Value, e.Err)
 	}
 	return fmt.Sprintf("options: %s %.40q: %v", e.Option, e.Value, e.Err)
@@ -108,6 +115,8 @@ func (o Options) Check() error {
 		return refuse("Kernels", o.Kernels, "it goes with a GPU, and device cpu was asked for: leave one out")
 	case o.lowers() && o.Device == CPU:
 		return o.noPrecision(errors.New("device cpu computes"))
+	case o.Profile && o.Device == CPU:
+		return noProfile(errors.New("device cpu was asked for: leave one out"))
 	}
 	return nil
 }
@@ -124,6 +133,11 @@ func oneOf[T ~string](option string, value T, all []T, none string) error {
 		}
 	}
 	return refuse(option, value, "want %s or none (%s)", strings.Join(names, ", "), none)
+}
+
+// noProfile refuses the profile: why is why there is no GPU.
+func noProfile(why error) error {
+	return refuse("Profile", nil, "it times the kernels of a GPU: %w", why)
 }
 
 // lowers says whether a precision was asked for that only GPUs have.

@@ -19,6 +19,7 @@ type Context struct {
 	last      atomic.Pointer[string]
 	lost      atomic.Pointer[Error] // the sticky error that ended the context
 	closed    atomic.Bool
+	profile   atomic.Pointer[Profile] // nil: kernels are not timed
 	pool      pool
 }
 
@@ -88,6 +89,9 @@ func (c *Context) Close() error {
 		return nil
 	}
 	err := c.Synchronize()
+	if p := c.profile.Load(); p != nil && err == nil {
+		err = p.close()
+	}
 	leaked := c.pool.leaks()
 	if err == nil {
 		err = c.Trim()

@@ -11,13 +11,13 @@ type Graph struct {
 	exec   handle
 	nodes  int
 	name   string
-	record func(*Stream) error // for MDLSTM_SYNC=1, which runs it anew
+	record func(*Stream) error // for MDLSTM_SYNC=1 and a profile, which run it anew
 }
 
 // Capture records the work that f queues on s, and on streams that wait for
 // events of s, without running it. F may neither wait, nor allocate, nor start
 // goroutines that use the device; what it queues must be the same each time, for
-// with MDLSTM_SYNC=1 every launch of the graph runs f again. Work on other
+// with MDLSTM_SYNC=1 or a [Profile] every launch of the graph runs f again. Work on other
 // streams must be joined by an event before f returns. An error of f ends the
 // recording and is returned.
 func (c *Context) Capture(name string, s *Stream, f func(*Stream) error) (*Graph, error) {
@@ -69,7 +69,7 @@ func (g *Graph) Nodes() int { return g.nodes }
 
 // Launch queues the graph on s and returns without waiting.
 func (g *Graph) Launch(s *Stream) error {
-	if g.c.sync {
+	if g.c.sync || g.c.profile.Load() != nil {
 		if err := g.record(s); err != nil {
 			return fmt.Errorf("graph %s, a kernel at a time: %w", g.name, err)
 		}

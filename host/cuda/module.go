@@ -213,14 +213,23 @@ func (f *Function) launch(op string, s *Stream, grid, block Dim, shared int, arg
 		bits[i] = a.bits
 	}
 	c := f.c
-	err := c.call(op, func() Result {
-		c.last.Store(&f.name)
-		return launch(grid, block, bits)
-	})
-	if e := (*Error)(nil); errors.As(err, &e) && !e.Code.sticky() {
-		e.Kernel, e.Exact = f.name, true
-		e.Detail = strings.TrimPrefix(fmt.Sprintf("%s; grid %d×%d×%d, block %d×%d×%d, %d bytes of shared memory", e.Detail,
-			grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, shared), "; ")
+	queue := func() error {
+		err := c.call(op, func() Result {
+			c.last.Store(&f.name)
+			return launch(grid, block, bits)
+		})
+		if e := (*Error)(nil); errors.As(err, &e) && !e.Code.sticky() {
+			e.Kernel, e.Exact = f.name, true
+			e.Detail = strings.TrimPrefix(fmt.Sprintf("%s; grid %d×%d×%d, block %d×%d×%d, %d bytes of shared memory", e.Detail,
+				grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, shared), "; ")
+		}
+		return err
+	}
+	var err error
+	if p := c.profile.Load(); p != nil && c.capturing.Load() == 0 {
+		err = p.around(s, f.name, queue)
+	} else {
+		err = queue()
 	}
 	if err != nil || !c.sync || c.capturing.Load() > 0 {
 		return err

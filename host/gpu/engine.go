@@ -27,6 +27,8 @@ type Options struct {
 	Recompute bool
 	// Precision is that of products; none is Float32.
 	Precision Precision
+	// Profile times the kernels, which makes steps slower: see [Engine.KernelTimes].
+	Profile bool
 }
 
 // Engine computes a model on a GPU. See [engine.Engine].
@@ -85,6 +87,9 @@ func New(m *nn.Model, o Options) (*Engine, error) {
 		if e.c, err = cuda.Open(o.Device); err != nil {
 			return nil, err
 		}
+	}
+	if o.Profile {
+		e.c.Profile()
 	}
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -176,6 +181,15 @@ func (e *Engine) Info() engine.Info {
 		p.describe(s)
 	}
 	return engine.Info{Engine: "gpu", Device: d.Name, Settings: s}
+}
+
+// KernelTimes waits for the device and returns what each kernel took since it was
+// called last; nil without Options.Profile. See [cuda.Context.Profile].
+func (e *Engine) KernelTimes() ([]cuda.KernelTime, error) {
+	if err := e.open(); err != nil || !e.options.Profile {
+		return nil, err
+	}
+	return e.c.Profile().Take()
 }
 
 // ptx is the newest variant of PTX that was loaded.
