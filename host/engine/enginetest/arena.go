@@ -76,11 +76,7 @@ func buckets(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{3, 3}}, data{}, rand.New(rand.NewPCG(1, 9)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{3, 3}}, data{}, rand.New(rand.NewPCG(1, 9)))
 	if err != nil {
 		return err
 	}

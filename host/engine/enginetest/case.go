@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"mdlstm-gpu/host/engine"
@@ -68,6 +69,16 @@ type results struct {
 	loss           engine.Loss // of Gradients
 	predicted      engine.Loss // of Predict
 	outputs, arena []float32
+}
+
+// planned draws a batch and a plan for it.
+func planned(e engine.Engine, shapes []grid.Shape, d data, rng *rand.Rand) (*engine.Batch, engine.Plan, error) {
+	b, err := makeBatch(e.Model(), shapes, d, rng)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	return b, plan, err
 }
 
 // compute loads a batch and runs both passes; the arena must be clear.

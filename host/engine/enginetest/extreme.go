@@ -141,11 +141,7 @@ func nanPasses(s *session) error {
 	if err := e.SetParameters(p); err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{2, 2}}, data{}, rand.New(rand.NewPCG(1, 2)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{2, 2}}, data{}, rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		return err
 	}

@@ -161,11 +161,7 @@ func staysValid(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}}, data{}, rand.New(rand.NewPCG(26, 27)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{2, 3}}, data{}, rand.New(rand.NewPCG(26, 27)))
 	if err != nil {
 		return err
 	}
@@ -194,11 +190,7 @@ func loadCopies(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}, {4, 2}}, data{relevant: true}, rand.New(rand.NewPCG(27, 28)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{2, 3}, {4, 2}}, data{relevant: true}, rand.New(rand.NewPCG(27, 28)))
 	if err != nil {
 		return err
 	}
@@ -303,11 +295,7 @@ func noTargets(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{2, 3}, {4, 1}}, data{noTargets: true}, rand.New(rand.NewPCG(23, 24)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{2, 3}, {4, 1}}, data{noTargets: true}, rand.New(rand.NewPCG(23, 24)))
 	if err != nil {
 		return err
 	}
@@ -384,11 +372,7 @@ func predictNil(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(e.Model(), []grid.Shape{{3, 2}}, data{}, rand.New(rand.NewPCG(7, 8)))
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{3, 2}}, data{}, rand.New(rand.NewPCG(7, 8)))
 	if err != nil {
 		return err
 	}

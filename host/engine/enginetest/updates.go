@@ -122,11 +122,7 @@ func notFinite(s *session, u engine.Update) error {
 	if err != nil {
 		return err
 	}
-	b, err := makeBatch(m, []grid.Shape{{3, 2}}, data{}, rng)
-	if err != nil {
-		return err
-	}
-	plan, err := e.Plan(b.Samples, engine.Capacity{})
+	b, plan, err := planned(e, []grid.Shape{{3, 2}}, data{}, rng)
 	if err != nil {
 		return err
 	}
