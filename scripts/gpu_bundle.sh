@@ -14,14 +14,14 @@ cuda_ready
 out=build/gpu-bundle
 limit=$((40 << 20))
 rm -rf "$out"
-mkdir -p "$out/kernels" "$out/host/cuda"
+mkdir -p "$out/kernels" "$out/host/cuda" "$out/host/gpu"
 # Without OpenBLAS, which need not be there.
 go build -trimpath -tags cuda -ldflags '-s -w' -o "$out/mdlstm-gpu" ./cmd/mdlstm-gpu
 for package in host/cuda host/gpu kernels; do
   go test -c -trimpath -tags cuda -ldflags '-s -w' -o "$out/${package##*/}.test" "./$package"
 done
 # Tests run where their package is, and read some of its files.
-cp -r kernels/*.cu kernels/testdata "$out/kernels/"
+cp -r kernels/*.cu kernels/*.cuh kernels/testdata "$out/kernels/"
 cp -r host/cuda/driver "$out/host/cuda/"
 cp scripts/gpu_check.sh "$out/"
 tar -czf "$out.tar.gz" -C "${out%/*}" "${out##*/}"

@@ -96,7 +96,7 @@ fi
 
 step driver 60 env -C host/cuda ../../cuda.test "${short[@]}"
 step kernels 120 env -C kernels ../kernels.test "${short[@]}"
-step conformance 240 ./gpu.test "${short[@]}"
+step conformance 240 env -C host/gpu ../../gpu.test "${short[@]}"
 step check 60 "$program" check --device gpu
 
 seed_run() { # MODEL

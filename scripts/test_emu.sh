@@ -34,7 +34,9 @@ asan=(ASAN_OPTIONS=detect_leaks=0 CGO_LDFLAGS="-L$PWD/build/driver-asan $CGO_LDF
 if [ "$part" = ci ]; then
     mode "in order" "" -- "${driver[@]}" "${engine[@]}"
     mode "the commands" "" -- "${commands[@]}"
-    mode "random orders" "" MDLSTM_EMU_SEED=1 -- -short "${driver[@]}" "${engine[@]}"
+    echo "--- random orders, as scripts/gpu_check.sh tests a GPU"
+    scripts/gpu_bundle.sh
+    MDLSTM_CUDA_LIBRARY=$PWD/build/libcudaemu.so MDLSTM_EMU_SEED=1 build/gpu-bundle/gpu_check.sh --reduced build/gpu-bundle/gpu_check.json
     mode "one OS thread, every launch waited for" "" MDLSTM_EMU_SEED=2 MDLSTM_EMU_THREADS=1 MDLSTM_SYNC=1 -- "${driver[@]}"
     mode "every access checked, random orders" _check MDLSTM_EMU_SEED=3 MDLSTM_POOL=0 -- -short "${driver[@]}" "${engine[@]}"
     mode "AddressSanitizer, UBSan" _asan MDLSTM_EMU_SEED=5 MDLSTM_POOL=0 "${asan[@]}" -- -asan -short "${driver[@]}"
