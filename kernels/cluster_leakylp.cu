@@ -7,11 +7,9 @@
 #include "cluster_sweep.cuh"
 #include "sweep_cells.cuh"
 
-#define CELL(D, forget_bias, clip) SweepLeakyLP<D>{forget_bias, clip}
-
-CLUSTER_FORWARD(cluster_leakylp_forward_2_16, CELL, 2, 16)
-CLUSTER_FORWARD(cluster_leakylp_forward_2_32, CELL, 2, 32)
-CLUSTER_FORWARD(cluster_leakylp_forward_3_16, CELL, 3, 16)
-CLUSTER_BACKWARD(cluster_leakylp_backward_2_16, CELL, 2, 16)
-CLUSTER_BACKWARD(cluster_leakylp_backward_2_32, CELL, 2, 32)
-CLUSTER_BACKWARD(cluster_leakylp_backward_3_16, CELL, 3, 16)
+SWEEP_FORWARD(cluster_leakylp_forward_2_16, Together, SweepLeakyLP, 2, 16)
+SWEEP_FORWARD(cluster_leakylp_forward_2_32, Together, SweepLeakyLP, 2, 32)
+SWEEP_FORWARD(cluster_leakylp_forward_3_16, Together, SweepLeakyLP, 3, 16)
+SWEEP_BACKWARD(cluster_leakylp_backward_2_16, Together, SweepLeakyLP, 2, 16)
+SWEEP_BACKWARD(cluster_leakylp_backward_2_32, Together, SweepLeakyLP, 2, 32)
+SWEEP_BACKWARD(cluster_leakylp_backward_3_16, Together, SweepLeakyLP, 3, 16)

@@ -7,11 +7,9 @@
 #include "cluster_sweep.cuh"
 #include "sweep_cells.cuh"
 
-#define CELL(D, forget_bias, clip) SweepStable<D>{forget_bias, clip}
-
-CLUSTER_FORWARD(cluster_stable_forward_2_16, CELL, 2, 16)
-CLUSTER_FORWARD(cluster_stable_forward_2_32, CELL, 2, 32)
-CLUSTER_FORWARD(cluster_stable_forward_3_16, CELL, 3, 16)
-CLUSTER_BACKWARD(cluster_stable_backward_2_16, CELL, 2, 16)
-CLUSTER_BACKWARD(cluster_stable_backward_2_32, CELL, 2, 32)
-CLUSTER_BACKWARD(cluster_stable_backward_3_16, CELL, 3, 16)
+SWEEP_FORWARD(cluster_stable_forward_2_16, Together, SweepStable, 2, 16)
+SWEEP_FORWARD(cluster_stable_forward_2_32, Together, SweepStable, 2, 32)
+SWEEP_FORWARD(cluster_stable_forward_3_16, Together, SweepStable, 3, 16)
+SWEEP_BACKWARD(cluster_stable_backward_2_16, Together, SweepStable, 2, 16)
+SWEEP_BACKWARD(cluster_stable_backward_2_32, Together, SweepStable, 2, 32)
+SWEEP_BACKWARD(cluster_stable_backward_3_16, Together, SweepStable, 3, 16)

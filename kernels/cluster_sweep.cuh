@@ -10,22 +10,18 @@
 // between two wavefronts, and the stores to global memory lie behind the arrival at it.
 //
 // grid = (samples · blocks, R), cluster = (blocks, 1), 512/blocks threads. Arrays and shared memory are those of
-// sweep.cuh, rings in full in every block; pred and succ in both passes. A row has the slot that it has there and the sums
-// over rows are added up by slot, so all results have the bits of a sweep's, whatever the number of blocks.
+// sweep.cuh, rings in full in every block. A row has the slot that it has there and the sums over rows are added up by
+// slot, so all results have the bits of a sweep's, whatever the number of blocks.
 // variants: 90 in every file that includes this.
 #pragma once
 
 #include "cluster.cuh"
 #include "sweep.cuh"
 
-constexpr int kClusterThreads = kSweepThreads / 2;  // at most; kernels.go: Threads of all entries cluster_*
-
-// A sample's blocks stand side by side in the grid.
-static __device__ __forceinline__ int cluster_sample() { return blockIdx.x / cluster_blocks(); }
-
 // The blocks of a cluster walk a sample together: see Alone.
 template <int kP>
 struct Together {
+    static constexpr int kThreads = kSweepThreads / 2;  // kernels.go: Threads of all entries cluster_*
     static constexpr int kTurn = kSweepThreads / kP;
 
     template <int kD>
@@ -40,7 +36,8 @@ struct Together {
         for (unsigned n = cluster_blocks(); n > 1; n /= 2) { --shift; }
     }
 
-    __device__ __forceinline__ int sample() const { return cluster_sample(); }
+    // A sample's blocks stand side by side in the grid.
+    __device__ __forceinline__ int sample() const { return blockIdx.x / cluster_blocks(); }
     __device__ __forceinline__ int threads() const { return kP << shift; }
     __device__ __forceinline__ int slot() const { return (rank << shift) + threadIdx.x / kP; }
     __device__ __forceinline__ int thread() const { return rank * threads() + threadIdx.x; }
@@ -80,32 +77,3 @@ struct Together {
     __device__ __forceinline__ void arrive() const { cluster_arrive(); }
     __device__ __forceinline__ void wait() const { cluster_wait(); }
 };
-
-// The kernels of a cell that has no parameters beyond the products': cluster_plain.cu, cluster_stable.cu,
-// cluster_leakylp.cu. CELL(D, forget_bias, clip) makes it.
-#define CLUSTER_FORWARD(name, CELL, D, P)                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kClusterThreads, 1)                                                      \
-    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
-         const int* __restrict__ input, const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates,  \
-         float* __restrict__ cell, float* __restrict__ tanh_cell, int begin, int end, int room, int line, int kept,       \
-         int slot, int keep, int waves, int samples, int C, int H, int M, float forget_bias) {                            \
-        extern __shared__ float shared[];                                                                                 \
-        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, keep, start, pred, succ, input, h, \
-                                 nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
-        sweep_forward<D, P>(s, Together<P>(), CELL(D, forget_bias, 0.0f),                                                 \
-                            hhT + (size_t)blockIdx.y * D * H * (D + 3) * H, shared);                                      \
-    }
-
-#define CLUSTER_BACKWARD(name, CELL, D, P)                                                                                \
-    extern "C" __global__ void __launch_bounds__(kClusterThreads, 1)                                                      \
-    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
-         const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
-         float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
-         float* __restrict__ dcp, int begin, int end, int room, int line, int kept, int slot, int waves, int samples,     \
-         int C, int H, int M, float clip) {                                                                               \
-        extern __shared__ float shared[];                                                                                 \
-        const Sweep s = sweep_of(cluster_sample(), begin, end, room, line, kept, slot, -1, start, pred, succ, input,      \
-                                 nullptr, dh, gates, cell, tanh_cell, dhp, dcp, nullptr, waves, samples, C, H, M, D);     \
-        auto c = CELL(D, 0.0f, clip);                                                                                     \
-        sweep_backward<D, P>(s, Together<P>(), c, hhB + (size_t)blockIdx.y * (D + 3) * H * D * H, shared);                \
-    }

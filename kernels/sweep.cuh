@@ -1,6 +1,6 @@
-// A whole pass over an mdlstm layer in one launch: what all cells share. The kernels are in sweep_<cell>.cu, the
-// equations of the cells without layer norm in sweep_cells.cuh. cluster_sweep.cuh has the same walk for several blocks: the
-// Team is what differs.
+// A whole pass over an mdlstm layer in one launch: what all cells share. The kernels are in sweep_<cell>.cu, their text and
+// the cells' equations in sweep_cells.cuh, sweep_graves.cuh and sweep_layernorm.cuh. cluster_<cell>.cu has the same kernels
+// for several blocks, which walk a sample together: the Team is what differs (cluster_sweep.cuh).
 //
 // A block owns one sample of one direction and walks its wavefronts, upwards in forward, downwards in backward. The
 // recurrent weights stay in shared memory, and with them two rings: what the rows of the last wavefront left for this one
@@ -9,7 +9,7 @@
 // memory was asked for while the row before it was computed. The letters and most arrays are those of wave.cuh:
 //   start  in [waves, samples+1] int32   first row of each sample in each wavefront; those behind the last sample are the
 //                                        wavefront's end, those of wavefronts that do not exist T
-//   pred, succ, input, hhT, hhB, h, dh, gates, cell, tanh_cell   as there
+//   pred, succ, input, hhT, hhB, h, dh, gates, cell, tanh_cell   as there; succ in both passes: a Team may ask for it
 //   begin, end  a launch walks wavefronts begin … end-1: all, or a stretch of a plan that recomputes (wave.cuh: room, line,
 //               kept, slot, keep, the arrays' shapes; base is begin). What a stretch needs of its neighbours it finds in
 //               global memory, where wave kernels would: h, the c of wavefront begin-1 in slot, and in
@@ -30,7 +30,7 @@
 #include "beyond.cuh"
 #include "reduce.cuh"
 
-constexpr int kSweepThreads = 512;  // kernels.go: Threads of all entries sweep_*
+constexpr int kSweepThreads = 512;  // of a sample; kernels.go: Threads of all entries sweep_*
 
 static __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }  // as in wave.cuh
 
@@ -51,6 +51,8 @@ static __device__ __forceinline__ float row_sum(float x) {
 // called by all of them.
 template <int kP>
 struct Alone {
+    static constexpr int kThreads = kSweepThreads;  // of a block, at most
+
     // Which other blocks need what a row leaves.
     template <int kD>
     struct Others {};

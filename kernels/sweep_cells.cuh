@@ -34,12 +34,12 @@ static __device__ __forceinline__ void mix_backward(float* z, const float* befor
 
 template <int kD, bool kPeepholes>
 struct SweepAdditive {
-    const float* peephole_f;  // [kD, H]; these only with peepholes
-    const float* peephole_i;  // [H]
-    const float* peephole_o;  // [H]
-    float* partial;           // [(kD+2)·H] of the sample
     float forget_bias, clip;
-    float sum_f[kD], sum_i, sum_o;
+    const float* peephole_f = nullptr;  // [kD, H]; these only with peepholes
+    const float* peephole_i = nullptr;  // [H]
+    const float* peephole_o = nullptr;  // [H]
+    float* partial = nullptr;           // [(kD+2)·H] of the sample
+    float sum_f[kD] = {}, sum_i = 0.0f, sum_o = 0.0f;
 
     struct More {};
     __device__ __forceinline__ void fetch(const Sweep&, int, int, More*) const {}
@@ -127,6 +127,9 @@ struct SweepAdditive {
 };
 
 template <int kD>
+using SweepPlain = SweepAdditive<kD, false>;
+
+template <int kD>
 struct SweepStable {
     float forget_bias, clip;
 
@@ -208,31 +211,33 @@ struct SweepLeakyLP {
     __device__ __forceinline__ void finish(const Sweep&, const Team&, int, int, float*) {}
 };
 
-// The kernels of a cell that has no parameters beyond the products': sweep_plain.cu, sweep_stable.cu, sweep_leakylp.cu.
-// CELL(D, forget_bias, clip) makes it.
-#define SWEEP_FORWARD(name, CELL, D, P)                                                                                   \
-    extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
-    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ input,                      \
-         const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates, float* __restrict__ cell,       \
-         float* __restrict__ tanh_cell, int begin, int end, int room, int line, int kept, int slot, int keep, int waves,  \
-         int samples, int C, int H, int M, float forget_bias) {                                                           \
+// The kernels of a cell that has no parameters beyond the products', for sweep_<cell>.cu and, with another TEAM,
+// cluster_<cell>.cu. CELL is its equations.
+#define SWEEP_FORWARD(name, TEAM, CELL, D, P)                                                                             \
+    extern "C" __global__ void __launch_bounds__(TEAM<P>::kThreads, 1)                                                    \
+    name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
+         const int* __restrict__ input, const float* __restrict__ hhT, float* __restrict__ h, float* __restrict__ gates,  \
+         float* __restrict__ cell, float* __restrict__ tanh_cell, int begin, int end, int room, int line, int kept,       \
+         int slot, int keep, int waves, int samples, int C, int H, int M, float forget_bias) {                            \
         extern __shared__ float shared[];                                                                                 \
-        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, keep, start, pred, nullptr, input, h,    \
+        const TEAM<P> team{};                                                                                             \
+        const Sweep s = sweep_of(team.sample(), begin, end, room, line, kept, slot, keep, start, pred, succ, input, h,    \
                                  nullptr, gates, cell, tanh_cell, nullptr, nullptr, nullptr, waves, samples, C, H, M, D); \
-        sweep_forward<D, P>(s, Alone<P>{}, CELL(D, forget_bias, 0.0f),                                                    \
-                            hhT + (size_t)blockIdx.y * D * H * (D + 3) * H, shared);                                      \
+        const CELL<D> c = {forget_bias, 0.0f};                                                                            \
+        sweep_forward<D, P>(s, team, c, hhT + (size_t)blockIdx.y * D * H * (D + 3) * H, shared);                          \
     }
 
-#define SWEEP_BACKWARD(name, CELL, D, P)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(kSweepThreads, 1)                                                        \
+#define SWEEP_BACKWARD(name, TEAM, CELL, D, P)                                                                            \
+    extern "C" __global__ void __launch_bounds__(TEAM<P>::kThreads, 1)                                                    \
     name(const int* __restrict__ start, const int* __restrict__ pred, const int* __restrict__ succ,                       \
          const int* __restrict__ input, const float* __restrict__ hhB, const float* __restrict__ dh,                      \
          float* __restrict__ gates, float* __restrict__ cell, float* __restrict__ tanh_cell, float* __restrict__ dhp,     \
          float* __restrict__ dcp, int begin, int end, int room, int line, int kept, int slot, int waves, int samples,     \
          int C, int H, int M, float clip) {                                                                               \
         extern __shared__ float shared[];                                                                                 \
-        const Sweep s = sweep_of(blockIdx.x, begin, end, room, line, kept, slot, -1, start, pred, succ, input, nullptr,   \
-                                 dh, gates, cell, tanh_cell, dhp, dcp, nullptr, waves, samples, C, H, M, D);              \
-        auto c = CELL(D, 0.0f, clip);                                                                                     \
-        sweep_backward<D, P>(s, Alone<P>{}, c, hhB + (size_t)blockIdx.y * (D + 3) * H * D * H, shared);                   \
+        const TEAM<P> team{};                                                                                             \
+        const Sweep s = sweep_of(team.sample(), begin, end, room, line, kept, slot, -1, start, pred, succ, input,         \
+                                 nullptr, dh, gates, cell, tanh_cell, dhp, dcp, nullptr, waves, samples, C, H, M, D);     \
+        CELL<D> c = {0.0f, clip};                                                                                         \
+        sweep_backward<D, P>(s, team, c, hhB + (size_t)blockIdx.y * (D + 3) * H * D * H, shared);                         \
     }

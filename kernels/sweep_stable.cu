@@ -5,13 +5,11 @@
 
 #include "sweep_cells.cuh"
 
-#define CELL(D, forget_bias, clip) SweepStable<D>{forget_bias, clip}
-
-SWEEP_FORWARD(sweep_stable_forward_1_16, CELL, 1, 16)
-SWEEP_FORWARD(sweep_stable_forward_1_32, CELL, 1, 32)
-SWEEP_FORWARD(sweep_stable_forward_2_16, CELL, 2, 16)
-SWEEP_FORWARD(sweep_stable_forward_2_32, CELL, 2, 32)
-SWEEP_BACKWARD(sweep_stable_backward_1_16, CELL, 1, 16)
-SWEEP_BACKWARD(sweep_stable_backward_1_32, CELL, 1, 32)
-SWEEP_BACKWARD(sweep_stable_backward_2_16, CELL, 2, 16)
-SWEEP_BACKWARD(sweep_stable_backward_2_32, CELL, 2, 32)
+SWEEP_FORWARD(sweep_stable_forward_1_16, Alone, SweepStable, 1, 16)
+SWEEP_FORWARD(sweep_stable_forward_1_32, Alone, SweepStable, 1, 32)
+SWEEP_FORWARD(sweep_stable_forward_2_16, Alone, SweepStable, 2, 16)
+SWEEP_FORWARD(sweep_stable_forward_2_32, Alone, SweepStable, 2, 32)
+SWEEP_BACKWARD(sweep_stable_backward_1_16, Alone, SweepStable, 1, 16)
+SWEEP_BACKWARD(sweep_stable_backward_1_32, Alone, SweepStable, 1, 32)
+SWEEP_BACKWARD(sweep_stable_backward_2_16, Alone, SweepStable, 2, 16)
+SWEEP_BACKWARD(sweep_stable_backward_2_32, Alone, SweepStable, 2, 32)

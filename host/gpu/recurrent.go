@@ -445,8 +445,11 @@ func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
 	if r.sweeps {
 		c.present("Start", a.Start)
 	}
+	if r.sweeps || backward {
+		c.present("Succ", a.Succ)
+	}
 	if backward {
-		c.present("Succ", a.Succ).present("DH", a.DH).present("HHB", a.HHB)
+		c.present("DH", a.DH).present("HHB", a.HHB)
 		if !r.sweeps || r.shape.Stretch.kept() > 0 {
 			c.present("DHPred", a.DHPred).present("DCPred", a.DCPred)
 		}
@@ -458,9 +461,6 @@ func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
 		}
 	} else {
 		c.present("H", a.H).present("HHT", a.HHT)
-		if r.blocks > 1 {
-			c.present("Succ", a.Succ)
-		}
 	}
 	switch p := &a.Params; r.shape.Cell {
 	case nn.CellLayerNorm:

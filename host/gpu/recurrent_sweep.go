@@ -89,11 +89,7 @@ func (r *Recurrent) sweepStretch(begin, end int) []cuda.Argument {
 
 func (r *Recurrent) sweepForward(s *cuda.Stream, a *RecurrentArgs, begin, end, keep int) error {
 	q, p := &r.shape, &a.Params
-	list := []cuda.Argument{ptr(a.Start), ptr(a.Pred)}
-	if r.blocks > 1 {
-		list = append(list, ptr(a.Succ))
-	}
-	list = append(list, ptr(a.Input), ptr(a.HHT), ptr(a.H), ptr(a.Gates), ptr(a.Cell), ptr(a.TanhCell))
+	list := []cuda.Argument{ptr(a.Start), ptr(a.Pred), ptr(a.Succ), ptr(a.Input), ptr(a.HHT), ptr(a.H), ptr(a.Gates), ptr(a.Cell), ptr(a.TanhCell)}
 	switch q.Cell {
 	case nn.CellLayerNorm:
 		list = append(list, ptr(a.Hat), ptr(a.CellHat), ptr(a.Inverse), ptr(p.GateWeight), ptr(p.GateBias), ptr(p.CellWeight), ptr(p.CellBias))
