@@ -14,7 +14,8 @@
 //               kept, slot, keep, the arrays' shapes; base is begin). What a stretch needs of its neighbours it finds in
 //               global memory, where wave kernels would: h, the c of wavefront begin-1 in slot, and in
 //   dhp, dcp inout [R, 2·line+1, D·H]    backward, what wavefront end left for its predecessors; it leaves that of begin.
-//                                        Stretches take the halves in turns, as blocks do not wait for each other
+//                                        Stretches take the halves in turns, as blocks do not wait for each other. None
+//                                        is wanted where a launch walks all
 //   sums     inout [R, samples, n, 512]  backward of norms and peepholes: each thread's n sums between two stretches
 //   M   the most rows that a wavefront of one sample may have: at most 1 for D = 1, (waves+1)/2 for D = 2
 // kD axes (1 or 2); kP lanes a row, 16 or 32, at least H: lane k is hidden unit k, with all its gates, and those beyond H
@@ -119,7 +120,7 @@ static __device__ __forceinline__ Sweep sweep_of(int sample, int begin, int end,
     s.input = input + (size_t)q * (C + 1);
     s.h = beyond(h, q * H);
     s.dh = beyond(dh, q * H);
-    s.first = line > 0 ? row_of(begin) : 0;
+    s.first = begin > 0 ? row_of(begin) : 0;
     const ptrdiff_t rows = (ptrdiff_t)q * room - s.first;
     s.gates = gates + rows * (D + 3) * H;
     s.tanh_cell = tanh_cell + rows * H;
@@ -140,8 +141,8 @@ static __device__ __forceinline__ Sweep sweep_of(int sample, int begin, int end,
     s.dhp = beyond(dhp, (size_t)q * (2 * line + 1) * D * H);
     s.dcp = beyond(dcp, (size_t)q * (2 * line + 1) * D * H);
     s.sums = sums;
-    s.after_at = line > 0 && end < waves ? (slot + 2) % 2 * line - row_of(end) : 0;
-    s.left_at = line > 0 ? (slot + 1) % 2 * line - s.first : 0;
+    s.after_at = end < waves ? (slot + 2) % 2 * line - row_of(end) : 0;
+    s.left_at = (slot + 1) % 2 * line - s.first;
     return s;
 }
 

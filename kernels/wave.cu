@@ -38,12 +38,12 @@ wave_products(const int* __restrict__ wave, const int* __restrict__ pred, const 
 
 extern "C" __global__ void __launch_bounds__(kWaveThreads, 1)
 wave_dproducts(const int* __restrict__ wave, const float* __restrict__ hhB, const float* __restrict__ gates,
-               float* __restrict__ dhp, int t, int base, int room, int line, int C, int H, int D) {
+               float* __restrict__ dhp, int t, int base, int room, int line, int /*C*/, int H, int D) {
     using T = Tile<2, 4>;
     extern __shared__ float shared[];
     const int q = blockIdx.z;
     const ptrdiff_t at = (ptrdiff_t)q * room - wave[base];
-    const ptrdiff_t to = line > 0 ? (ptrdiff_t)q * (2 * line + 1) + t % 2 * line - wave[t] : (ptrdiff_t)q * (C + 1);
+    const ptrdiff_t to = (ptrdiff_t)q * (2 * line + 1) + t % 2 * line - wave[t];  // of row 0 in dhp
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const int first = blockIdx.y * T::kColumns;

@@ -19,16 +19,16 @@
 //   cell       inout [R, C+1, H]     c; forward overwrites this wavefront's rows (=); row C is zero
 //   tanh_cell  inout [R, C, H]       forward overwrites (=): what o multiplies, for leakylp h; layernorm's backward
 //                                    leaves the gradient at the cell's norm there
-//   dhp, dcp   inout [R, C+1, D·H]   what a row leaves for the h and c of its predecessors: backward overwrites this
-//                                    wavefront's rows (=) and reads those of the wavefront after; row C is zero
+//   dhp, dcp   inout [R, 2·line+1, D·H]  what a row leaves for the h and c of its predecessors: backward overwrites this
+//                                    wavefront's rows (=) and reads those of the wavefront after. Wavefront t, of `line`
+//                                    rows at most, lies in half t % 2; the last row is zero
 // Stretches. A plan that recomputes keeps c of the last wavefront of each stretch only, and the gates of one stretch at a
 // time: forward runs over a stretch once for h and c, and again before its backward. Row 0 of gates, tanh_cell (and hat,
 // cell_hat, inverse) is then the first row of wavefront `base`, and they have `room` rows a direction in place of C. In
 //   cell   [R, kept·line + room + 1, H]  stand first the wavefronts that are kept, `line` rows each, then the stretch's own
 //                                        rows, last the row of zeros; slot is where wavefront base-1 was kept, keep where
 //                                        this one shall be, too (-1: nowhere)
-//   dhp, dcp  [R, 2·line + 1, D·H]       wavefront t lies in half t % 2, last the row of zeros
-// A plan that keeps everything is one stretch: base = 0, room = C, kept = line = 0, slot = keep = -1, shapes as above.
+// A plan that keeps everything is one stretch: base = 0, room = C, kept = 0, slot = keep = -1, shapes as above.
 //
 // Only h, gates, cell, dhp and dcp are both read and written within a launch, never the same element by two blocks.
 //
@@ -261,9 +261,9 @@ static __device__ __forceinline__ Wave wave_of(const Stretch& x, const int* wave
                                                const int* input, float* h, const float* dh, float* gates, float* cell,
                                                float* tanh_cell, float* dhp, float* dcp, int C, int H, int D) {
     const int q = blockIdx.z;
-    const int first = x.line > 0 ? wave[x.base] : 0;
+    const int first = x.base > 0 ? wave[x.base] : 0;
     const int cells = x.kept * x.line + x.room + 1;
-    const int lefts = x.line > 0 ? 2 * x.line + 1 : C + 1;
+    const int lefts = 2 * x.line + 1;
     Wave w;
     w.pred = pred;
     w.succ = succ;
@@ -285,8 +285,8 @@ static __device__ __forceinline__ Wave wave_of(const Stretch& x, const int* wave
     w.keeps = x.keep >= 0;
     w.keep_at = w.keeps ? x.keep * x.line - wave[t] : 0;
     w.no_cell = cells - 1;
-    w.left_at = x.line > 0 ? t % 2 * x.line - wave[t] : 0;
-    w.after_at = x.line > 0 ? (t + 1) % 2 * x.line - wave[t + 1] : 0;
+    w.left_at = t % 2 * x.line - wave[t];
+    w.after_at = (t + 1) % 2 * x.line - wave[t + 1];
     w.no_left = lefts - 1;
     return w;
 }

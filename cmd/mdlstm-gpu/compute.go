@@ -46,7 +46,7 @@ func (c *computeOptions) options() []option {
 
 // recomputeOption is for the commands that train.
 func (c *computeOptions) recomputeOption() option {
-	return option{name: "recompute", group: "Machine", usage: "compute gates again in the backward pass instead of keeping them: about a fifth of the memory, a third more time", dest: &c.Recompute}
+	return option{name: "recompute", group: "Machine", usage: "compute gates again in the backward pass instead of keeping them: a fifth to a third of the memory, a third more time", dest: &c.Recompute}
 }
 
 // machineFlags are the flags above.

@@ -86,10 +86,7 @@ func (s *recurrentStage) take() {
 	if s.Combine != nn.CombineConcat {
 		s.out = s.p.newField(s.in.level, h, true)
 	}
-	x, room, left := &s.shape.Stretch, s.shape.room(), c
-	if x.Waves > 0 {
-		left = 2 * x.Line
-	}
+	x, room := &s.shape.Stretch, s.shape.room()
 	gateRows := r * room
 	if x.kept() > 0 {
 		gateRows += 2 * r * CarryRows
@@ -99,7 +96,9 @@ func (s *recurrentStage) take() {
 	if s.Cell == nn.CellLayerNorm {
 		s.hat, s.cellHat, s.inverse = w.take(r, room, g*h), w.take(r, room, h), w.take(r, room, g+1)
 	}
-	s.dhPred, s.dcPred = w.takeRows(r, left, d*h), w.takeRows(r, left, d*h)
+	if n := s.leftRows(); n > 0 {
+		s.dhPred, s.dcPred = w.takeRows(r, n, d*h), w.takeRows(r, n, d*h)
+	}
 	if s.halves {
 		s.saved = w.take(r, c, s.stored(0).StoredWords())
 	}

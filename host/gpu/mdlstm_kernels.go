@@ -14,7 +14,7 @@ import (
 type recurrentKernels struct {
 	k             *Kernels
 	asked         KernelFamily
-	waves, sweeps *Recurrent   // one may be missing
+	waves, sweeps *Recurrent   // missing where no batch runs them
 	clusters      []*Recurrent // by blocks; none where layer or device have none. Loaded when chosen
 	unable        error        // why there are none
 	chosen        *Recurrent   // for the batch loaded last
@@ -27,12 +27,6 @@ type recurrentKernels struct {
 func (k *Kernels) newRecurrentKernels(s RecurrentShape, asked KernelFamily) (r recurrentKernels, err error) {
 	r.k, r.asked = k, asked
 	device := k.c.Device()
-	if asked == KernelsWavefront || asked == KernelsAuto {
-		s.Kernels = KernelsWavefront
-		if r.waves, err = k.NewRecurrent(s); err != nil {
-			return r, err
-		}
-	}
 	of := func(asked KernelFamily) RecurrentShape {
 		one := s
 		one.Kernels = asked
@@ -41,6 +35,13 @@ func (k *Kernels) newRecurrentKernels(s RecurrentShape, asked KernelFamily) (r r
 	sweeping := of(KernelsSweep)
 	if asked == KernelsSweep || asked == KernelsAuto && limit(&sweeping, device, newSweep) && sizeSweep(&sweeping).pays(&sweeping) {
 		if r.sweeps, err = k.NewRecurrent(sweeping); err != nil {
+			return r, err
+		}
+	}
+	covered := r.sweeps != nil && sweeping.Wavefronts == s.Wavefronts // all batches can be sweeps
+	if asked == KernelsWavefront || asked == KernelsAuto && !covered {
+		s.Kernels = KernelsWavefront
+		if r.waves, err = k.NewRecurrent(s); err != nil {
 			return r, err
 		}
 	}
@@ -141,6 +142,9 @@ func largestPart(b *grid.Schedule) int {
 
 // partialLength is room for the sums of any family.
 func (r *recurrentKernels) partialLength() int { return r.most((*Recurrent).PartialLength) }
+
+// leftRows is room for what wavefronts of any family leave for the one before.
+func (r *recurrentKernels) leftRows() int { return r.most((*Recurrent).LeftRows) }
 
 // sumsLength is room for the sums of any family between two stretches.
 func (r *recurrentKernels) sumsLength() int { return r.most((*Recurrent).SumsLength) }

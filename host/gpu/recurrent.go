@@ -33,9 +33,8 @@ type RecurrentShape struct {
 	Rows       int // C, rows that the arrays have room for
 	Wavefronts int // most wavefronts of a batch: as many launches are queued
 	Samples    int // most samples of a batch
-	// Wave is the most rows that a wavefront of any batch may have. It sizes
-	// grids: one with more is computed all the same, but its gradients' last bits
-	// are then this plan's own.
+	// Wave is the most rows that a wavefront of any batch may have. It sizes grids
+	// and, without stretches, DHPred and DCPred.
 	Wave int
 
 	Kernels   KernelFamily
@@ -59,9 +58,8 @@ type RecurrentTensors struct {
 
 // RecurrentArgs are the device arrays of one mdlstm layer: C rows of room, R
 // directions, D axes, H hidden, G = D+3 gates; float32 but for the tables. Row C
-// is the row of zeros: it is zero in H, Cell, DHPred and DCPred, and stays so. The
-// arrays from Gates to DCPred have other rows where there are stretches: see
-// [Stretch].
+// is the row of zeros: it is zero in H and Cell, and stays so. The arrays from
+// Gates to Inverse have other rows where there are stretches: see [Stretch].
 type RecurrentArgs struct {
 	// Tables of the schedule, int32.
 	Wave       cuda.Address // [Wavefronts+1] first row of each wavefront, T from the last one on
@@ -80,8 +78,10 @@ type RecurrentArgs struct {
 	Hat      cuda.Address // [R, C, G·H] normalised gates (=); this and the next two layernorm only
 	CellHat  cuda.Address // [R, C, H] normalised cells (=)
 	Inverse  cuda.Address // [R, C, G+1] 1/deviation of every norm, the cell's last (=)
-	DHPred   cuda.Address // [R, C+1, D·H] what each row leaves for the h of its predecessors (=)
-	DCPred   cuda.Address // [R, C+1, D·H] and for their c (=)
+	// What the rows of a wavefront leave for the h and c of their predecessors (=),
+	// those of two wavefronts in turns, and the row of zeros behind them:
+	// [R, LeftRows+1, D·H]; 0 where LeftRows is.
+	DHPred, DCPred cuda.Address
 
 	HHT cuda.Address // [R, D·H, G·H] weight_hh for forward: [q, d·H+j, n] is weight_hh[q, d, n, j]
 	HHB cuda.Address // [R, G·H, D·H] weight_hh for backward: [q, n, d·H+j] is weight_hh[q, d, n, j]
@@ -236,8 +236,7 @@ func (r *Recurrent) files() []string {
 	return []string{"wave", "wave_" + r.shape.Cell}
 }
 
-// Sweeps says whether a stretch is one launch. Then DHPred and DCPred are not
-// used, but between stretches.
+// Sweeps says whether a stretch is one launch.
 func (r *Recurrent) Sweeps() bool { return r.sweeps }
 
 // kernel is the name of a kernel of this cell and tile.
@@ -450,7 +449,7 @@ func (r *Recurrent) check(a *RecurrentArgs, backward bool) error {
 	}
 	if backward {
 		c.present("DH", a.DH).present("HHB", a.HHB)
-		if !r.sweeps || r.shape.Stretch.kept() > 0 {
+		if r.LeftRows() > 0 {
 			c.present("DHPred", a.DHPred).present("DCPred", a.DCPred)
 		}
 		if r.sumsOf() > 0 {

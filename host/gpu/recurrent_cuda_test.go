@@ -208,10 +208,12 @@ func newRecurrentRun(t testing.TB, c *cuda.Context, k *Kernels, truth *recurrent
 	copy(dh, floats(truth.dh))
 	r.gates = f("gates", r.projection())
 	r.c, r.tc = f("cell", floatsWithZeroRow(dirs, r.rows, h)), f("tanh_cell", gputest.NaNs(dirs*r.rows*h))
-	r.dhp, r.dcp = f("dhp", floatsWithZeroRow(dirs, r.rows, d*h)), f("dcp", floatsWithZeroRow(dirs, r.rows, d*h))
 	a := &r.args
+	if n := r.layer.LeftRows(); n > 0 {
+		r.dhp, r.dcp = f("dhp", floatsWithZeroRow(dirs, n, d*h)), f("dcp", floatsWithZeroRow(dirs, n, d*h))
+		a.DHPred, a.DCPred = r.dhp.Address(), r.dcp.Address()
+	}
 	a.H, a.DH, a.Gates, a.Cell, a.TanhCell = r.h.Address(), f("dh", dh).Address(), r.gates.Address(), r.c.Address(), r.tc.Address()
-	a.DHPred, a.DCPred = r.dhp.Address(), r.dcp.Address()
 	hhT, hhB := truth.packed()
 	a.HHT, a.HHB = f("hhT", hhT).Address(), f("hhB", hhB).Address()
 	if n := r.layer.PartialLength(); n > 0 {
@@ -426,9 +428,12 @@ func (r *recurrentRun) untouched() {
 				r.t.Fatalf("direction %d, dz beyond the batch, element %d: %v", q, i, v)
 			}
 		}
-		for _, z := range [][]float32{r.c.Values()[(q*(r.rows+1)+r.rows)*r.hidden:][:r.hidden],
-			r.dhp.Values()[(q*(r.rows+1)+r.rows)*r.axes()*r.hidden:][:r.axes()*r.hidden],
-			r.dcp.Values()[(q*(r.rows+1)+r.rows)*r.axes()*r.hidden:][:r.axes()*r.hidden]} {
+		zeros := [][]float32{r.c.Values()[(q*(r.rows+1)+r.rows)*r.hidden:][:r.hidden]}
+		if n, width := r.layer.LeftRows(), r.axes()*r.hidden; n > 0 {
+			at := (q*(n+1) + n) * width
+			zeros = append(zeros, r.dhp.Values()[at:][:width], r.dcp.Values()[at:][:width])
+		}
+		for _, z := range zeros {
 			for _, v := range z {
 				if v != 0 {
 					r.t.Fatalf("direction %d: the row of zeros holds %v", q, v)

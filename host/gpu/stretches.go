@@ -22,7 +22,6 @@ import (
 //
 //	Gates, TanhCell, Hat, CellHat, Inverse   [R, X, …]
 //	Cell                                     [R, (N-1)·L + X + 1, H], the c that are kept first
-//	DHPred, DCPred                           [R, 2·L + 1, D·H], two wavefronts in turns
 //
 // The zero value is one stretch of everything.
 //
@@ -87,6 +86,14 @@ func (s *RecurrentShape) room() int {
 	return s.Stretch.Rows
 }
 
+// line is L, the most rows of a wavefront.
+func (s *RecurrentShape) line() int {
+	if s.Stretch.Waves == 0 {
+		return s.Wave
+	}
+	return s.Stretch.Line
+}
+
 // arguments are the kernels' base, room, line, kept and slot for the stretch of
 // wavefront t.
 func (x *Stretch) arguments(s *RecurrentShape, t int) []cuda.Argument {
@@ -94,7 +101,7 @@ func (x *Stretch) arguments(s *RecurrentShape, t int) []cuda.Argument {
 	if x.Waves > 0 {
 		i = min(t/x.Waves, x.Count-1)
 	}
-	return []cuda.Argument{i32(i * x.Waves), i32(s.room()), i32(x.Line), i32(x.kept()), i32(i - 1)}
+	return []cuda.Argument{i32(i * x.Waves), i32(s.room()), i32(s.line()), i32(x.kept()), i32(i - 1)}
 }
 
 // check wants sizes that go together.
@@ -105,6 +112,15 @@ func (x *Stretch) check(s *RecurrentShape, c *sizes) *sizes {
 	return c.positive("wavefronts of a stretch", x.Waves).within("stretches", x.Count, blocksOf(s.Wavefronts, x.Waves), math.MaxInt32).
 		within("rows of a stretch", x.Rows, 1, s.Rows).within("rows of a wavefront", x.Line, 1, s.Rows).
 		product("R·kept rows", s.Directions, x.kept()*x.Line+x.Rows+1)
+}
+
+// LeftRows is how many rows DHPred and DCPred have a direction, but for the row of
+// zeros: those of two wavefronts, or none where rows leave it on chip.
+func (r *Recurrent) LeftRows() int {
+	if r.sweeps && r.shape.Stretch.kept() == 0 {
+		return 0
+	}
+	return 2 * r.shape.line()
 }
 
 // SumsLength is the number of floats of RecurrentArgs.Sums: what the threads of a

@@ -174,9 +174,9 @@ func TestRecomputeOnTensorCores(t *testing.T) {
 }
 
 // TestStretchBytes holds what a row of a square grid takes on the device in the
-// arrays of a plan to kernels/README.md: with everything kept, recomputed and in
-// bfloat16. With several directions, or layer norm, four times the cells fit the
-// memory of a plan that keeps its gates.
+// arrays of a plan to kernels/README.md: with everything kept, as sweeps and in
+// launches of wavefronts, recomputed and in bfloat16. With layer norm and several
+// directions four times the cells fit the memory of a plan that keeps its gates.
 func TestStretchBytes(t *testing.T) {
 	c := gputest.Open(t)
 	all := []string{"++", "+-", "-+", "--"}
@@ -186,22 +186,24 @@ func TestStretchBytes(t *testing.T) {
 		keeps, again, halves float64 // values of 4 bytes a row: at 64×64, and at 128×128
 		times                float64 // how many times the bytes a row, tables and all
 	}{
-		{nn.CellPlain, all[:1], 251.8, 59.1, 123.1, 3.5},
-		{nn.CellPlain, all, 1004, 233.3, 489.3, 4},
-		{nn.CellLayerNorm, all[:1], 352.6, 64.6, 179.6, 4},
-		{nn.CellLayerNorm, all, 1407.4, 255.4, 715.4, 5},
+		{nn.CellPlain, all[:1], 187.8, 59.1, 123.1, 2.7},
+		{nn.CellPlain, all, 748, 233.3, 489.3, 3},
+		{nn.CellLayerNorm, all[:1], 288.6, 64.6, 179.6, 3.7},
+		{nn.CellLayerNorm, all, 1151.2, 255.4, 715.4, 4.2},
 	} {
 		t.Run(fmt.Sprintf("%s/%d", x.cell, len(x.directions)), func(t *testing.T) {
 			config := oneLayer(x.cell, 1, 16, x.directions...)
 			small, large := slices.Repeat([]grid.Shape{{64, 64}}, 4), slices.Repeat([]grid.Shape{{128, 128}}, 4)
 			before := planFor(t, newEngine(t, c, config), engine.Capacity{}, small...)
+			waves := planFor(t, newEngineOf(t, c, config, KernelsWavefront), engine.Capacity{}, small...)
+			const left = 4 * 16 * 2 / 64 // of a direction: 4·H·D·L/T
 			after := planFor(t, newRecomputing(t, c, config, KernelsAuto), engine.Capacity{}, large...)
 			halves := planFor(t, newHalving(t, c, config, KernelsAuto), engine.Capacity{}, large...)
 			for _, p := range []struct {
 				name string
 				*plan
 				want float64
-			}{{"kept", before, x.keeps}, {"recomputed", after, x.again}, {"bfloat16", halves, x.halves}} {
+			}{{"kept", before, x.keeps}, {"kept, wavefronts", waves, x.keeps + float64(left*len(x.directions))}, {"recomputed", after, x.again}, {"bfloat16", halves, x.halves}} {
 				if got := float64(p.work.words) / float64(p.capacity.Rows); got < p.want*0.995 || got > p.want*1.005 {
 					t.Errorf("%s: %.1f values a row, want %.1f", p.name, got, p.want)
 				}
