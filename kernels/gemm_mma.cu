@@ -12,15 +12,14 @@
 #include "gemm_rows.cuh"
 #include "mma_tile.cuh"
 
-constexpr int kGemmThreads = 256;  // kernels.go: Threads of rows_gemm_P
+constexpr int kGemmThreads = 128;  // kernels.go: Threads of rows_gemm_P
 
 template <int kTerms>
 static __device__ __forceinline__ void gemm(const float* __restrict__ A, const int* __restrict__ index,
                                             const float* __restrict__ B, const float* __restrict__ bias, float* __restrict__ out,
                                             const int* __restrict__ rows, const int* __restrict__ begin, int K, int N, int lda,
                                             int rowsA, int rowsIndex, int rowsOut, int S, int flags, float* buffers) {
-    using Tile = MmaTile<kTerms, 2, 4, true>;
-    static_assert(Tile::kLoadsLeft == 1, "one row a thread");
+    using Tile = MmaTile<kTerms, 2, 2, 2, true>;
     const int T = rows[0];
     const int F = begin != nullptr ? begin[0] : 0;
     const int row0 = F + blockIdx.x * Tile::kRows;
@@ -28,76 +27,54 @@ static __device__ __forceinline__ void gemm(const float* __restrict__ A, const i
     const int first = blockIdx.y * Tile::kColumns;
     const int q = blockIdx.z;
     const bool alignedA = lda % 4 == 0 && aligned16(A);
-    const bool alignedB = N % 4 == 0 && aligned16(B);
-    const int mine = row0 + Tile::left_line(0);  // the row that this thread loads
-    const float* a = A;
-    const float* b = B;
-    int segment = q - 1;  // p of the step being loaded
-    int k0 = K;           // and its first input
-    float4 l[1];
-    float4 r[Tile::kLoadsRight];
-    auto fetch = [&](int) {
-        k0 += kMmaDepth;
-        if (k0 >= K) {
-            k0 = 0;
-            ++segment;
-            b = B + (size_t)segment * K * N;
-            if (mine < T) {
-                a = A + a_row(index, segment, mine, F, rowsIndex, rowsA, flags) * lda;
-            }
-        }
-        const int place = k0 + Tile::left_place(0);
-        l[0] = load4(a + place, mine < T ? K - place : 0, alignedA);
-#pragma unroll
-        for (int i = 0; i < Tile::kLoadsRight; ++i) {
-            const int k = k0 + Tile::right_line(i);
-            const int n = first + Tile::right_place(i);
-            r[i] = load4(b + (size_t)k * N + n, k < K ? N - n : 0, alignedB);
-        }
-    };
-    auto store = [&](float* buffer) {
-        Tile::store_left(buffer, l);
-        Tile::store_right(buffer, r);
-    };
+    MmaRight<Tile> right(B + (size_t)q * K * N, N, first);
+    const int whole = alignedA && right.aligned ? K / kMmaDepth : 0;  // steps of a segment
+    const int steps = (K + kMmaDepth - 1) / kMmaDepth;
+    const float* a[Tile::kLoadsLeft];  // this thread's rows, at the next step
+    int segment = q;
+    int left = 0;  // steps of it
     Tile tile;
     tile.clear();
-    mma_product(tile, S * ((K + kMmaDepth - 1) / kMmaDepth), min(Tile::kRows, T - row0), min(Tile::kColumns, N - first), buffers,
-                fetch, store, [](int) {});
-    const bool pairs = N % 2 == 0 && reinterpret_cast<size_t>(out) % 8 == 0;
+    mma_product(tile, S * steps, min(Tile::kRows, T - row0), min(Tile::kColumns, N - first), buffers,
+                [&](int, float4 (&l)[Tile::kLoadsLeft], float4 (&r)[Tile::kLoadsRight]) {
+                    if (left == 0) {
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
+                        for (int i = 0; i < Tile::kLoadsLeft; ++i) {
+                            const int row = min(row0 + Tile::left_line(i), T - 1);
+                            a[i] = A + a_row(index, segment, row, F, rowsIndex, rowsA, flags) * lda + Tile::left_place();
+                        }
+                        if (segment > q) { right.skip(K - steps * kMmaDepth); }
+                        left = steps;
+                        ++segment;
+                    }
+                    const int k = (steps - left) * kMmaDepth;
+                    if (steps - left < whole) {
 #pragma unroll
-        for (int e = 0; e < 4; e += 2) {
-            const int row = row0 + Tile::row(i, e);
-            if (row >= T) { continue; }
-            float* __restrict__ to = out + out_row(index, q, row, F, rowsIndex, rowsOut, flags) * N;
+                        for (int i = 0; i < Tile::kLoadsLeft; ++i) { l[i] = *reinterpret_cast<const float4*>(a[i]); }
+                        right.fetch(r);
+                    } else {
 #pragma unroll
-            for (int j = 0; j < 4; ++j) {
-                const int n = first + Tile::column(j, e);
-                float x[2] = {tile.sum[i][j][e], tile.sum[i][j][e + 1]};
+                        for (int i = 0; i < Tile::kLoadsLeft; ++i) { l[i] = load4(a[i], K - k - Tile::left_place(), alignedA); }
+                        right.fetch(r, K - k);
+                    }
 #pragma unroll
-                for (int c = 0; c < 2; ++c) {
-                    if (n + c < N && (flags & kAccumulate) != 0) { x[c] += to[n + c]; }
-                    if (n + c < N && bias != nullptr) { x[c] += bias[(size_t)q * N + n + c]; }
-                }
-                if (pairs && n < N) {
-                    *reinterpret_cast<float2*>(to + n) = make_float2(x[0], x[1]);
-                } else {
-                    if (n < N) { to[n] = x[0]; }
-                    if (n + 1 < N) { to[n + 1] = x[1]; }
-                }
-            }
-        }
-    }
+                    for (int i = 0; i < Tile::kLoadsLeft; ++i) { a[i] += kMmaDepth; }
+                    --left;
+                },
+                [](int) {});
+    const int n = first + Tile::column(0);
+    tile.put([&](int m) { return out + out_row(index, q, row0 + Tile::row(m), F, rowsIndex, rowsOut, flags) * N + n; }, T - row0,
+             bias != nullptr ? bias + (size_t)q * N + n : nullptr, N - n, (flags & kAccumulate) != 0,
+             N % 2 == 0 && reinterpret_cast<size_t>(out) % 8 == 0);
 }
 
-#define ROWS_GEMM(name, terms)                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kGemmThreads, 2)                                                            \
+#define ROWS_GEMM(name, terms, BLOCKS)                                                                                       \
+    extern "C" __global__ void __launch_bounds__(kGemmThreads, BLOCKS)                                                       \
     name(const float* __restrict__ A, const int* __restrict__ index, const float* __restrict__ B,                            \
          const float* __restrict__ bias, float* __restrict__ out, const int* __restrict__ rows,                              \
          const int* __restrict__ first, int K, int N, int lda, int rowsA, int rowsIndex, int rowsOut, int S, int flags) {    \
         extern __shared__ float shared[];                                                                                    \
         gemm<terms>(A, index, B, bias, out, rows, first, K, N, lda, rowsA, rowsIndex, rowsOut, S, flags, shared);            \
     }
-ROWS_GEMM(rows_gemm_tf32, 1)
-ROWS_GEMM(rows_gemm_tf32x3, 3)
+ROWS_GEMM(rows_gemm_tf32, 1, 3)
+ROWS_GEMM(rows_gemm_tf32x3, 3, 2)

@@ -1,17 +1,12 @@
 // Tensor cores: the one instruction that is used, and how float32 becomes what it takes. Compute capability 8.0 and newer:
 // files that include this have `variants: 80`. It is the only file with inline assembly (kernels_test.go looks): the emulator
-// has a model of both instructions in its place (emu/mma.cpp).
+// has a model of it in its place (emu/mma.cpp).
 #pragma once
 
-// x rounded to TF32, 11 significant bits, to nearest, ties away from zero; the other 13 bits are 0.
-static __device__ __forceinline__ float to_tf32(float x) {
-    unsigned bits;
-#ifdef __CUDACC__
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-#else
-    bits = emu::round_tf32(x);
-#endif
-    return __uint_as_float(bits & 0xffffe000u);  // PTX leaves them open
+// x rounded to TF32, 11 significant bits, to nearest, ties away from zero, for mma, which ignores the other 13 bits: they are
+// open. As cvt.rna, which devices so far do in whole numbers too. A NaN stays as it is: adding may carry it into a number.
+static __device__ __forceinline__ unsigned to_tf32(float x) {
+    return x == x ? __float_as_uint(x) + 0x1000u : __float_as_uint(x);
 }
 
 // d += a·b by a warp: [16, 8] += [16, 8]·[8, 8], a and b TF32 (of floats that are not, the low 13 bits are ignored), d float32.

@@ -1,7 +1,7 @@
 // Weight gradients: sums over rows of outer products, split over slots of rows.
 //
 //   partial[q, slot, …] = Σ_r dz[q, r, n] · a_q[r, m]        rows slot·per ≤ r < min(T, (slot+1)·per), per = rows a slot
-//   a_q[r]              = [ x[index_q[r], 0 … K-1],  h[input_q[pred_d[r]], q·H + 0 … H-1] for each d < D,  1 ]
+//   a_q[r]              = [ h[input_q[pred_d[r]], q·H + 0 … H-1] for each d < D,  x[index_q[r], 0 … K-1],  1 ]
 //
 // D = 0 is a dense layer. T rows, K inputs, H hidden, N columns of dz (G·H, or units), M = K + D·H (+1 with bias).
 // A slot's gradients have the layout of one direction in the model file, weight_ih [N, K], weight_hh [D, N, H], bias [N],

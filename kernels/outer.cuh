@@ -62,7 +62,8 @@ struct OuterStretch {
     }
 };
 
-// The right factor of direction q: a_q[r] = [x[index_q[r]], h[input_q[pred_d[r]]] for each d, 1].
+// The right factor of direction q: a_q[r] = [h[input_q[pred_d[r]]] for each d, x[index_q[r]], 1]. h comes first: its rows begin
+// where four floats are aligned, whatever K is.
 struct OuterRight {
     const float* x;
     const int* index;
@@ -73,11 +74,11 @@ struct OuterRight {
 
     // Where column c of a lies in the slot's layout, and how far apart two columns of dz are there; 0 when there is none (c ≥ M).
     __device__ __forceinline__ int2 place(int c, int M) const {
-        if (c < K) { return make_int2(c, K); }
-        if (c < K + D * H) {
-            const int d = (c - K) / H;
-            return make_int2(N * (K + d * H) + (c - K - d * H), H);
+        if (c < D * H) {
+            const int d = c / H;
+            return make_int2(N * (K + d * H) + (c - d * H), H);
         }
+        if (c < D * H + K) { return make_int2(c - D * H, K); }
         return make_int2(N * (K + D * H), c < M ? 1 : 0);
     }
 
@@ -104,10 +105,11 @@ struct OuterColumn {
     bool ones;
 
     __device__ __forceinline__ OuterColumn(const OuterRight& a, int m) {
+        const bool hidden = m < a.D * a.H;
         ones = m >= a.K + a.D * a.H;
-        line = m < a.K ? 0 : 1 + (m - a.K) / max(a.H, 1);
-        from = m < a.K ? a.x + m : a.h + (size_t)a.q * a.H + (m - a.K) % max(a.H, 1);
-        stride = m < a.K ? a.ldx : a.ldh;
+        line = hidden ? 1 + m / a.H : 0;
+        from = hidden ? a.h + (size_t)a.q * a.H + m % a.H : a.x + (m - a.D * a.H);
+        stride = hidden ? a.ldh : a.ldx;
     }
 
     // Its value in row r of a slot that begins at row `first`; the row's chunk is in source.

@@ -4,71 +4,43 @@
 //   wave_dproducts_P: dhp[r, d, :] = dz[r]·W_hh[d]
 //
 // P is tf32 (one product) or tf32x3 (three): mma_tile.cuh, which has their rounding and order of sums too. Arrays: wave.cuh. A
-// block takes 64 rows × 128 columns at a time; grid = (any, ⌈columns/128⌉, R), blocks stride over the rows.
+// block computes 64 rows × 128 columns; grid = (⌈rows/64⌉ or more, ⌈columns/128⌉, R).
 // Specification: host/ref, mdlstm.go.
 // variants: 80
 
 #include "mma_tile.cuh"
 
-constexpr int kWaveThreads = 256;  // kernels.go: Threads of all entries wave_*
+constexpr int kWaveThreads = 128;  // kernels.go: Threads of wave_products_P, wave_dproducts_P
 constexpr int kMaxAxes = 8;
 
 template <int kTerms>
-using WaveTile = MmaTile<kTerms, 2, 4, true>;
+using WaveTile = MmaTile<kTerms, 2, 2, 2, true>;
 
-// p[0] and p[1], of which `left` exist, become x and y, or are added to; both at once where they are aligned as a pair.
-template <bool kAdd>
-static __device__ __forceinline__ void put(float* p, float x, float y, int left, bool pairs) {
-    if (pairs && left >= 2) {
-        float2* to = reinterpret_cast<float2*>(p);
-        *to = kAdd ? make_float2(to->x + x, to->y + y) : make_float2(x, y);
-        return;
-    }
-    if (left > 0) { p[0] = kAdd ? p[0] + x : x; }
-    if (left > 1) { p[1] = kAdd ? p[1] + y : y; }
-}
-
-// The block's tile of out, `rows` rows × columns first … of `width`: =, or += with kAdd. left(k) gives four inputs from the
-// k-th on of this thread's row, a step later in every call.
+// The block's tile of out, `rows` rows × columns first … of `width`: =, or += with kAdd. left(whole, l) gives this thread's
+// inputs of its rows, a step later in every call; with `whole` they all exist and are aligned, which needs left_aligned.
 template <int kTerms, bool kAdd, class Left>
-static __device__ __forceinline__ void wave_product(Left left, const float* __restrict__ right, float* out, int depth, int width,
-                                                    int first, int rows, float* buffers) {
+static __device__ __forceinline__ void wave_product(Left left, bool left_aligned, const float* __restrict__ right, float* out,
+                                                    int depth, int width, int first, int rows, float* buffers) {
     using Tile = WaveTile<kTerms>;
-    static_assert(Tile::kLoadsLeft == 1, "one row a thread");
-    const bool aligned = width % 4 == 0 && aligned16(right);
     const int columns = min(Tile::kColumns, width - first);
-    float4 l[1];
-    float4 r[Tile::kLoadsRight];
-    auto fetch = [&](int step) {
-        l[0] = left(step * kMmaDepth + Tile::left_place(0));
-#pragma unroll
-        for (int i = 0; i < Tile::kLoadsRight; ++i) {
-            const int k = step * kMmaDepth + Tile::right_line(i);
-            const int c = first + Tile::right_place(i);
-            r[i] = load4(right + (size_t)k * width + c, k < depth ? width - c : 0, aligned);
-        }
-    };
-    auto store = [&](float* buffer) {
-        Tile::store_left(buffer, l);
-        Tile::store_right(buffer, r);
-    };
+    MmaRight<Tile> weights(right, width, first);
+    const int whole = left_aligned && weights.aligned ? depth / kMmaDepth : 0;  // steps
     Tile tile;
     tile.clear();
-    mma_product(tile, (depth + kMmaDepth - 1) / kMmaDepth, rows, columns, buffers, fetch, store, [](int) {});
-    const bool pairs = width % 2 == 0 && reinterpret_cast<size_t>(out) % 8 == 0;
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-#pragma unroll
-        for (int e = 0; e < 4; e += 2) {
-            const int row = Tile::row(i, e);
-            if (row >= rows) { continue; }
-#pragma unroll
-            for (int j = 0; j < 4; ++j) {
-                const int c = first + Tile::column(j, e);
-                put<kAdd>(out + (size_t)row * width + c, tile.sum[i][j][e], tile.sum[i][j][e + 1], width - c, pairs);
-            }
-        }
-    }
+    mma_product(tile, (depth + kMmaDepth - 1) / kMmaDepth, rows, columns, buffers,
+                [&](int step, float4 (&l)[Tile::kLoadsLeft], float4 (&r)[Tile::kLoadsRight]) {
+                    if (step < whole) {
+                        left(true, l);
+                        weights.fetch(r);
+                    } else {
+                        left(false, l);
+                        weights.fetch(r, depth - step * kMmaDepth);
+                    }
+                },
+                [](int) {});
+    float* mine = out + (ptrdiff_t)Tile::row(0) * width + first + Tile::column(0);
+    tile.put([&](int m) { return mine + (ptrdiff_t)(Tile::row(m) - Tile::row(0)) * width; }, rows, nullptr,
+             columns - Tile::column(0), kAdd, width % 2 == 0 && reinterpret_cast<size_t>(out) % 8 == 0);
 }
 
 template <int kTerms>
@@ -83,37 +55,38 @@ static __device__ __forceinline__ void products(const int* __restrict__ wave, co
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const int stride = (int)gridDim.z * H;
-    const bool aligned = H % 4 == 0 && aligned16(h);
     int* sources = reinterpret_cast<int*>(smem);  // [D, kRows] row of h that belongs to the predecessor
-    for (int row = wave[t] + blockIdx.x * Tile::kRows; row < end; row += gridDim.x * Tile::kRows) {
-        const int n = min(Tile::kRows, end - row);
-        __syncthreads();  // the rows before have read their buffers
-        for (int i = threadIdx.x; i < D * Tile::kRows; i += kWaveThreads) {
-            const int r = i % Tile::kRows;
-            sources[i] = r < n ? input[rows + q + pred[(size_t)(i / Tile::kRows) * C + row + r]] : C;
-        }
-        __syncthreads();
-        const float* mine = h + q * H;
-        const int line = Tile::left_line(0);
-        int d = 0;  // place of the next input: unit j of axis d
-        int j = Tile::left_place(0);
-        auto one = [&](int e) {
-            const int axis = j + e < H ? d : d + 1;
-            return axis < D ? mine[(size_t)sources[axis * Tile::kRows + line] * stride + (j + e < H ? j + e : j + e - H)] : 0.0f;
-        };
-        auto left = [&](int) {
-            float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-            if (d < D && aligned) {
-                v = *reinterpret_cast<const float4*>(mine + (size_t)sources[d * Tile::kRows + line] * stride + j);
-            } else if (d < D) {
-                v = make_float4(one(0), one(1), one(2), one(3));
-            }
-            for (j += kMmaDepth; j >= H; j -= H) { ++d; }
-            return v;
-        };
-        wave_product<kTerms, true>(left, hhT + (size_t)q * D * H * GH, gates + (at + row) * GH, D * H, GH,
-                                   (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
+    const int row = wave[t] + blockIdx.x * Tile::kRows;
+    if (row >= end) { return; }  // the whole block
+    const int n = min(Tile::kRows, end - row);
+    for (int i = threadIdx.x; i < D * Tile::kRows; i += Tile::kThreads) {
+        const int r = i % Tile::kRows;
+        sources[i] = r < n ? input[rows + q + pred[(size_t)(i / Tile::kRows) * C + row + r]] : C;
     }
+    __syncthreads();
+    int d = -1;  // place of the next input: unit j of axis d, of which this thread's rows are `mine`
+    int j = H + Tile::left_place();
+    const float* mine[Tile::kLoadsLeft] = {};
+    auto of = [&](int i, int axis) { return h + q * H + (size_t)sources[axis * Tile::kRows + Tile::left_line(i)] * stride; };
+    auto one = [&](int i, int e) {
+        if (j + e < H) { return mine[i][j + e]; }
+        return d + 1 < D ? of(i, d + 1)[j + e - H] : 0.0f;
+    };
+    auto left = [&](bool whole, float4 (&l)[Tile::kLoadsLeft]) {
+        if (j >= H && d + 1 < D) {
+            j -= H;
+            ++d;
+#pragma unroll
+            for (int i = 0; i < Tile::kLoadsLeft; ++i) { mine[i] = of(i, d); }
+        }
+#pragma unroll
+        for (int i = 0; i < Tile::kLoadsLeft; ++i) {
+            l[i] = whole ? *reinterpret_cast<const float4*>(mine[i] + j) : make_float4(one(i, 0), one(i, 1), one(i, 2), one(i, 3));
+        }
+        j += kMmaDepth;
+    };
+    wave_product<kTerms, true>(left, H % 4 == 0 && aligned16(h), hhT + (size_t)q * D * H * GH, gates + (at + row) * GH, D * H,
+                               GH, (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
 }
 
 template <int kTerms>
@@ -127,15 +100,22 @@ static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, c
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const bool aligned = GH % 4 == 0 && aligned16(gates);
-    for (int row = wave[t] + blockIdx.x * Tile::kRows; row < end; row += gridDim.x * Tile::kRows) {
-        const int n = min(Tile::kRows, end - row);
-        const int mine_at = Tile::left_line(0);
-        const float* mine = gates + (at + row + (mine_at < n ? mine_at : 0)) * GH;
-        __syncthreads();  // the rows before have read their buffers
-        auto left = [&](int k) { return load4(mine + k, mine_at < n ? GH - k : 0, aligned); };
-        wave_product<kTerms, false>(left, hhB + (size_t)q * GH * D * H, dhp + (to + row) * D * H, GH, D * H,
-                                    (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
-    }
+    const int row = wave[t] + blockIdx.x * Tile::kRows;
+    if (row >= end) { return; }  // the whole block
+    const int n = min(Tile::kRows, end - row);
+    int k = Tile::left_place();  // the next input
+    const float* mine[Tile::kLoadsLeft];
+#pragma unroll
+    for (int i = 0; i < Tile::kLoadsLeft; ++i) { mine[i] = gates + (at + row + min(Tile::left_line(i), n - 1)) * GH; }
+    auto left = [&](bool whole, float4 (&l)[Tile::kLoadsLeft]) {
+#pragma unroll
+        for (int i = 0; i < Tile::kLoadsLeft; ++i) {
+            l[i] = whole ? *reinterpret_cast<const float4*>(mine[i] + k) : load4(mine[i] + k, GH - k, aligned);
+        }
+        k += kMmaDepth;
+    };
+    wave_product<kTerms, false>(left, aligned, hhB + (size_t)q * GH * D * H, dhp + (to + row) * D * H, GH, D * H,
+                                (int)blockIdx.y * Tile::kColumns, n, smem + kMaxAxes * Tile::kRows);
 }
 
 #define WAVE_PRODUCTS(P, TERMS, BLOCKS)                                                                                   \
@@ -152,6 +132,5 @@ static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, c
         extern __shared__ float shared[];                                                                                 \
         dproducts<TERMS>(wave, hhB, gates, dhp, t, base, room, line, C, H, D, shared);                                    \
     }
-// Two blocks a multiprocessor; with three terms one: in 128 registers they would spill on sm_80.
-WAVE_PRODUCTS(tf32, 1, 2)
-WAVE_PRODUCTS(tf32x3, 3, 1)
+WAVE_PRODUCTS(tf32, 1, 3)
+WAVE_PRODUCTS(tf32x3, 3, 2)

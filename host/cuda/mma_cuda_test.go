@@ -24,8 +24,7 @@ func mmaBench(t *testing.T) *bench {
 	return newBenchOf(t, c, "mma.80.ptx")
 }
 
-// TestRoundTF32: to nearest, ties away from zero, and nothing is left of the
-// other bits.
+// TestRoundTF32: to nearest, ties away from zero; NaNs stay NaNs.
 func TestRoundTF32(t *testing.T) {
 	b := mmaBench(t)
 	const ulp = 1.0 / 1024 // of TF32 at 1
@@ -37,17 +36,23 @@ func TestRoundTF32(t *testing.T) {
 	} {
 		x[i], want[i] = float32(c[0]), float32(c[1])
 	}
-	x[31] = float32(math.NaN())
+	nans := []uint32{0x7fc00000, 0xffc00000, 0x7fffffff, 0xffffffff}
+	numbers := len(x) - len(nans)
+	for i, bits := range nans {
+		x[numbers+i] = math.Float32frombits(bits)
+	}
 	y := gputest.New(t, b.Context, "y", gputest.NaNs(32))
 	must(t, b.function("mma_round", "pp").Launch(b.s, cuda.Dim{X: 1}, cuda.Dim{X: 32}, 0, gputest.New(t, b.Context, "x", x).Argument(), y.Argument()))
 	got := y.Values()
-	for i := range 31 {
+	for i := range numbers {
 		if got[i] != want[i] {
 			t.Errorf("%g becomes %g, want %g", x[i], got[i], want[i])
 		}
 	}
-	if got[31] == got[31] {
-		t.Errorf("NaN becomes %g", got[31])
+	for i, bits := range nans {
+		if v := got[numbers+i]; v == v {
+			t.Errorf("NaN %#x becomes %g", bits, v)
+		}
 	}
 }
 

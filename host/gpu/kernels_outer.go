@@ -74,14 +74,14 @@ var outerTiles = []outerTile{
 // count is how many tiles cover n × m.
 func (t outerTile) count(n, m int) int { return blocksOf(n, t.n) * blocksOf(m, t.m) }
 
-// shared is the bytes of two buffers, of the columns' places and of the rows
-// looked up for D axes.
+// shared is the bytes of two buffers, of the columns' places, on tensor cores of
+// where they come from, and of the rows looked up for D axes.
 func (t outerTile) shared(axes int) int {
-	buffers := 4 * 2 * outerDepth * (t.n + t.m)
+	buffers, tables := 4*2*outerDepth*(t.n+t.m), 1
 	if t.mma {
-		buffers = mmaShared(t.n, t.m, false)
+		buffers, tables = mmaShared(t.n, t.m, false), 2
 	}
-	return buffers + 4*(2*t.m+(1+axes)*outerChunk)
+	return buffers + 4*(2*tables*t.m+(1+axes)*outerChunk)
 }
 
 // tile is the variant that computes least beyond the edges, of those the one of

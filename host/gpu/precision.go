@@ -80,7 +80,7 @@ const (
 func mmaShared(rows, columns int, byRow bool) int {
 	left := mmaDepth * (rows + 8)
 	if byRow {
-		left = rows * (mmaDepth + 4)
+		left = rows * mmaDepth
 	}
 	return 4 * 2 * (left + mmaDepth*(columns+8))
 }

@@ -147,6 +147,7 @@ func TestProductPrecision(t *testing.T) {
 		{rows: 65, capacity: 130, k: 47, n: 129, products: 2, segments: 1, width: 50, gathered: true, shared: true, bias: true},
 		{rows: 70, capacity: 70, k: 36, n: 70, products: 1, segments: 3, width: 36, gathered: true},
 		{rows: 33, capacity: 40, k: 33, n: 131, products: 2, segments: 1, width: 33, accumulate: true},
+		{rows: 70, capacity: 70, k: 36, n: 132, products: 1, segments: 3, width: 40, gathered: true, accumulate: true, bias: true},
 		{rows: 0, capacity: 25, k: 40, n: 64, products: 1, segments: 1, width: 40},
 	} {
 		for _, p := range []Precision{TF32x3, TF32} {
@@ -190,6 +191,7 @@ func TestOuterPrecision(t *testing.T) {
 		{rows: 0, capacity: 5, directions: 1, k: 3, hidden: 64, axes: 2, n: 20, bias: true, gathered: true},
 		{rows: 65, capacity: 70, directions: 2, k: 3, hidden: 33, axes: 2, n: 130, bias: true, gathered: true},
 		{rows: 300, capacity: 305, directions: 1, k: 63, n: 129, bias: true},
+		{rows: 100, capacity: 120, directions: 2, k: 36, hidden: 64, axes: 2, n: 132, bias: true, gathered: true},
 		{rows: 512, capacity: 512, directions: 1, k: 2, n: 3, bias: true, most: 1},
 		{rows: 1040, capacity: 1040, directions: 1, k: 2, n: 3, bias: true, most: 1},
 	} {
@@ -236,7 +238,7 @@ func TestTerms(t *testing.T) {
 		out := b.floats("out", gputest.NaNs(rows*columns))
 		f, err := m.Function(fmt.Sprintf("terms_%d", terms), "pppi")
 		b.must(err)
-		b.must(f.Launch(b.s, cuda.Dim{X: 1}, cuda.Dim{X: 256}, mmaShared(rows, columns, true), x.Argument(), y.Argument(), out.Argument(), cuda.Int(k)))
+		b.must(f.Launch(b.s, cuda.Dim{X: 1}, cuda.Dim{X: 128}, mmaShared(rows, columns, true), x.Argument(), y.Argument(), out.Argument(), cuda.Int(k)))
 		got := out.Values()
 		for _, p := range []Precision{TF32x3, TF32} {
 			share, err := gputest.Near("product", got, want, productTolerance(p, k), 0)

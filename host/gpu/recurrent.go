@@ -267,8 +267,8 @@ func (r *Recurrent) products(name string) string {
 func (r *Recurrent) productGrid(width int) (cuda.Dim, int) {
 	rows, columns, shared := new(Recurrent).tile()
 	if r.tensor {
-		rows, columns = mmaRows, mmaColumns
 		shared = 4*waveMaxAxes*mmaRows + mmaShared(mmaRows, mmaColumns, true)
+		return cuda.Dim{X: blocksOf(r.shape.Wave, mmaRows), Y: blocksOf(width, mmaColumns), Z: r.shape.Directions}, shared
 	}
 	return cuda.Dim{X: min(blocksOf(r.shape.Wave, rows), waveMaxSlots), Y: blocksOf(width, columns), Z: r.shape.Directions}, shared
 }

@@ -77,7 +77,6 @@ uint64_t warp_shuffle(unsigned mask, uint64_t value, unsigned from_lane);   // a
 // d += a·b by the whole warp, on tensor cores: [16, 8] += [16, 8]·[8, 8] in PTX's fragments of mma.m16n8k8, a and b TF32.
 // See mma.cpp for how they round. All 32 lanes must call.
 void warp_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
-unsigned round_tf32(float x);  // cvt.rna.tf32.f32: to nearest, ties away from zero; the 13 bits that PTX leaves open are set
 inline unsigned lane() { return place().thread % 32; }
 
 // What the blocks of a cluster do together; kernels use cluster.cuh. remote checks an access to the shared memory of the

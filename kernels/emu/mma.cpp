@@ -93,10 +93,4 @@ void warp_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]
   leave_mma(m);
 }
 
-unsigned round_tf32(float x) {
-  const unsigned bits = __float_as_uint(x);
-  if (x != x) return bits | 0x1fff;
-  return (bits + 0x1000) | 0x1fff;
-}
-
 }  // namespace emu

@@ -7,7 +7,7 @@
 extern __shared__ float shared[];
 
 constexpr int kWarp = 32;
-constexpr int kTileThreads = 256;
+constexpr int kTileThreads = 128;
 
 // d [16, 8] += a [16, 8]·b [8, 8] as they are, bit for bit.
 extern "C" __global__ void __launch_bounds__(kWarp) mma_once(const float* __restrict__ a, const float* __restrict__ b, float* d) {
@@ -25,9 +25,9 @@ extern "C" __global__ void __launch_bounds__(kWarp) mma_once(const float* __rest
     for (int i = 0; i < 4; ++i) { d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = z[i]; }
 }
 
-// y[i] = TF32(x[i]) for 32 values.
+// y[i] = TF32(x[i]) for 32 values, with nothing in the bits that mma ignores.
 extern "C" __global__ void __launch_bounds__(kWarp) mma_round(const float* __restrict__ x, float* y) {
-    y[threadIdx.x] = to_tf32(x[threadIdx.x]);
+    y[threadIdx.x] = __uint_as_float(to_tf32(x[threadIdx.x]) & 0xffffe000u);
 }
 
 // A lane has left: tensor cores take whole warps.
@@ -43,27 +43,23 @@ extern "C" __global__ void __launch_bounds__(kWarp) fault_mma(float* d) {
 // out [64, 128] = a [64, K]·b [K, 128], K a multiple of 16, with kTerms terms.
 template <int kTerms>
 static __device__ __forceinline__ void terms(const float* __restrict__ a, const float* __restrict__ b, float* out, int K) {
-    using Tile = MmaTile<kTerms, 2, 4, true>;
-    float4 l[Tile::kLoadsLeft];
-    float4 r[Tile::kLoadsRight];
-    auto fetch = [&](int step) {
-        for (int i = 0; i < Tile::kLoadsLeft; ++i) {
-            l[i] = load4(a + (size_t)Tile::left_line(i) * K + step * kMmaDepth + Tile::left_place(i), 4, true);
-        }
-        for (int i = 0; i < Tile::kLoadsRight; ++i) {
-            r[i] = load4(b + (size_t)(step * kMmaDepth + Tile::right_line(i)) * Tile::kColumns + Tile::right_place(i), 4, true);
-        }
-    };
-    auto store = [&](float* buffer) {
-        Tile::store_left(buffer, l);
-        Tile::store_right(buffer, r);
-    };
+    using Tile = MmaTile<kTerms, 2, 2, 2, true>;
+    MmaRight<Tile> right(b, Tile::kColumns, 0);
     Tile tile;
     tile.clear();
-    mma_product(tile, K / kMmaDepth, Tile::kRows, Tile::kColumns, shared, fetch, store, [](int) {});
-    for (int i = 0; i < 2; ++i) {
-        for (int j = 0; j < 4; ++j) {
-            for (int e = 0; e < 4; ++e) { out[Tile::row(i, e) * Tile::kColumns + Tile::column(j, e)] = tile.sum[i][j][e]; }
+    mma_product(tile, K / kMmaDepth, Tile::kRows, Tile::kColumns, shared,
+                [&](int step, float4 (&l)[Tile::kLoadsLeft], float4 (&r)[Tile::kLoadsRight]) {
+                    for (int i = 0; i < Tile::kLoadsLeft; ++i) {
+                        l[i] = load4(a + (size_t)Tile::left_line(i) * K + step * kMmaDepth + Tile::left_place(), 4, true);
+                    }
+                    right.fetch(r);
+                },
+                [](int) {});
+    for (int m = 0; m < 8; ++m) {
+        for (int i = 0; i < Tile::kPairs; ++i) {
+            float* to = out + Tile::row(m) * Tile::kColumns + Tile::column(i);
+            to[0] = tile.pair(m, i).x;
+            to[1] = tile.pair(m, i).y;
         }
     }
 }
