@@ -8,8 +8,7 @@ const (
 	laneRows   = 32 // mean rows of a wavefront that pay for a strand or a lane of their own
 	maxStrands = 32
 	minStrands = 8 // with fewer, wavefronts are cut into lanes
-	maxSlots   = 8 // partial sums of weight gradients of a direction
-
+	maxSlots   = 8 // partial sums of weight gradients of a dense layer
 )
 
 // cut is a layer's strands, and how many lanes each has.
@@ -67,7 +66,7 @@ func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 	mean := s.Rows / s.Wavefronts
 	groups := groupsOf(mean, s.Samples, directions)
 	c.groups = groups
-	c.lanes = max(1, min(mean/groups/laneRows, (minStrands+directions*groups-1)/(directions*groups)))
+	c.lanes = lanesOf(mean, groups, directions)
 
 	c.strands = growStrands(c.strands, directions*groups)
 	for i := range c.strands {
@@ -99,6 +98,11 @@ func (c *cut) set(s *grid.Schedule, directions, width, sums int) {
 // wavefront on average.
 func groupsOf(mean, samples, directions int) int {
 	return max(1, min(mean/laneRows, samples, (maxStrands+directions-1)/directions))
+}
+
+// lanesOf is how many lanes each strand has.
+func lanesOf(mean, groups, directions int) int {
+	return max(1, min(mean/groups/laneRows, chunksOf(minStrands, directions*groups)))
 }
 
 // boundary is the first sample of a group: groups are contiguous and hold about
@@ -150,8 +154,11 @@ type slots struct {
 
 func (s *slots) set(sets, rows int) {
 	s.rows = rows
-	s.make(sets, max(1, min(maxSlots, chunks(rows))))
+	s.make(sets, slotsOf(rows))
 }
+
+// slotsOf is how many slots add up so many rows.
+func slotsOf(rows int) int { return max(1, min(maxSlots, chunks(rows))) }
 
 // make makes room for n slots in each set.
 func (s *slots) make(sets, n int) {

@@ -199,4 +199,6 @@ func (s *denseStage) gradientOf(index []int32, offset, width int, dst []float32,
 	w.rows(w.segments[:], len(index), rowMajor(s.weight[offset:], s.In), width, dst)
 }
 
-func (s *denseStage) bytes() int64 { return s.out.bytes() + s.slots.bytes() }
+func (s *denseStage) bytes() int64 {
+	return s.out.bytes() + s.slots.bytes() + 4*int64(len(s.transposed))
+}

@@ -32,10 +32,11 @@ type need struct {
 	data   int64 // inputs and targets
 	tables int64 // the order of the cells
 	stages int64 // what the stages keep, in slabs when they only predict
+	packed int64 // the stages' own copies of the parameters, and sums of their gradients
 	rows   int   // cells
 }
 
-func (n need) total() int64 { return n.data + n.tables + n.stages }
+func (n need) total() int64 { return n.data + n.tables + n.stages + n.packed }
 
 // estimate is the memory of a plan for samples, known before any of it is taken.
 // README.md has the rule for a row.
@@ -43,7 +44,12 @@ func (e *Engine) estimate(samples []grid.Shape, predict, together bool) need {
 	all := e.needOf(samples, predict, e.pool.workers)
 	begin := cutSamples(samples, e.partsOf(len(samples), e.bulk(samples)), nil)
 	parts := len(begin) - 1
+	sums := int64(0) // of the gradients of all runs of parts
+	if !predict {
+		sums = 4 * int64(runsOf(parts)) * e.sumsFloats()
+	}
 	if parts == 1 {
+		all.packed += sums
 		return all
 	}
 	stacks, workers := int64(1), e.pool.workers // of a stack
@@ -56,15 +62,12 @@ func (e *Engine) estimate(samples []grid.Shape, predict, together bool) need {
 			most = n
 		}
 	}
-	all.stages = stacks * most.stages
+	all.stages, all.packed = stacks*most.stages, stacks*most.packed+sums
 	if len(runs(samples)) == 1 { // parts of one size, or of two
 		all.tables = most.tables
 		if len(samples)%parts != 0 {
 			all.tables *= 2
 		}
-	}
-	if !predict {
-		all.stages += 4 * int64((runsOf(parts)-1)*e.model.Size())
 	}
 	return all
 }
@@ -73,7 +76,7 @@ func (e *Engine) estimate(samples []grid.Shape, predict, together bool) need {
 // workers share.
 func (e *Engine) needOf(samples []grid.Shape, predict bool, workers int) need {
 	levels, rows := e.levels(samples)
-	n := need{rows: rows, data: 4 * int64(e.model.Config.Input*rows)}
+	n := need{rows: rows, data: 4 * int64(e.model.Config.Input*rows), packed: 4 * e.packedFloats(levels, len(samples), predict)}
 	words := levels[0].words
 	for _, l := range levels[1:] {
 		words += l.words
@@ -130,6 +133,54 @@ func (e *Engine) stageFloats(levels []level, samples, workers int) (floats int64
 			}
 		}
 		gradients = 2
+	}
+	return floats
+}
+
+// packedFloats is what the stages of one stack keep of the parameters in forms of
+// their own, and the slots that add up their gradients.
+func (e *Engine) packedFloats(levels []level, samples int, predict bool) (floats int64) {
+	back := false // the first stage has no gradient to hand on
+	for i := range e.model.Stages {
+		st, l := &e.model.Stages[i], levels[i+1]
+		switch st.Type {
+		case "dense":
+			floats += int64(st.In * st.Out)
+			if !predict {
+				floats += int64(slotsOf(int(l.rows))) * int64(st.Out*(st.In+1))
+			}
+		case "mdlstm":
+			p, r := e.padded(st.Hidden), int64(len(st.Directions))
+			gp, units := int64(st.Gates*p), st.Axes*st.Hidden
+			floats += r * gp * int64(st.In+units)
+			if predict {
+				break
+			}
+			floats += r * gp * int64(st.Axes*p)
+			if back {
+				floats += r * gp * int64(st.In)
+			}
+			if e.fuses(st) {
+				mean, directions := int(l.rows/l.waves), len(st.Directions)
+				groups := groupsOf(mean, samples, directions)
+				floats += r * int64(groups*lanesOf(mean, groups, directions)) * gp * int64(weightRows(st))
+			}
+		}
+		back = back || st.Type != "sum"
+	}
+	return floats
+}
+
+// sumsFloats is what the gradients of one run of parts are added up in.
+func (e *Engine) sumsFloats() (floats int64) {
+	for i := range e.model.Stages {
+		switch st := &e.model.Stages[i]; st.Type {
+		case "dense":
+			floats += int64(st.Out * (st.In + 1))
+		case "mdlstm":
+			p := e.padded(st.Hidden)
+			floats += int64(len(st.Directions)) * int64(weightRows(st)*st.Gates*p+laneSize(st, p))
+		}
 	}
 	return floats
 }
@@ -227,9 +278,9 @@ func (e *Engine) affordable(samples []grid.Shape, predict bool) (place, error) {
 	case !predict:
 		return place{}, fmt.Errorf("%w: a batch of %d samples, %d cells in all, needs %s, %s are free: use a smaller batch or size",
 			engine.ErrMemory, len(samples), n.rows, machine.Size(n.total()), machine.Size(limit))
-	case n.tables > limit:
-		return place{}, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells alone, %s are free: use fewer or smaller samples, or tiles",
-			engine.ErrMemory, len(samples), n.rows, machine.Size(n.tables), machine.Size(limit))
+	case n.tables+n.packed > limit:
+		return place{}, fmt.Errorf("%w: to predict %d samples, %d cells in all, takes %s for the order of the cells and the weights alone, %s are free: use fewer or smaller samples, or tiles",
+			engine.ErrMemory, len(samples), n.rows, machine.Size(n.tables+n.packed), machine.Size(limit))
 	}
 	return place{together: true, inFile: true}, nil
 }

@@ -24,6 +24,8 @@ func TestEstimate(t *testing.T) {
 		"4 directions": {oneLayer("plain", 3, 32, 2, 4), slices.Repeat([]grid.Shape{{28, 28}}, 16)},
 		"volume":       {oneLayer("stable", 1, 8, 3, 8), []grid.Shape{{20, 30, 25}}},
 		"deep":         {deep("leakylp"), slices.Repeat([]grid.Shape{{40, 60}}, 8)},
+		"many weights": {oneLayer("graves", 40, 160, 2, 3), slices.Repeat([]grid.Shape{{6, 9}}, 4)},
+		"many inputs":  {oneLayer("plain", 1500, 9, 2, 2), slices.Repeat([]grid.Shape{{8, 8}}, 9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, recompute := range []bool{false, true} {

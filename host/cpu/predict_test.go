@@ -112,7 +112,7 @@ func TestPredictRefuses(t *testing.T) {
 		options Options
 		text    string
 	}{
-		"tables too large": {Options{Memory: 1000}, "for the order of the cells alone, 0.0 MiB are free"},
+		"tables too large": {Options{Memory: 1000}, "for the order of the cells and the weights alone, 0.0 MiB are free"},
 		"no such folder":   {Options{Memory: 5_000_000, Temp: filepath.Join(t.TempDir(), "missing")}, "missing"},
 	} {
 		e := open(t, c, test.options)

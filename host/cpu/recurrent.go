@@ -140,7 +140,7 @@ func newRecurrentStage(k *stack, index int, in *field) (*recurrentStage, error) 
 	}
 	if !s.predict {
 		s.weightSlots.size = s.weightRows() * g * p
-		s.fused = s.recompute || s.weightSlots.size <= fusedWeights
+		s.fused = e.fuses(&st)
 	}
 	s.scratch = make([]recurrentScratch, k.pool.workers)
 	for w := range s.scratch {
@@ -174,16 +174,6 @@ const (
 	cellStable    = "stable"
 	cellLeakyLP   = "leakylp"
 )
-
-// weightRows is how many rows the stacked weights have: inputs, predecessors'
-// outputs and, for the gradient of the bias, one of ones.
-func (s *recurrentStage) weightRows() int {
-	rows := s.In + s.Axes*s.Hidden
-	if s.Cell != cellLayerNorm {
-		rows++
-	}
-	return rows
-}
 
 func (s *recurrentStage) bind(in *grid.Schedule) (*grid.Schedule, error) {
 	if workers := s.stack.pool.workers; in != s.sched || workers != s.workers {
@@ -345,7 +335,7 @@ func (s *recurrentStage) bytes() int64 {
 	}
 	for q := range s.dirs {
 		d := &s.dirs[q]
-		n += 4 * int64(cap(d.gates)+cap(d.c)+cap(d.inverse))
+		n += 4 * int64(cap(d.gates)+cap(d.c)+cap(d.inverse)+len(d.forward.data)+len(d.backward.data))
 		if d.mask != 0 && !s.sparing() {
 			n += 4 * int64(s.Axes*cap(d.pred[0]))
 		}
@@ -354,5 +344,5 @@ func (s *recurrentStage) bytes() int64 {
 		b := &s.stores[i]
 		n += 4 * int64(cap(b.cells.cells)+cap(b.gates)+cap(b.inverse))
 	}
-	return n + s.cut.bytes() + s.weightSlots.bytes()
+	return n + s.cut.bytes() + s.weightSlots.bytes() + 4*int64(len(s.inputWeight.data))
 }

@@ -1,5 +1,7 @@
 package cpu
 
+import "mdlstm-gpu/host/nn"
+
 // backward walks the wavefronts in reverse, then makes the weight gradients and
 // the gradient of the inputs.
 func (s *recurrentStage) backward(*pass) {
@@ -162,15 +164,17 @@ func (s *recurrentStage) gradientAbove(w *recurrentScratch, d *direction, worker
 
 // laneSize is how many gradients a lane adds up on its own: weights and biases
 // of the norms, or peepholes.
-func (s *recurrentStage) laneSize() int {
-	switch s.Cell {
+func laneSize(st *nn.Stage, padded int) int {
+	switch st.Cell {
 	case cellLayerNorm:
-		return 2 * (s.Gates + 1) * s.padded
+		return 2 * (st.Gates + 1) * padded
 	case cellGraves:
-		return (2 + s.Axes) * s.padded
+		return (2 + st.Axes) * padded
 	}
 	return 0
 }
+
+func (s *recurrentStage) laneSize() int { return laneSize(&s.Stage, s.padded) }
 
 // inputGradient computes ∂/∂x for a chunk of rows: dz of all directions, side
 // by side, times weight_ih.

@@ -1,5 +1,7 @@
 package cpu
 
+import "mdlstm-gpu/host/nn"
+
 // How the gradients of a layer's weights are made. Those of weights that stay in
 // a cache beside a tile are made with the tile, while its dz is there too: fused,
 // in a slot for each lane. Larger ones are made once all dz are known, a block of
@@ -12,6 +14,24 @@ const (
 	blockUnit    = 32 // columns of a tile of the products
 	blockTiles   = 64 // that a block adds up before they meet the sums
 )
+
+// weightRows is how many rows the stacked weights have: inputs, predecessors'
+// outputs and, for the gradient of the bias, one of ones.
+func weightRows(st *nn.Stage) int {
+	rows := st.In + st.Axes*st.Hidden
+	if st.Cell != cellLayerNorm {
+		rows++
+	}
+	return rows
+}
+
+func (s *recurrentStage) weightRows() int { return weightRows(&s.Stage) }
+
+// fuses says whether a layer's gradients of weights are made tile by tile.
+// Recomputation has no choice: it keeps no dz.
+func (e *Engine) fuses(st *nn.Stage) bool {
+	return e.options.Recompute || weightRows(st)*st.Gates*e.padded(st.Hidden) <= fusedWeights
+}
 
 // slot is where a lane of a strand adds up its weight gradients.
 func (s *recurrentStage) slot(st *strand, lane int) []float32 {
