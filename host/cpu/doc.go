@@ -27,8 +27,9 @@
 // is in cache. Backward walks the same tiles in reverse: it adds what the
 // successors left behind, turns the tile's gates into their gradients dz in
 // place, and multiplies dz with the recurrent weights once; predecessors pick
-// their share up. Weight gradients are made with each tile, while its dz is in cache, or, of
-// weights too large to stay there, afterwards, a block of weights a task.
+// their share up. Weight gradients are made with each tile, while its dz is in
+// cache, or, of weights too large to stay there, afterwards, a block of weights
+// a task.
 //
 // # Kernels
 //

@@ -124,7 +124,7 @@ func TestColumnsOf(t *testing.T) {
 	const all = 9
 	for from := range all {
 		for to := from; to <= all; to++ {
-			var got, want []int
+			var got []int
 			for _, s := range columnsOf(list(), from, to) {
 				for c := range s.width {
 					got = append(got, 100*s.offset+100*c)
@@ -133,9 +133,7 @@ func TestColumnsOf(t *testing.T) {
 					}
 				}
 			}
-			for _, v := range []int{1000, 1100, 1200, 0, 100, 200, 300, 400, -1}[from:to] {
-				want = append(want, v)
-			}
+			want := []int{1000, 1100, 1200, 0, 100, 200, 300, 400, -1}[from:to]
 			if !slices.Equal(got, want) {
 				t.Errorf("columns %d … %d: got %v, want %v", from, to, got, want)
 			}
