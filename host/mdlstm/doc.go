@@ -66,5 +66,6 @@
 //
 // On one machine and build, results do not depend on threads, on the number of
 // engines, on how far ahead batches are made, or on what else runs: equal models,
-// samples and options give equal bits. BLAS, Kernels and Precision do decide them.
+// samples and options give equal bits. BLAS, Kernels and Precision do decide them, and
+// Recompute the last ones of models with several or large layers.
 package mdlstm

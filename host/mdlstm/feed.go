@@ -2,6 +2,7 @@ package mdlstm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -21,9 +22,12 @@ type feed struct {
 	waited time.Duration // for the token since the last batch
 }
 
-// fit refuses a source of package task that the model does not fit, and says what
-// its largest batch is; of others neither is known.
+// fit refuses no source, and one of package task that the model does not fit, and
+// says what its largest batch is; of others neither is known.
 func (m *Model) fit(src Source) (largest []Shape, err error) {
+	if src == nil {
+		return nil, errors.New("the source is nil")
+	}
 	s, ok := src.(task.Source)
 	if !ok {
 		return nil, nil

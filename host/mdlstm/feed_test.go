@@ -336,4 +336,37 @@ func TestFit(t *testing.T) {
 	if got, err := m.EvaluateSource(t.Context(), &counting{}, math.MaxInt64, 0); err != nil || !math.IsNaN(got.Loss) {
 		t.Errorf("no batches: got %v (error %v), want NaN", got, err)
 	}
+	for call, err := range map[string]error{
+		"train":    m.TrainSource(t.Context(), nil, TrainOptions{Steps: 1}),
+		"evaluate": func() error { _, err := m.EvaluateSource(t.Context(), nil, 0, 1); return err }(),
+	} {
+		if err == nil || err.Error() != call+": the source is nil" {
+			t.Errorf("%s without a source: error %v", call, err)
+		}
+	}
+}
+
+// short makes batches that lack a target from one on.
+type short struct{ from int64 }
+
+func (s short) Batch(t int64, b *Batch) error {
+	fill(t, b)
+	if t >= s.from {
+		b.Y = b.Y[1:]
+	}
+	return nil
+}
+
+// TestBadBatch: the error names the batch as the source knows it, also in a later
+// call, and the model stays as it was.
+func TestBadBatch(t *testing.T) {
+	m := newSmall(t)
+	defer m.Close()
+	if err := m.TrainSource(t.Context(), short{from: 4}, TrainOptions{Steps: 3}); err != nil {
+		t.Fatal(err)
+	}
+	err := m.TrainSource(t.Context(), short{from: 4}, TrainOptions{Steps: 3})
+	if !errors.Is(err, ErrShape) || !strings.HasPrefix(err.Error(), "train: step 1 of 3: batch 4: ") || m.Steps() != 4 {
+		t.Errorf("got %v after %d steps, want the shape of batch 4 after 4", err, m.Steps())
+	}
 }

@@ -39,8 +39,8 @@ type Options struct {
 	Precision Precision
 
 	// Recompute makes training compute gates again in the backward pass instead of
-	// keeping them, on both devices: about a fifth of the memory for about a third
-	// more time.
+	// keeping them, on both devices: on large grids about a fifth of the memory for
+	// about a third more time.
 	Recompute bool
 	// Temp is the folder of the temporary file in which Predict and Evaluate keep
 	// what the memory does not hold, on the CPU; "" = os.TempDir().

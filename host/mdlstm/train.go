@@ -35,8 +35,8 @@ type TrainOptions struct {
 	// Progress, if not nil, is called after every step, on the goroutine that called
 	// Train. It may use the source, which makes no batch meanwhile, and the model
 	// (Evaluate, Save, …), but not train it or set its parameters, which would wait
-	// for this training. The error that it returns ends the
-	// training and comes back wrapped; [ErrStop] ends it without an error.
+	// for this training. The error that it returns ends the training and comes back
+	// wrapped; [ErrStop] ends it without an error.
 	Progress func(Progress) error
 }
 
@@ -124,7 +124,8 @@ func (o TrainOptions) withDefaults(n int) (TrainOptions, error) {
 //     while a step waits for its batch
 //   - that of Progress, wrapped, unless it is [ErrStop]
 //   - *[NonFiniteError] when a step met NaN or infinity
-//   - [ErrShape] and [ErrData] wrapped, with the number of the sample at fault
+//   - [ErrShape] and [ErrData] wrapped, with the number of the sample at fault, or of
+//     a source's batch
 //   - [ErrMemory] wrapped, before the first step
 func (m *Model) Train(ctx context.Context, samples []Sample, o TrainOptions) error {
 	o, err := o.withDefaults(len(samples))
@@ -261,11 +262,14 @@ func update(w *worker, b *Batch, o TrainOptions, number int64) (Progress, error)
 	p := Progress{Loss: math.NaN()}
 	plan, err := w.Plan(b.Samples, engine.Capacity{})
 	if err != nil {
-		return p, err
+		return p, fmt.Errorf("batch %d: %w", number, err)
 	}
 	weight, err := plan.Load(b)
-	if err != nil || weight == 0 {
-		return p, err
+	if err != nil {
+		return p, fmt.Errorf("batch %d: %w", number, err)
+	}
+	if weight == 0 {
+		return p, nil
 	}
 	loss, err := plan.Gradients(engine.Pass{Normaliser: weight, Seed: o.Seed, Step: number})
 	if err != nil {
