@@ -57,39 +57,50 @@ func TestSameBitsAtAnyThreads(t *testing.T) {
 }
 
 // TestSteadyStepAllocatesNothing: after the first step, batches of a shape that
-// was seen before leave nothing for the collector.
+// was seen before leave nothing for the collector, whether gradients of weights are
+// fused or not.
 func TestSteadyStepAllocatesNothing(t *testing.T) {
+	small := makeBatch(2, 0, slices.Repeat([]grid.Shape{{8, 6}}, 12)...)
+	small.Y = make([]float32, 12*3*2)
 	for _, cell := range nn.Cells {
 		for _, o := range []Options{{Threads: 1}, {Threads: 2}, {Threads: 2, part: 1}} {
 			t.Run(fmt.Sprintf("%s/threads=%d/part=%d", cell, o.Threads, o.part), func(t *testing.T) {
-				e := open(t, deep(cell), o)
-				samples := slices.Repeat([]grid.Shape{{8, 6}}, 12)
-				b := makeBatch(2, 0, samples...)
-				b.Y = make([]float32, 12*3*2)
-				step := func() {
-					p, err := e.Plan(b.Samples, engine.Capacity{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := p.Load(b); err != nil {
-						t.Fatal(err)
-					}
-					if _, err := p.Gradients(engine.Pass{}); err != nil {
-						t.Fatal(err)
-					}
-					if _, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01}); err != nil {
-						t.Fatal(err)
-					}
-				}
-				for range 3 {
-					step()
-				}
-				// Many steps: a worker that gets its first part late still makes room.
-				if n := testing.AllocsPerRun(100, step); n >= 1 {
-					t.Errorf("%v allocations a step, want 0", n)
-				}
+				allocatesNothing(t, open(t, deep(cell), o), small)
 			})
 		}
+	}
+	t.Run("large weights", func(t *testing.T) {
+		e := open(t, oneLayer("graves", 1, 90, 2, 2), Options{Threads: 2, part: 1})
+		allocatesNothing(t, e, makeBatch(1, 1, slices.Repeat([]grid.Shape{{3, 4}}, 4)...))
+		if e.plans[0].stacks[0].stages[0].(*recurrentStage).fused {
+			t.Error("fused: this covers nothing")
+		}
+	})
+}
+
+func allocatesNothing(t *testing.T, e *Engine, b *engine.Batch) {
+	t.Helper()
+	step := func() {
+		p, err := e.Plan(b.Samples, engine.Capacity{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Load(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Gradients(engine.Pass{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		step()
+	}
+	// Many steps: a worker that gets its first part late still makes room.
+	if n := testing.AllocsPerRun(100, step); n >= 1 {
+		t.Errorf("%v allocations a step, want 0", n)
 	}
 }
 
