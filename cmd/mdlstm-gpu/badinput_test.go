@@ -212,6 +212,7 @@ func TestBadInput(t *testing.T) {
 		{"compare --device cpu --out run --steps 2", failed, "--out run"},
 		{"predict", usage, "--model is missing"},
 		{"predict --model run --in x.npy", usage, "--out is missing"},
+		{"predict --model run --in x.npy --out new.npy --temp no", failed, "--temp no: no such folder"},
 		{"predict --model run --in x.npy --out y.npy", failed, "--out y.npy: it exists"},
 		{"predict --model run --in x.npy --out run", failed, "it is a folder"},
 		{"predict --model run --in x.npy --out /dev/null --overwrite", failed, "not a regular file"},

@@ -26,6 +26,8 @@ type computeOptions struct {
 	Recompute bool `toml:"recompute"` // of train and bench
 	profile   bool // of bench
 
+	temp string // of predict
+
 	ranks dist.Comm  // of the training that this process is part of
 	place dist.Place // of this one among them
 }
@@ -75,7 +77,7 @@ func (c computeOptions) asked() compute.Options {
 	return compute.Options{
 		Device: chosen[compute.Device](c.Device), Threads: c.Threads, BLAS: chosen[compute.BLAS](c.BLAS),
 		Kernels: chosen[gpu.KernelFamily](c.Kernels), Precision: gpu.Precision(c.Precision), Recompute: c.Recompute,
-		Profile: c.profile,
+		Profile: c.profile, Temp: c.temp,
 	}
 }
 

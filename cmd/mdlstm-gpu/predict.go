@@ -24,7 +24,6 @@ type predictOptions struct {
 	model, in, sizes, out string
 	batch                 int // 0: see samplesAtOnce
 	overwrite             bool
-	temp                  string
 	tile                  string
 	overlap               int
 	overlay               string
@@ -312,7 +311,6 @@ func (j *prediction) open() (*predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Temp = j.temp
 	e, err := c.open(j.m)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package compute
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -96,6 +98,25 @@ func TestBLAS(t *testing.T) {
 	}
 }
 
+// TestTemp: a folder that is none is refused before it is needed.
+func TestTemp(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		temp string
+		can  bool
+	}{{"", true}, {dir, true}, {file, false}, {filepath.Join(dir, "absent"), false}} {
+		_, err := Find(Options{Device: CPU, Temp: test.temp})
+		var e *OptionError
+		if (err == nil) != test.can || err != nil && (!errors.As(err, &e) || e.Option != "Temp") {
+			t.Errorf("%q: error %v, want an OptionError of Temp: %v", test.temp, err, !test.can)
+		}
+	}
+}
+
 // TestNoGPU: where there is none, Auto is the CPU and says why, and what only
 // GPUs have is refused.
 func TestNoGPU(t *testing.T) {
@@ -117,7 +138,7 @@ func TestNoGPU(t *testing.T) {
 		t.Errorf("a profile: error %v, want an OptionError of Profile that wraps ErrNoDevice", err)
 	}
 	_, err = Find(Options{Precision: gpu.TF32x3})
-	if !errors.As(err, &e) || e.Option != "Precision" || !errors.Is(err, cuda.ErrNoDevice) || !strings.Contains(err.Error(), "and the CPU computes in float32") {
+	if !errors.As(err, &e) || e.Option != "Precision" || !errors.Is(err, cuda.ErrNoDevice) || !strings.Contains(err.Error(), "the CPU computes in float32, and no GPU is taken: no usable CUDA device") {
 		t.Errorf("tf32x3: error %v, want an OptionError of Precision that wraps ErrNoDevice", err)
 	}
 }

@@ -2,7 +2,7 @@ package compute
 
 import (
 	"errors"
-	"fmt"
+	"os"
 	"runtime"
 
 	"mdlstm-gpu/host/cpu"
@@ -40,6 +40,11 @@ func Find(o Options) (Machine, error) {
 	if o.BLAS == BLASBuiltin && cpu.BuiltIn() == "" {
 		return m, refuse("BLAS", o.BLAS, "this processor has no AVX2 and FMA: use gonum")
 	}
+	if o.Temp != "" {
+		if info, err := os.Stat(o.Temp); err != nil || !info.IsDir() {
+			return m, refuse("Temp", o.Temp, "no such folder: make it, or name another")
+		}
+	}
 	if o.Device == CPU {
 		return m, nil
 	}
@@ -55,7 +60,7 @@ func Find(o Options) (Machine, error) {
 	if err != nil {
 		m.Passed = err
 		if o.lowers() {
-			return m, o.noPrecision(fmt.Errorf("%w, and the CPU computes", err))
+			return m, refuse("Precision", o.Precision, "the CPU computes in float32, and no GPU is taken: %w", err)
 		}
 		if o.Profile {
 			return m, noProfile(err)

@@ -114,7 +114,7 @@ func (o Options) Check() error {
 	case o.Kernels != gpu.KernelsAuto && o.Device == CPU:
 		return refuse("Kernels", o.Kernels, "it goes with a GPU, and device cpu was asked for: leave one out")
 	case o.lowers() && o.Device == CPU:
-		return o.noPrecision(errors.New("device cpu computes"))
+		return refuse("Precision", o.Precision, "device cpu computes in float32: ask for device gpu, or for float32")
 	case o.Profile && o.Device == CPU:
 		return noProfile(errors.New("device cpu was asked for: leave one out"))
 	}
@@ -142,8 +142,3 @@ func noProfile(why error) error {
 
 // lowers says whether a precision was asked for that only GPUs have.
 func (o Options) lowers() bool { return o.Precision != "" && o.Precision != gpu.Float32 }
-
-// noPrecision refuses the precision: why is what the CPU computes for.
-func (o Options) noPrecision(why error) error {
-	return refuse("Precision", o.Precision, "%w in float32: ask for device gpu, or for float32", why)
-}

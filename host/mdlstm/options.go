@@ -43,7 +43,7 @@ type Options struct {
 	// about a third more time.
 	Recompute bool
 	// Temp is the folder of the temporary file in which Predict and Evaluate keep
-	// what the memory does not hold, on the CPU; "" = os.TempDir().
+	// what the memory does not hold, on the CPU; "" = os.TempDir(). It must exist.
 	Temp string
 }
 

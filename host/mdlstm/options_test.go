@@ -153,7 +153,7 @@ func TestGPUOptionsRefused(t *testing.T) {
 	refused(mdlstm.Options{Device: mdlstm.GPU, Precision: mdlstm.TF32},
 		`Precision "tf32": the GPU has compute capability 7.5, and TF32 tensor cores are in 8.0 and newer: use float32`)
 	// Auto passes over the emulator, and the CPU has no tensor cores.
-	refused(mdlstm.Options{Precision: mdlstm.TF32}, "the only GPU is emulated, and taken only when device gpu is asked for, and the CPU computes in float32")
+	refused(mdlstm.Options{Precision: mdlstm.TF32}, "the CPU computes in float32, and no GPU is taken: the only GPU is emulated, and taken only when device gpu is asked for")
 
 	m, err := mdlstm.New(config(), mdlstm.Options{Device: mdlstm.GPU, Kernels: mdlstm.KernelsCluster})
 	if err != nil {

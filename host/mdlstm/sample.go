@@ -64,8 +64,8 @@ type Batch = engine.Batch
 type Source interface {
 	// Batch overwrites all of b with batch t. It may reuse the slices that it left
 	// in the same b before, and leaves them alone from then on until it gets this b
-	// again: several batches wait at once, so they cannot share memory that the
-	// next call writes to.
+	// again: several batches exist at once, two more than goroutines make them, so
+	// they cannot share memory that the next call writes to.
 	//
 	// It should be a function of t alone: then training can be repeated, and
 	// continued after it was cancelled. Batches are made ahead of the steps that use
@@ -76,7 +76,9 @@ type Source interface {
 	// one at a time calls Batch, and none while Progress runs, nor before the call
 	// began or after it returned. Give a source to one call at a time, unless Batch
 	// may run several times at once. Beside a GPU one goroutine may be too slow: see
-	// [Forker].
+	// [Forker]. Batch may use the model that it makes data for, but not in
+	// EvaluateSource, which keeps an engine for itself: where Options.Engines is 1,
+	// as on a GPU, both would wait for ever.
 	Batch(t int64, b *Batch) error
 }
 
