@@ -10,7 +10,7 @@ type Profile struct {
 	c     *Context
 	mu    sync.Mutex
 	runs  []timedRun // since the last Take
-	spare []*Event // that mark nothing
+	spare []*Event   // that mark nothing
 }
 
 type timedRun struct {
