@@ -43,7 +43,7 @@ func drawLarge(r *rand.Rand) (nn.Config, []grid.Shape) {
 		if err != nil {
 			panic(err)
 		}
-		e := Engine{sets: []*kernels{scalarKernels()}}
+		e := Engine{sets: kernelSets()}
 		total := 0
 		for _, s := range samples {
 			total += s.Cells()
