@@ -38,7 +38,7 @@ wave_products(const int* __restrict__ wave, const int* __restrict__ pred, const 
 
 extern "C" __global__ void __launch_bounds__(kWaveThreads, 1)
 wave_dproducts(const int* __restrict__ wave, const float* __restrict__ hhB, const float* __restrict__ gates,
-               float* __restrict__ dhp, int t, int base, int room, int line, int /*C*/, int H, int D) {
+               float* __restrict__ dhp, int t, int base, int room, int line, int H, int D) {
     using T = Tile<2, 4>;
     extern __shared__ float shared[];
     const int q = blockIdx.z;

@@ -92,11 +92,11 @@ static __device__ __forceinline__ void products(const int* __restrict__ wave, co
 template <int kTerms>
 static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, const float* __restrict__ hhB,
                                                  const float* __restrict__ gates, float* __restrict__ dhp, int t, int base,
-                                                 int room, int line, int C, int H, int D, float* smem) {
+                                                 int room, int line, int H, int D, float* smem) {
     using Tile = WaveTile<kTerms>;
     const int q = blockIdx.z;
     const ptrdiff_t at = (ptrdiff_t)q * room - wave[base];
-    const ptrdiff_t to = line > 0 ? (ptrdiff_t)q * (2 * line + 1) + t % 2 * line - wave[t] : (ptrdiff_t)q * (C + 1);
+    const ptrdiff_t to = (ptrdiff_t)q * (2 * line + 1) + t % 2 * line - wave[t];  // of row 0 in dhp
     const int GH = (D + 3) * H;
     const int end = wave[t + 1];
     const bool aligned = GH % 4 == 0 && aligned16(gates);
@@ -128,9 +128,9 @@ static __device__ __forceinline__ void dproducts(const int* __restrict__ wave, c
     }                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(kWaveThreads, BLOCKS)                                                    \
     wave_dproducts_##P(const int* __restrict__ wave, const float* __restrict__ hhB, const float* __restrict__ gates,      \
-                       float* __restrict__ dhp, int t, int base, int room, int line, int C, int H, int D) {               \
+                       float* __restrict__ dhp, int t, int base, int room, int line, int H, int D) {                      \
         extern __shared__ float shared[];                                                                                 \
-        dproducts<TERMS>(wave, hhB, gates, dhp, t, base, room, line, C, H, D, shared);                                    \
+        dproducts<TERMS>(wave, hhB, gates, dhp, t, base, room, line, H, D, shared);                                       \
     }
 WAVE_PRODUCTS(tf32, 1, 3)
 WAVE_PRODUCTS(tf32x3, 3, 2)

@@ -412,7 +412,7 @@ func (r *Recurrent) backward(s *cuda.Stream, a *RecurrentArgs, t int) error {
 	}
 	grid, bytes := r.productGrid(q.Axes * q.Hidden)
 	return r.k.launch(s, r.products("wave_dproducts"), grid, bytes,
-		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred), i32(t)}, stretch[:3], sizes)...)
+		slices.Concat([]cuda.Argument{ptr(a.Wave), ptr(a.HHB), ptr(a.Gates), ptr(a.DHPred), i32(t)}, stretch[:3], sizes[1:])...)
 }
 
 // ReduceJobs are the jobs that end the gradients of norms and peepholes: they
