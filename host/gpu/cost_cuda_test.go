@@ -56,21 +56,15 @@ func TestCost(t *testing.T) {
 			}()
 			b := randomBatch(t, m, 1, grid.Shape{8, 8}, grid.Shape{8, 8})
 			p := planFor(t, e, engine.Capacity{}, b.Samples...)
-			step := func() {
-				if _, err := p.Load(b); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := p.Gradients(engine.Pass{}); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01}); err != nil {
+			work := func() {
+				if err := step(e, p, b); err != nil {
 					t.Fatal(err)
 				}
 			}
-			step()
-			step() // the other slot
+			work()
+			work() // the other slot
 			before, _ := c.Counters()
-			step()
+			work()
 			after, _ := c.Counters()
 			got := cuda.Counters{
 				Launches:      after.Launches - before.Launches,

@@ -117,3 +117,15 @@ func gradientsOf(t testing.TB, e *Engine, p *plan, b *engine.Batch) (engine.Loss
 	}
 	return loss, g
 }
+
+// step is a training step.
+func step(e *Engine, p *plan, b *engine.Batch) error {
+	if _, err := p.Load(b); err != nil {
+		return err
+	}
+	if _, err := p.Gradients(engine.Pass{}); err != nil {
+		return err
+	}
+	_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01})
+	return err
+}

@@ -112,19 +112,9 @@ func TestKernelFails(t *testing.T) {
 			b := randomBatch(t, e.model, 1, grid.Shape{3, 3})
 			p := planFor(t, e, engine.Capacity{}, b.Samples...)
 			t.Setenv("MDLSTM_EMU_FAIL", kernel+"=719")
-			step := func() error {
-				if _, err := p.Load(b); err != nil {
-					return err
-				}
-				if _, err := p.Gradients(engine.Pass{}); err != nil {
-					return err
-				}
-				_, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01})
-				return err
-			}
 			var err error
 			for range 3 {
-				if err = step(); err != nil {
+				if err = step(e, p, b); err != nil {
 					break
 				}
 			}
@@ -135,7 +125,7 @@ func TestKernelFails(t *testing.T) {
 			if _, lost := p.FindNonFinite(); !errors.Is(lost, cuda.LaunchFailed) {
 				t.Errorf("FindNonFinite: %v", lost)
 			}
-			if again := step(); !errors.Is(again, cuda.LaunchFailed) {
+			if again := step(e, p, b); !errors.Is(again, cuda.LaunchFailed) {
 				t.Errorf("the next step: %v", again)
 			}
 			if err := e.Close(); !errors.Is(err, cuda.LaunchFailed) {

@@ -39,13 +39,7 @@ func TestKernelTimes(t *testing.T) {
 			if _, err := e.KernelTimes(); err != nil { // those of the step before
 				t.Fatal(err)
 			}
-			if _, err := p.Load(b); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := p.Gradients(engine.Pass{}); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := e.Update(engine.Update{Optimizer: engine.Adam, LR: 0.01}); err != nil {
+			if err := step(e, p, b); err != nil {
 				t.Fatal(err)
 			}
 		}
