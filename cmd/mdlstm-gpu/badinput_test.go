@@ -45,6 +45,8 @@ func TestBadInput(t *testing.T) {
 	write("table.toml", "[train]\nlr = 0.1\n")
 	write("lr.toml", "hidden = 3\n[lr]\nrate = 0.1\n")
 	write("underscore.toml", "clip_error = 1\n")
+	write("letters.toml", "lr = 0.1\n scHedule = \"cosine\"\n")
+	write("quoted.toml", "lr = 0.1\n\"Lr-end\" = 0.1\n")
 	write("m.json", "  {\"view\": \"grid\"}\n")
 	write("type.toml", "lr = 0.1\nhidden = \"many\"\n")
 	write("syntax.toml", "lr = = 1\n")
@@ -202,6 +204,8 @@ func TestBadInput(t *testing.T) {
 		{"train --config table.toml", usage, "table.toml:1: [train] begins a table: only [[layers]] and [head] do: write the keys at the top level"},
 		{"train --config lr.toml", usage, "lr.toml:2: [lr] begins a table: no tables: write lr = VALUE at the top level"},
 		{"train --config underscore.toml", usage, `underscore.toml:1: no key "clip_error"; did you mean clip-error?`},
+		{"train --config letters.toml", usage, `letters.toml:2: no key "scHedule"; did you mean schedule?`},
+		{"train --config quoted.toml", usage, `quoted.toml: no key "Lr-end"; did you mean lr-end?`},
 		{"train --config type.toml", usage, `type.toml:2: key "hidden": want a whole number`},
 		{"train --config syntax.toml", usage, "syntax.toml:1"},
 		{"train --config nan.toml", usage, "--lr NaN"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -38,11 +39,51 @@ func readConfig(path string, dst any, options []option) (given, []byte, error) {
 	if err := toml.Unmarshal(data, &keys); err != nil {
 		return nil, nil, configError(path, data, err, options)
 	}
+	if err := exactKeys(path, data, keys, options); err != nil {
+		return nil, nil, err
+	}
 	set := given{}
 	for key := range keys {
 		set[key] = true
 	}
 	return set, data, nil
+}
+
+// exactKeys refuses keys in other letters, Schedule for schedule, which the decoder
+// takes for the same and nobody else here does.
+func exactKeys(path string, data []byte, keys map[string]any, options []option) error {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if tableKeys[key] == nil {
+			if names := optionNames(options); !slices.Contains(names, key) {
+				return usagef("%s%s: no key %.40q%s", path, lineOf(data, key), key, didYouMean(key, names, ""))
+			}
+			continue
+		}
+		tables, ok := keys[key].([]any)
+		if !ok {
+			tables = []any{keys[key]}
+		}
+		for _, table := range tables {
+			fields, _ := table.(map[string]any)
+			for _, name := range slices.Sorted(maps.Keys(fields)) {
+				if names := tableKeys[key]; !slices.Contains(names, name) {
+					return usagef("%s%s: no key %.40q in %s: want %s%s", path, lineOf(data, name), name, key, strings.Join(names, ", "), didYouMean(name, names, ""))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lineOf is ":" and the first line, counted from 1, that begins with a key; "" where
+// none does, as of a key in quotes.
+func lineOf(data []byte, key string) string {
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t["), []byte(key)); ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t=.]"), rest[0]) >= 0) {
+			return fmt.Sprintf(":%d", i+1)
+		}
+	}
+	return ""
 }
 
 // maxConfig bounds a file of settings: beyond it it is another file. What TOML

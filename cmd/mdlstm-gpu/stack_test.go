@@ -265,6 +265,7 @@ func TestConfigWithLayers(t *testing.T) {
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{"hidden = 2", "hiden = 2", `c.toml:6: no key "hiden" in layers: want activation,`},
+		{"hidden = 2", "Hidden = 2", `c.toml:6: no key "Hidden" in layers: want activation,`},
 		{"hidden = 2", `hidden = "2"`, `c.toml:6: key "hidden": want a whole number`},
 		{"hidden = 2", "hidden = 0", "c.toml:6: hidden: got 0"},
 		{`cell = "stable"`, `cell = "sable"`, `c.toml:5: cell: got "sable"`},
