@@ -55,7 +55,7 @@ func exactKeys(path string, data []byte, keys map[string]any, options []option) 
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if tableKeys[key] == nil {
 			if names := optionNames(options); !slices.Contains(names, key) {
-				return usagef("%s%s: no key %.40q%s", path, lineOf(data, key), key, didYouMean(key, names, ""))
+				return noKey(path+lineOf(data, key), "", key, names)
 			}
 			continue
 		}
@@ -67,12 +67,21 @@ func exactKeys(path string, data []byte, keys map[string]any, options []option) 
 			fields, _ := table.(map[string]any)
 			for _, name := range slices.Sorted(maps.Keys(fields)) {
 				if names := tableKeys[key]; !slices.Contains(names, name) {
-					return usagef("%s%s: no key %.40q in %s: want %s%s", path, lineOf(data, name), name, key, strings.Join(names, ", "), didYouMean(name, names, ""))
+					return noKey(path+lineOf(data, name), key, name, names)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// noKey refuses a key that is none of names, of a table or, without one, of the
+// top level.
+func noKey(where, table, key string, names []string) error {
+	if table != "" {
+		return usagef("%s: no key %.40q in %s: want %s%s", where, key, table, strings.Join(names, ", "), didYouMean(key, names, ""))
+	}
+	return usagef("%s: no key %.40q%s", where, key, didYouMean(key, names, ""))
 }
 
 // lineOf is ":" and the first line, counted from 1, that begins with a key; "" where
@@ -124,9 +133,9 @@ func configError(path string, data []byte, err error, options []option) error {
 			return usagef("%s:%d: [%s] begins a table: only [[layers]] and [head] do: write the keys at the top level", path, line, key)
 		}
 		if table, name, ok := strings.Cut(key, "."); ok && tableKeys[table] != nil {
-			return usagef("%s:%d: no key %q in %s: want %s%s", path, line, name, table, strings.Join(tableKeys[table], ", "), didYouMean(name, tableKeys[table], ""))
+			return noKey(fmt.Sprintf("%s:%d", path, line), table, name, tableKeys[table])
 		}
-		return usagef("%s:%d: no key %q%s", path, line, key, didYouMean(key, optionNames(options), ""))
+		return noKey(fmt.Sprintf("%s:%d", path, line), "", key, optionNames(options))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
 		key := strings.Join(wrong.Key(), ".")
