@@ -41,20 +41,8 @@ func TestCost(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Setenv("MDLSTM_SYNC", "0")
 			c := emulated(t)
-			m, err := nn.New(k.config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := New(m, Options{Context: c, Kernels: k.kernels})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := e.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			b := randomBatch(t, m, 1, grid.Shape{8, 8}, grid.Shape{8, 8})
+			e := newEngineOf(t, c, k.config, k.kernels)
+			b := randomBatch(t, e.model, 1, grid.Shape{8, 8}, grid.Shape{8, 8})
 			p := planFor(t, e, engine.Capacity{}, b.Samples...)
 			work := func() {
 				if err := step(e, p, b); err != nil {

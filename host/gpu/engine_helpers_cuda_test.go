@@ -43,16 +43,22 @@ func newEngine(t testing.TB, c *cuda.Context, config nn.Config) *Engine {
 // newEngineOf is newEngine with a family of kernels.
 func newEngineOf(t testing.TB, c *cuda.Context, config nn.Config, kernels KernelFamily) *Engine {
 	t.Helper()
+	return newEngineWith(t, config, Options{Context: c, Kernels: kernels})
+}
+
+// newEngineWith is newEngine with options, the context among them.
+func newEngineWith(t testing.TB, config nn.Config, o Options) *Engine {
+	t.Helper()
 	m, err := nn.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(m, Options{Context: c, Kernels: kernels})
+	e, err := New(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := e.Close(); err != nil && c.Lost() == nil {
+		if err := e.Close(); err != nil && o.Context.Lost() == nil {
 			t.Errorf("close: %v", err)
 		}
 	})

@@ -16,24 +16,9 @@ import (
 // TestKernelTimes: a profiled engine lists the launches of the step that the others
 // make as two graphs, and computes the same bits.
 func TestKernelTimes(t *testing.T) {
-	m, err := nn.New(oneLayer(nn.CellLayerNorm, 1, 16, "++"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := randomBatch(t, m, 1, grid.Shape{8, 8}, grid.Shape{8, 8})
 	run := func(profile bool) (params []float32, times []cuda.KernelTime) {
-		e, err := New(m, Options{Context: gputest.Open(t), Kernels: KernelsWavefront, Profile: profile})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := e.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := e.SetParameters(m.Init(1)); err != nil {
-			t.Fatal(err)
-		}
+		e := newEngineWith(t, oneLayer(nn.CellLayerNorm, 1, 16, "++"), Options{Context: gputest.Open(t), Kernels: KernelsWavefront, Profile: profile})
+		b := randomBatch(t, e.model, 1, grid.Shape{8, 8}, grid.Shape{8, 8})
 		p := planFor(t, e, engine.Capacity{}, b.Samples...)
 		for range 2 {
 			if _, err := e.KernelTimes(); err != nil { // those of the step before
@@ -43,10 +28,11 @@ func TestKernelTimes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if times, err = e.KernelTimes(); err != nil {
+		times, err := e.KernelTimes()
+		if err != nil {
 			t.Fatal(err)
 		}
-		params = make([]float32, m.Size())
+		params = make([]float32, e.model.Size())
 		if err := e.Parameters(params); err != nil {
 			t.Fatal(err)
 		}

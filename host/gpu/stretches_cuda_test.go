@@ -144,23 +144,8 @@ func TestRecomputeOnTensorCores(t *testing.T) {
 	config.Layers = append(config.Layers, nn.Layer{Type: nn.TypeMDLSTM, Cell: nn.CellLayerNorm, Hidden: tensorHidden + 1, Directions: []string{"-+"}})
 	samples := []grid.Shape{{23, 24}}
 	gradients := func(precision Precision, recompute bool) (engine.Loss, []float32) {
-		m, err := nn.New(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := New(m, Options{Context: c, Precision: precision, Recompute: recompute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := e.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := e.SetParameters(m.Init(1)); err != nil {
-			t.Fatal(err)
-		}
-		return gradientsOf(t, e, planFor(t, e, engine.Capacity{}, samples...), randomBatch(t, m, 5, samples...))
+		e := newEngineWith(t, config, Options{Context: c, Precision: precision, Recompute: recompute})
+		return gradientsOf(t, e, planFor(t, e, engine.Capacity{}, samples...), randomBatch(t, e.model, 5, samples...))
 	}
 	wantLoss, want := gradients(TF32, false)
 	for _, precision := range []Precision{TF32, BF16} {
